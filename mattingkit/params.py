@@ -1,0 +1,152 @@
+"""Parameters declared once, in the signature.
+
+A method's tunable numbers are keyword-only arguments annotated with their range::
+
+    def estimate_alpha_closed_form(image, trimap, *, epsilon: Annotated[float, Range(1e-9, 1e-1, log=True)] = 1e-7): ...
+
+:func:`parameters` reads name, type, default and range back from that signature. The sliders of
+:mod:`mattingkit.widgets.controls`, the options of the command line and the error for a misspelt name all come from it,
+so a range is never written twice.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+__all__ = ["Choice", "Parameter", "Range", "check_parameters", "needs_trimap", "parameters"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """The range a slider offers for a number; ``log`` makes it logarithmic, ``step`` its increment.
+
+    Examples
+    --------
+    >>> Range(1, 50).high
+    50
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"Range needs low < high, got {self.low} and {self.high}.")
+        if self.log and self.low <= 0:
+            raise ValueError(f"A logarithmic Range needs low > 0, got {self.low}.")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The values a drop-down offers.
+
+    Examples
+    --------
+    >>> Choice("auto", 1, 2).options
+    ('auto', 1, 2)
+    """
+
+    options: tuple[Any, ...]
+
+    def __init__(self, *options: Any) -> None:
+        object.__setattr__(self, "options", options)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One tunable parameter as its signature declares it: name, type, default, and range or choice.
+
+    Examples
+    --------
+    >>> Parameter("epsilon", float, 1e-7, Range(1e-9, 1e-1, log=True)).name
+    'epsilon'
+    """
+
+    name: str
+    type: Any
+    default: Any
+    domain: Range | Choice | None
+
+
+#: Arguments every method may take that are no tuning parameters.
+_PLUMBING = frozenset({"image", "trimap", "on_progress"})
+
+
+def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
+    """Read a method's tunable parameters from its signature.
+
+    Parameters
+    ----------
+    function : callable
+        A function whose keyword-only arguments carry ``Annotated[type, Range(…)]`` or ``Annotated[type, Choice(…)]``.
+
+    Returns
+    -------
+    dict of str to Parameter
+        In the order of the signature; arguments without annotation metadata have ``domain=None``.
+
+    Examples
+    --------
+    >>> def blur(image, *, sigma: Annotated[float, Range(0.1, 10)] = 1.4): ...
+    >>> parameters(blur)["sigma"].domain
+    Range(low=0.1, high=10, log=False, step=None)
+    """
+    hints = get_type_hints(function, include_extras=True)
+    found: dict[str, Parameter] = {}
+    for name, argument in inspect.signature(function).parameters.items():
+        if argument.kind is not inspect.Parameter.KEYWORD_ONLY or name in _PLUMBING:
+            continue
+        hint = hints.get(name, Any)
+        domain = None
+        if get_origin(hint) is Annotated:
+            hint, *extras = get_args(hint)
+            domain = next((e for e in extras if isinstance(e, Range | Choice)), None)
+        found[name] = Parameter(name, hint, argument.default, domain)
+    return found
+
+
+def needs_trimap(function: Callable[..., Any]) -> bool:
+    """Whether a method takes a trimap, read from its signature.
+
+    Examples
+    --------
+    >>> needs_trimap(lambda image, trimap, *, epsilon=1e-7: None), needs_trimap(lambda image: None)
+    (True, False)
+    """
+    return "trimap" in inspect.signature(function).parameters
+
+
+def check_parameters(name: str, function: Callable[..., Any], given: dict[str, Any]) -> None:
+    """Refuse a parameter the method does not have, naming the nearest one.
+
+    Raises
+    ------
+    TypeError
+        For a name that is not in the method's signature.
+
+    Examples
+    --------
+    >>> def method(image, trimap, *, epsilon=1e-7): ...
+    >>> check_parameters("method", method, {"epsilonn": 1})
+    Traceback (most recent call last):
+    ...
+    TypeError: method has no parameter 'epsilonn'; did you mean 'epsilon'? It takes: epsilon.
+    """
+    known = [*parameters(function), "on_progress"] if _takes_progress(function) else [*parameters(function)]
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise TypeError(
+                f"{name} has no parameter {key!r}{hint} It takes: {', '.join(known) or 'none'}."
+            )
+
+
+def _takes_progress(function: Callable[..., Any]) -> bool:
+    return "on_progress" in inspect.signature(function).parameters
