@@ -1,0 +1,405 @@
+"""Trimaps: what a person knows before any method runs.
+
+A trimap says of every pixel: background (0), foreground (1) or unknown (0.5). It comes from a file, from strokes
+drawn over the picture, or from an alpha that is nearly right (an automatic guess, an earlier result) whose border is
+widened into an unknown band. Strokes are kept as vectors in image coordinates and rasterised here, without
+antialiasing, so a trimap always has exactly three levels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import IO, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mattingkit.images import FloatArray, as_image, as_unit_floats, read_array, save_image
+
+__all__ = [
+    "BACKGROUND",
+    "FOREGROUND",
+    "UNKNOWN",
+    "Stroke",
+    "as_alpha",
+    "as_trimap",
+    "check_pair",
+    "load_trimap",
+    "save_trimap",
+    "trimap_from_alpha",
+    "trimap_from_strokes",
+]
+
+BACKGROUND, UNKNOWN, FOREGROUND = 0.0, 0.5, 1.0
+
+#: Values up to the first are background, from the second on foreground. Editors and JPEG move levels a little.
+_NEAR_BLACK, _NEAR_WHITE = 0.1, 0.9
+
+
+def as_trimap(trimap: npt.ArrayLike) -> FloatArray:
+    """Classify any gray picture into the three levels of a trimap.
+
+    Parameters
+    ----------
+    trimap : array_like, shape (H, W), or (H, W, C) whose colour channels are averaged
+        bool, uint8, uint16, or float in [0, 1]. Up to 0.1 is background, from 0.9 on foreground, between unknown.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        Exactly 0, 0.5 and 1; always a new array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`mattingkit.images.as_image`.
+
+    Examples
+    --------
+    >>> as_trimap(np.array([[0, 3, 127, 128, 252, 255]], np.uint8))
+    array([[0. , 0. , 0.5, 0.5, 1. , 1. ]])
+    """
+    array = np.asarray(trimap)
+    if array.ndim == 3:
+        values = as_image(array).mean(axis=2)
+    elif array.ndim == 2:
+        values = as_unit_floats(array, "trimap")
+    else:
+        raise ValueError(f"A trimap has shape (H, W); got {array.shape}.")
+    result = np.full(values.shape, UNKNOWN)
+    result[values <= _NEAR_BLACK] = BACKGROUND
+    result[values >= _NEAR_WHITE] = FOREGROUND
+    return result
+
+
+def as_alpha(alpha: npt.ArrayLike) -> FloatArray:
+    """Convert an alpha matte to float64 in [0, 1].
+
+    Parameters
+    ----------
+    alpha : array_like, shape (H, W) or (H, W, 1)
+        bool, uint8, uint16, or float in [0, 1].
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        Always a new array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other types, shapes, NaN, or floats outside [0, 1].
+
+    Examples
+    --------
+    >>> as_alpha(np.array([[0, 255]], np.uint8))
+    array([[0., 1.]])
+    """
+    array = np.asarray(alpha)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim != 2:
+        raise ValueError(
+            f"An alpha matte has shape (H, W); got {array.shape}. Of an RGBA picture take rgba[..., 3]."
+        )
+    return as_unit_floats(array, "alpha")
+
+
+def check_pair(image: npt.ArrayLike, trimap: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Convert an image and its trimap, and check that together they pose a solvable problem.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+        As :func:`mattingkit.images.as_image` takes it.
+    trimap : array_like, shape (H, W)
+        As :func:`as_trimap` takes it.
+
+    Returns
+    -------
+    image : ndarray of float64, shape (H, W, 3)
+    trimap : ndarray of float64, shape (H, W)
+
+    Raises
+    ------
+    ValueError
+        Where sizes differ, the picture is smaller than 3 × 3, or foreground or background is missing.
+
+    Examples
+    --------
+    >>> image, trimap = check_pair(np.zeros((3, 3, 3)), np.eye(3))
+    >>> trimap[0]
+    array([1., 0., 0.])
+    """
+    picture, known = as_image(image), as_trimap(trimap)
+    if picture.shape[:2] != known.shape:
+        hint = " They are each other's transpose." if picture.shape[1::-1] == known.shape else ""
+        raise ValueError(
+            f"Image and trimap must have the same size; got {picture.shape[:2]} and {known.shape}.{hint}"
+        )
+    if min(known.shape) < 3:
+        raise ValueError(f"Matting needs at least 3 × 3 pixels; got {known.shape[0]} × {known.shape[1]}.")
+    for level, name in ((FOREGROUND, "foreground (white)"), (BACKGROUND, "background (black)")):
+        if not (known == level).any():
+            raise ValueError(
+                f"The trimap has no {name} pixel; mark at least a stroke of it. "
+                "Trimap floats run from 0 to 1, 8-bit values from 0 to 255."
+            )
+    return picture, known
+
+
+def load_trimap(path: str | os.PathLike[str] | IO[bytes]) -> FloatArray:
+    """Load a trimap file; see :func:`as_trimap` for the thresholds.
+
+    Parameters
+    ----------
+    path : path or binary file
+        A gray picture of any format; of a colour picture the mean is taken.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        Exactly 0, 0.5 and 1.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :func:`mattingkit.images.load_image`.
+
+    Examples
+    --------
+    >>> import io
+    >>> file = io.BytesIO(b"P5 3 1 255 " + bytes([0, 128, 255]))
+    >>> load_trimap(file)
+    array([[0. , 0.5, 1. ]])
+    """
+    return as_trimap(read_array(path))
+
+
+def save_trimap(path: str | os.PathLike[str], trimap: npt.ArrayLike) -> None:
+    """Save a trimap as a picture of the three levels 0, 128 and 255, which load back bit for bit.
+
+    Parameters
+    ----------
+    path : path
+        Ends in a lossless format's suffix: .png, .tif, .bmp.
+    trimap : array_like, shape (H, W)
+        As :func:`as_trimap` takes it.
+
+    Raises
+    ------
+    ValueError
+        For a suffix of a lossy format, which would blur the levels.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "trimap.png")
+    >>> save_trimap(path, [[0.0, 0.5, 1.0]])
+    >>> load_trimap(path)
+    array([[0. , 0.5, 1. ]])
+    """
+    suffix = os.path.splitext(os.fspath(path))[1].lower()
+    if suffix not in (".png", ".tif", ".tiff", ".bmp"):
+        raise ValueError(f"A trimap needs a lossless file: use .png, not {suffix or 'no suffix'}.")
+    save_image(path, as_trimap(trimap))
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """One stroke of the brush, in image coordinates.
+
+    Parameters
+    ----------
+    points : sequence of (row, col) floats
+        The polyline the brush's centre followed; ``(12, 30)`` is the centre of pixel ``[12, 30]``. One point is a dot.
+    label : float or None
+        0 background, 0.5 unknown, 1 foreground; None erases, back to the trimap below.
+    radius : float
+        In image pixels, at least 0.5: what lies no farther from the polyline is painted.
+
+    Raises
+    ------
+    ValueError
+        For another label, no points, or a radius below 0.5.
+
+    Examples
+    --------
+    >>> Stroke([(2, 3), (2, 9)], label=1, radius=1.5).label
+    1
+    """
+
+    points: Sequence[tuple[float, float]]
+    label: float | None
+    radius: float = 5.0
+
+    def __post_init__(self) -> None:
+        points = tuple((float(row), float(col)) for row, col in self.points)
+        object.__setattr__(self, "points", points)
+        if not points or not np.isfinite(points).all():
+            raise ValueError("A stroke needs at least one point of finite (row, col).")
+        if self.label not in (None, BACKGROUND, UNKNOWN, FOREGROUND):
+            raise ValueError(f"A stroke's label is 0, 0.5, 1, or None to erase; got {self.label!r}.")
+        if not self.radius >= 0.5:
+            raise ValueError(f"A stroke's radius is at least 0.5 pixel; got {self.radius}.")
+
+
+def trimap_from_strokes(
+    shape: tuple[int, int], strokes: Iterable[Stroke], base: npt.ArrayLike | None = None
+) -> FloatArray:
+    """Rasterise strokes, in their order, to a trimap.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width.
+    strokes : iterable of Stroke
+        A later stroke covers an earlier one. Parts outside the picture are cut off.
+    base : array_like, shape (H, W), optional
+        The trimap drawn upon; all unknown without one. The eraser brings it back.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        Exactly 0, 0.5 and 1.
+
+    Raises
+    ------
+    ValueError
+        Where ``base`` has another shape.
+
+    Examples
+    --------
+    >>> trimap_from_strokes((3, 5), [Stroke([(1, 0), (1, 3)], label=1, radius=0.5)])
+    array([[0.5, 0.5, 0.5, 0.5, 0.5],
+           [1. , 1. , 1. , 1. , 0.5],
+           [0.5, 0.5, 0.5, 0.5, 0.5]])
+    """
+    below = np.full(shape, UNKNOWN) if base is None else as_trimap(base)
+    if below.shape != tuple(shape):
+        raise ValueError(f"The base trimap has shape {below.shape}; the strokes are drawn on {tuple(shape)}.")
+    trimap = below.copy()
+    for stroke in strokes:
+        window, inside = stroke_mask(shape, stroke)
+        trimap[window][inside] = below[window][inside] if stroke.label is None else stroke.label
+    return trimap
+
+
+def stroke_mask(
+    shape: tuple[int, int], stroke: Stroke
+) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
+    """Rasterise one stroke within its bounding box.
+
+    Returns
+    -------
+    window : (slice, slice)
+        The bounding box, cut at the picture's border; empty where the stroke lies outside.
+    inside : ndarray of bool
+        The window's pixels whose centre is no farther than ``radius`` from the polyline.
+
+    Examples
+    --------
+    >>> window, inside = stroke_mask((9, 9), Stroke([(4, 4)], label=1, radius=1))
+    >>> window, int(inside.sum())
+    ((slice(3, 6, None), slice(3, 6, None)), 5)
+    """
+    points = np.asarray(stroke.points, dtype=np.float64)
+    low = np.clip(np.ceil(points.min(axis=0) - stroke.radius), 0, shape).astype(int)
+    high = np.clip(np.floor(points.max(axis=0) + stroke.radius) + 1, 0, shape).astype(int)
+    window = (slice(int(low[0]), int(max(low[0], high[0]))), slice(int(low[1]), int(max(low[1], high[1]))))
+    inside = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), dtype=bool)
+    if not inside.size:
+        return window, inside
+    for start, end in zip(points, points[1:] if len(points) > 1 else points, strict=False):
+        # Only the segment's own box is measured, so a long stroke costs its length, not its bounding box.
+        near = np.clip(np.ceil(np.minimum(start, end) - stroke.radius), low, high).astype(int)
+        far = np.clip(np.floor(np.maximum(start, end) + stroke.radius) + 1, low, high).astype(int)
+        if (near >= far).any():
+            continue
+        rows = np.arange(near[0], far[0], dtype=np.float64)[:, np.newaxis]
+        cols = np.arange(near[1], far[1], dtype=np.float64)[np.newaxis, :]
+        along = end - start
+        length2 = float(along @ along)
+        t = ((rows - start[0]) * along[0] + (cols - start[1]) * along[1]) / (length2 or 1.0)
+        t = np.clip(t, 0.0, 1.0)
+        distance2 = (rows - start[0] - t * along[0]) ** 2 + (cols - start[1] - t * along[1]) ** 2
+        box = inside[near[0] - low[0] : far[0] - low[0], near[1] - low[1] : far[1] - low[1]]
+        box |= distance2 <= stroke.radius**2 + 1e-9
+    return window, inside
+
+
+def trimap_from_alpha(
+    alpha: npt.ArrayLike,
+    erode: int | Literal["auto"] = "auto",
+    *,
+    low: float = 0.1,
+    high: float = 0.9,
+) -> FloatArray:
+    """Widen an alpha's border into an unknown band: the bridge from an automatic guess to an exact method.
+
+    Parameters
+    ----------
+    alpha : array_like, shape (H, W)
+        A guess in [0, 1], such as U²-Net's saliency.
+    erode : int or "auto", default "auto"
+        Pixels by which certain foreground and background each withdraw from the border. "auto" takes 4 % of the
+        object's size (the square root of its area), more where the guess itself is soft, and never less than 2.
+    low, high : float, default 0.1 and 0.9
+        Alpha up to ``low`` is taken for background and from ``high`` on for foreground, before withdrawing.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        Exactly 0, 0.5 and 1. Where withdrawing would leave no foreground (or background) at all, its innermost
+        pixels are kept, so a thin object still has a core.
+
+    Raises
+    ------
+    ValueError
+        Where the guess has no foreground or no background, so no band can be drawn.
+
+    Examples
+    --------
+    >>> alpha = np.zeros((1, 9)); alpha[0, 4:] = 1
+    >>> trimap_from_alpha(alpha, erode=1)
+    array([[0. , 0. , 0. , 0.5, 0.5, 1. , 1. , 1. , 1. ]])
+    """
+    from scipy import ndimage
+
+    guess = as_alpha(alpha)
+    if not 0 <= low < high <= 1:
+        raise ValueError(f"low and high need 0 <= low < high <= 1; got {low} and {high}.")
+    certain = {FOREGROUND: guess >= high, BACKGROUND: guess <= low}
+    for level, name in ((FOREGROUND, "foreground"), (BACKGROUND, "background")):
+        if not certain[level].any():
+            raise ValueError(
+                f"The alpha has no certain {name} (values from {guess.min():.2f} to {guess.max():.2f}), so there "
+                "is no border to widen; draw strokes instead, or change low and high."
+            )
+    width = _auto_band(guess, certain[FOREGROUND], certain[BACKGROUND]) if erode == "auto" else erode
+    if isinstance(width, str) or width < 0:
+        raise ValueError(f"erode is 'auto' or a number of pixels from 0 on; got {erode!r}.")
+    trimap = np.full(guess.shape, UNKNOWN)
+    for level, mask in certain.items():
+        # Beyond the picture's border nothing is known to differ: the mask is not eroded from there.
+        depth = ndimage.distance_transform_edt(mask) if not mask.all() else np.full(mask.shape, np.inf)
+        core = depth > width
+        trimap[core if core.any() else depth >= depth.max()] = level
+    return trimap
+
+
+def _auto_band(
+    guess: FloatArray, foreground: npt.NDArray[np.bool_], background: npt.NDArray[np.bool_]
+) -> int:
+    """Width in pixels: 4 % of the object's size, or half the soft border's own width where that is more."""
+    from scipy import ndimage
+
+    size = float(np.sqrt(max(guess.sum(), 1.0)))
+    soft = ~(foreground | background)
+    # A soft border of area A along an edge of length P is A / P wide; the edge is where the guess crosses 1/2.
+    inside = guess >= 0.5
+    edge = inside & ~ndimage.binary_erosion(inside, border_value=1)
+    softness = float(soft.sum()) / max(int(edge.sum()), 1)
+    return int(np.clip(round(max(0.04 * size, 0.5 * softness)), 2, max(2, round(0.15 * size))))
