@@ -1,0 +1,1 @@
+"""The matting methods, one file and one paper each; :data:`mattingkit.METHODS` lists them."""
