@@ -112,7 +112,11 @@ def as_image(image: npt.ArrayLike) -> FloatArray:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise ValueError(
             f"An image has shape (H, W), (H, W, 3) or (H, W, 4); got {array.shape}."
-            + (" Channels go last: use np.moveaxis(image, 0, -1)." if _channels_first(array) else "")
+            + (
+                " Channels go last: use np.moveaxis(image, 0, -1)."
+                if _channels_first(array)
+                else ""
+            )
         )
     if array.ndim == 2:
         array = array[:, :, np.newaxis]
@@ -184,7 +188,9 @@ def read_array(path: str | os.PathLike[str] | IO[bytes]) -> npt.NDArray[Any]:
                 file.load()
                 return _pixels(ImageOps.exif_transpose(file))
     except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {name!r}. Check the path and its spelling.") from None
+        raise FileNotFoundError(
+            f"There is no file {name!r}. Check the path and its spelling."
+        ) from None
     except IsADirectoryError:
         raise ValueError(f"{name!r} is a folder; name one picture in it.") from None
     except UnidentifiedImageError:
@@ -252,7 +258,9 @@ def save_image(
     Image.init()
     kind = Image.registered_extensions().get(target.suffix.lower())
     if kind is None or kind not in Image.SAVE:
-        raise ValueError(f"{target.name!r} has no known picture suffix; use .png, .jpg, .webp or .tif.")
+        raise ValueError(
+            f"{target.name!r} has no known picture suffix; use .png, .jpg, .webp or .tif."
+        )
     pixels = to_uint8(image)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
@@ -261,12 +269,16 @@ def save_image(
             f"{kind} has no transparency: save as .png, .webp or .tif, or composite over a background first."
         )
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
-        raise ValueError(f"A picture to save has shape (H, W), (H, W, 3) or (H, W, 4); got {pixels.shape}.")
+        raise ValueError(
+            f"A picture to save has shape (H, W), (H, W, 3) or (H, W, 4); got {pixels.shape}."
+        )
     options: dict[str, Any] = {key: value for key, value in metadata.items() if value is not None}
     if kind in ("JPEG", "WEBP"):
         options["quality"] = quality
     if kind == "JPEG":
-        options["subsampling"] = 0  # halved colour would bleed across the very edges matting is about
+        options["subsampling"] = (
+            0  # halved colour would bleed across the very edges matting is about
+        )
     if kind == "TIFF":
         options.setdefault("compression", "tiff_deflate")
     with atomic_write(target) as file:
@@ -300,7 +312,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    descriptor, temporary = tempfile.mkstemp(
+        prefix=f".{target.name}.", suffix=".part", dir=target.parent
+    )
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file

@@ -26,12 +26,16 @@ def _checked(
     """Convert the arguments all metrics share; the mask says which pixels count."""
     estimate, exact = as_alpha(alpha), as_alpha(truth)
     if estimate.shape != exact.shape:
-        raise ValueError(f"alpha and truth must have the same size; got {estimate.shape} and {exact.shape}.")
+        raise ValueError(
+            f"alpha and truth must have the same size; got {estimate.shape} and {exact.shape}."
+        )
     if trimap is None:
         return estimate, exact, np.ones(exact.shape, dtype=bool)
     known = as_trimap(trimap)
     if known.shape != exact.shape:
-        raise ValueError(f"alpha and trimap must have the same size; got {exact.shape} and {known.shape}.")
+        raise ValueError(
+            f"alpha and trimap must have the same size; got {exact.shape} and {known.shape}."
+        )
     return estimate, exact, known == UNKNOWN
 
 
@@ -57,7 +61,7 @@ def sad(alpha: npt.ArrayLike, truth: npt.ArrayLike, trimap: npt.ArrayLike | None
 
     References
     ----------
-    Rhemann et al., CVPR 2009, section 4.
+    Rhemann et al., CVPR 2009. https://doi.org/10.1109/CVPR.2009.5206503
 
     Examples
     --------
@@ -88,7 +92,7 @@ def mse(alpha: npt.ArrayLike, truth: npt.ArrayLike, trimap: npt.ArrayLike | None
 
     References
     ----------
-    Rhemann et al., CVPR 2009, section 4.
+    Rhemann et al., CVPR 2009. https://doi.org/10.1109/CVPR.2009.5206503
 
     Examples
     --------
@@ -100,7 +104,11 @@ def mse(alpha: npt.ArrayLike, truth: npt.ArrayLike, trimap: npt.ArrayLike | None
 
 
 def gradient_error(
-    alpha: npt.ArrayLike, truth: npt.ArrayLike, trimap: npt.ArrayLike | None = None, *, sigma: float = 1.4
+    alpha: npt.ArrayLike,
+    truth: npt.ArrayLike,
+    trimap: npt.ArrayLike | None = None,
+    *,
+    sigma: float = 1.4,
 ) -> float:
     """Squared difference of gradient magnitudes, summed over the unknown pixels, divided by 1000.
 
@@ -127,7 +135,7 @@ def gradient_error(
 
     References
     ----------
-    Rhemann et al., CVPR 2009, section 4.1, equation 1 with q = 2.
+    Rhemann et al., CVPR 2009, the gradient error with q = 2.
 
     Examples
     --------
@@ -151,7 +159,10 @@ def _gradient_magnitude(alpha: FloatArray, sigma: float) -> FloatArray:
     scale = math.sqrt(float((gauss**2).sum() * (slope**2).sum()))
     across, down = (
         ndimage.convolve1d(
-            ndimage.convolve1d(alpha, slope, axis=axis, mode="nearest"), gauss, axis=1 - axis, mode="nearest"
+            ndimage.convolve1d(alpha, slope, axis=axis, mode="nearest"),
+            gauss,
+            axis=1 - axis,
+            mode="nearest",
         )
         for axis in (1, 0)
     )
@@ -193,7 +204,7 @@ def connectivity_error(
 
     References
     ----------
-    Rhemann et al., CVPR 2009, section 4.2, equations 2 and 3 with p = 1.
+    Rhemann et al., CVPR 2009, the connectivity error with p = 1.
 
     Examples
     --------
@@ -216,7 +227,9 @@ def connectivity_error(
             source = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
         level[(level < 0) & ~source] = below
     level[level < 0] = 1.0
-    degree = [1.0 - np.where(matte - level >= theta, matte - level, 0.0) for matte in (estimate, exact)]
+    degree = [
+        1.0 - np.where(matte - level >= theta, matte - level, 0.0) for matte in (estimate, exact)
+    ]
     return float(np.abs(degree[0] - degree[1])[counted].sum() / 1000)
 
 

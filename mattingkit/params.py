@@ -138,7 +138,11 @@ def check_parameters(name: str, function: Callable[..., Any], given: dict[str, A
     ...
     TypeError: method has no parameter 'epsilonn'; did you mean 'epsilon'? It takes: epsilon.
     """
-    known = [*parameters(function), "on_progress"] if _takes_progress(function) else [*parameters(function)]
+    known = (
+        [*parameters(function), "on_progress"]
+        if _takes_progress(function)
+        else [*parameters(function)]
+    )
     for key in given:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)

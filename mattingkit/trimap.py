@@ -140,7 +140,9 @@ def check_pair(image: npt.ArrayLike, trimap: npt.ArrayLike) -> tuple[FloatArray,
             f"Image and trimap must have the same size; got {picture.shape[:2]} and {known.shape}.{hint}"
         )
     if min(known.shape) < 3:
-        raise ValueError(f"Matting needs at least 3 × 3 pixels; got {known.shape[0]} × {known.shape[1]}.")
+        raise ValueError(
+            f"Matting needs at least 3 × 3 pixels; got {known.shape[0]} × {known.shape[1]}."
+        )
     for level, name in ((FOREGROUND, "foreground (white)"), (BACKGROUND, "background (black)")):
         if not (known == level).any():
             raise ValueError(
@@ -241,7 +243,9 @@ class Stroke:
         if not points or not np.isfinite(points).all():
             raise ValueError("A stroke needs at least one point of finite (row, col).")
         if self.label not in (None, BACKGROUND, UNKNOWN, FOREGROUND):
-            raise ValueError(f"A stroke's label is 0, 0.5, 1, or None to erase; got {self.label!r}.")
+            raise ValueError(
+                f"A stroke's label is 0, 0.5, 1, or None to erase; got {self.label!r}."
+            )
         if not self.radius >= 0.5:
             raise ValueError(f"A stroke's radius is at least 0.5 pixel; got {self.radius}.")
 
@@ -279,7 +283,9 @@ def trimap_from_strokes(
     """
     below = np.full(shape, UNKNOWN) if base is None else as_trimap(base)
     if below.shape != tuple(shape):
-        raise ValueError(f"The base trimap has shape {below.shape}; the strokes are drawn on {tuple(shape)}.")
+        raise ValueError(
+            f"The base trimap has shape {below.shape}; the strokes are drawn on {tuple(shape)}."
+        )
     trimap = below.copy()
     for stroke in strokes:
         window, inside = stroke_mask(shape, stroke)
@@ -308,8 +314,13 @@ def stroke_mask(
     points = np.asarray(stroke.points, dtype=np.float64)
     low = np.clip(np.ceil(points.min(axis=0) - stroke.radius), 0, shape).astype(int)
     high = np.clip(np.floor(points.max(axis=0) + stroke.radius) + 1, 0, shape).astype(int)
-    window = (slice(int(low[0]), int(max(low[0], high[0]))), slice(int(low[1]), int(max(low[1], high[1]))))
-    inside = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), dtype=bool)
+    window = (
+        slice(int(low[0]), int(max(low[0], high[0]))),
+        slice(int(low[1]), int(max(low[1], high[1]))),
+    )
+    inside = np.zeros(
+        (window[0].stop - window[0].start, window[1].stop - window[1].start), dtype=bool
+    )
     if not inside.size:
         return window, inside
     for start, end in zip(points, points[1:] if len(points) > 1 else points, strict=False):
@@ -378,13 +389,17 @@ def trimap_from_alpha(
                 f"The alpha has no certain {name} (values from {guess.min():.2f} to {guess.max():.2f}), so there "
                 "is no border to widen; draw strokes instead, or change low and high."
             )
-    width = _auto_band(guess, certain[FOREGROUND], certain[BACKGROUND]) if erode == "auto" else erode
+    width = (
+        _auto_band(guess, certain[FOREGROUND], certain[BACKGROUND]) if erode == "auto" else erode
+    )
     if isinstance(width, str) or width < 0:
         raise ValueError(f"erode is 'auto' or a number of pixels from 0 on; got {erode!r}.")
     trimap = np.full(guess.shape, UNKNOWN)
     for level, mask in certain.items():
         # Beyond the picture's border nothing is known to differ: the mask is not eroded from there.
-        depth = ndimage.distance_transform_edt(mask) if not mask.all() else np.full(mask.shape, np.inf)
+        depth = (
+            ndimage.distance_transform_edt(mask) if not mask.all() else np.full(mask.shape, np.inf)
+        )
         core = depth > width
         trimap[core if core.any() else depth >= depth.max()] = level
     return trimap

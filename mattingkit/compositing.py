@@ -1,0 +1,397 @@
+"""The compositing equation, forwards and, from two shots, backwards.
+
+``I = αF + (1 − α)B``: Porter & Duff's *over* for colours that are not premultiplied. Backwards it is one picture short,
+unless the same foreground is shot before two known backgrounds; then alpha and F follow exactly (Smith & Blinn 1996).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mattingkit.images import FloatArray, as_image
+from mattingkit.trimap import as_alpha
+
+__all__ = [
+    "Triangulation",
+    "checkerboard",
+    "composite",
+    "fit_background",
+    "linear_to_srgb",
+    "parse_color",
+    "premultiply",
+    "srgb_to_linear",
+    "to_rgba",
+    "triangulate",
+    "unpremultiply",
+]
+
+
+def composite(
+    foreground: npt.ArrayLike,
+    background: npt.ArrayLike | str,
+    alpha: npt.ArrayLike,
+    *,
+    linear_light: bool = False,
+) -> FloatArray:
+    """Lay a foreground over a background: ``αF + (1 − α)B``.
+
+    Parameters
+    ----------
+    foreground : array_like, shape (H, W, 3)
+        Not premultiplied.
+    background : array_like of shape (H, W, 3), str, or three floats in [0, 1]
+        A picture of the same size, a CSS colour name, a hex code such as ``"#438edb"``, ``"checkerboard"``, or an
+        RGB triple (0 to 1).
+    alpha : array_like, shape (H, W)
+    linear_light : bool, default False
+        Mix light instead of stored sRGB values: physically right for defocus and motion blur, while nearly all
+        software, and all of matting's literature, mixes stored values.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, 3)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arrays out of range, sizes that differ, or a colour that is none.
+
+    References
+    ----------
+    Porter, Duff: Compositing Digital Images. SIGGRAPH 1984.
+    https://doi.org/10.1145/800031.808606
+
+    Examples
+    --------
+    >>> composite(np.ones((1, 1, 3)), "#438edb", np.array([[0.0]])).round(3)
+    array([[[0.263, 0.557, 0.859]]])
+    """
+    front, matte = as_image(foreground), as_alpha(alpha)
+    _same_size("foreground", front, "alpha", matte)
+    back = _background(background, (matte.shape[0], matte.shape[1]))
+    weight = matte[:, :, np.newaxis]
+    if linear_light:
+        mixed = weight * srgb_to_linear(front) + (1 - weight) * srgb_to_linear(back)
+        return linear_to_srgb(mixed)
+    return np.asarray(weight * front + (1 - weight) * back, dtype=np.float64)
+
+
+def _background(background: npt.ArrayLike | str, shape: tuple[int, int]) -> FloatArray:
+    """A background given in any of its forms, as a picture of the wanted size."""
+    if isinstance(background, str):
+        if background == "checkerboard":
+            return checkerboard(shape)
+        return np.broadcast_to(parse_color(background), (*shape, 3))
+    array = np.asarray(background)
+    if array.ndim == 1:
+        return np.broadcast_to(parse_color(array.tolist()), (*shape, 3))
+    picture = as_image(array)
+    if picture.shape[:2] != shape:
+        raise ValueError(
+            f"The background has size {picture.shape[:2]}, the foreground {shape}; fit it first: "
+            "mattingkit.compositing.fit_background(background, foreground.shape[:2])."
+        )
+    return picture
+
+
+def parse_color(color: str | Sequence[float]) -> FloatArray:
+    """Read a colour name, a hex code or an RGB triple.
+
+    Parameters
+    ----------
+    color : str or three floats in [0, 1]
+        Names are CSS's (through Pillow's ``ImageColor``); hex codes have 3 or 6 digits, ``#`` may be left out.
+
+    Returns
+    -------
+    ndarray of float64, shape (3,)
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+
+    Examples
+    --------
+    >>> parse_color("red"), parse_color("fff")
+    (array([1., 0., 0.]), array([1., 1., 1.]))
+    """
+    if not isinstance(color, str):
+        triple = np.asarray(color, dtype=np.float64)
+        if triple.shape != (3,) or not (
+            np.isfinite(triple).all() and (0 <= triple).all() and (triple <= 1).all()
+        ):
+            raise ValueError(
+                f"A colour is three numbers from 0 to 1 (divide 8-bit ones by 255); got {color!r}."
+            )
+        return triple
+    from PIL import ImageColor
+
+    text = color.strip()
+    digits = text.removeprefix("#")
+    if len(digits) in (3, 6) and all(c in "0123456789abcdefABCDEF" for c in digits):
+        text = f"#{digits}"
+    try:
+        return np.array(ImageColor.getrgb(text)[:3], dtype=np.float64) / 255
+    except ValueError:
+        raise ValueError(
+            f"{color!r} is no colour: give a CSS name ('white'), a hex code ('#438edb') or three numbers from 0 to 1."
+        ) from None
+
+
+def checkerboard(shape: tuple[int, int], *, square: int = 16) -> FloatArray:
+    """The gray checkerboard that stands for transparency.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width.
+    square : int, default 16
+        Side of a square in pixels.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, 3)
+        Values 0.8 and 0.6.
+
+    Examples
+    --------
+    >>> checkerboard((1, 4), square=2)[0, :, 0]
+    array([0.8, 0.8, 0.6, 0.6])
+    """
+    rows, cols = np.indices(shape) // square
+    return np.repeat(np.where((rows + cols) % 2, 0.6, 0.8)[:, :, np.newaxis], 3, axis=2)
+
+
+def fit_background(background: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
+    """Scale a picture to cover a size and cut off what overhangs, centred.
+
+    Parameters
+    ----------
+    background : array_like, shape (H', W', 3)
+    shape : (int, int)
+        Height and width wanted.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, 3)
+
+    Examples
+    --------
+    >>> fit_background(np.zeros((10, 30, 3)), (20, 20)).shape
+    (20, 20, 3)
+    """
+    from PIL import Image, ImageOps
+
+    picture = as_image(background)
+    if picture.shape[:2] == tuple(shape):
+        return picture
+    channels = [
+        ImageOps.fit(
+            Image.fromarray(picture[:, :, c].astype(np.float32)),
+            shape[::-1],
+            Image.Resampling.BICUBIC,
+        )
+        for c in range(3)
+    ]
+    return np.clip(np.stack([np.asarray(c, dtype=np.float64) for c in channels], axis=2), 0.0, 1.0)
+
+
+def to_rgba(foreground: npt.ArrayLike, alpha: npt.ArrayLike) -> FloatArray:
+    """Join colours and alpha into one cut-out, not premultiplied, as PNG stores it.
+
+    Parameters
+    ----------
+    foreground : array_like, shape (H, W, 3)
+    alpha : array_like, shape (H, W)
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, 4)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arrays out of range or of different size.
+
+    Examples
+    --------
+    >>> to_rgba(np.ones((1, 1, 3)), np.array([[0.25]]))
+    array([[[1.  , 1.  , 1.  , 0.25]]])
+    """
+    front, matte = as_image(foreground), as_alpha(alpha)
+    _same_size("foreground", front, "alpha", matte)
+    return np.concatenate([front, matte[:, :, np.newaxis]], axis=2)
+
+
+def premultiply(rgba: npt.ArrayLike) -> FloatArray:
+    """Multiply the colours of a cut-out by its alpha, as compositing programs keep them.
+
+    Parameters
+    ----------
+    rgba : array_like, shape (H, W, 4)
+        Floats in [0, 1], not premultiplied.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, 4)
+
+    References
+    ----------
+    Porter, Duff: Compositing Digital Images. SIGGRAPH 1984.
+    https://doi.org/10.1145/800031.808606
+
+    Examples
+    --------
+    >>> premultiply([[[1.0, 0.5, 0.0, 0.5]]])
+    array([[[0.5 , 0.25, 0.  , 0.5 ]]])
+    """
+    array = np.array(rgba, dtype=np.float64)
+    array[..., :3] *= array[..., 3:]
+    return array
+
+
+def unpremultiply(rgba: npt.ArrayLike) -> FloatArray:
+    """Divide premultiplied colours by alpha; where alpha is 0 the colour is unknowable and becomes 0.
+
+    Parameters
+    ----------
+    rgba : array_like, shape (H, W, 4)
+        Floats in [0, 1], premultiplied.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, 4)
+
+    Examples
+    --------
+    >>> unpremultiply([[[0.5, 0.25, 0.0, 0.5], [0.0, 0.0, 0.0, 0.0]]])
+    array([[[1. , 0.5, 0. , 0.5],
+            [0. , 0. , 0. , 0. ]]])
+    """
+    array = np.array(rgba, dtype=np.float64)
+    alpha = array[..., 3:]
+    array[..., :3] = np.divide(
+        array[..., :3], alpha, out=np.zeros_like(array[..., :3]), where=alpha > 0
+    )
+    return np.clip(array, 0.0, 1.0)
+
+
+class Triangulation(NamedTuple):
+    """What two shots before two backgrounds tell.
+
+    Parameters
+    ----------
+    alpha : ndarray of float64, shape (H, W)
+    foreground : ndarray of float64, shape (H, W, 3)
+        Not premultiplied; 0 where alpha is 0.
+
+    Examples
+    --------
+    >>> Triangulation(alpha=np.ones((1, 1)), foreground=np.ones((1, 1, 3))).alpha
+    array([[1.]])
+    """
+
+    alpha: FloatArray
+    foreground: FloatArray
+
+
+def triangulate(
+    image_1: npt.ArrayLike,
+    background_1: npt.ArrayLike | str,
+    image_2: npt.ArrayLike,
+    background_2: npt.ArrayLike | str,
+) -> Triangulation:
+    """Recover alpha and foreground exactly from one subject before two known backgrounds.
+
+    Subtracting ``I₁ = αF + (1 − α)B₁`` and ``I₂ = αF + (1 − α)B₂`` removes F; over the three channels, least squares
+    gives ``1 − α = Σ (I₁ − I₂)(B₁ − B₂) / Σ (B₁ − B₂)²``.
+
+    Parameters
+    ----------
+    image_1, image_2 : array_like, shape (H, W, 3)
+        The two shots, aligned.
+    background_1, background_2 : array_like of shape (H, W, 3), colour name, hex code or RGB triple
+        What stood behind the subject in each.
+
+    Returns
+    -------
+    Triangulation
+        ``alpha`` and ``foreground``.
+
+    Raises
+    ------
+    ValueError
+        Where sizes differ, or the backgrounds are equal at some pixel, where nothing can be recovered.
+
+    References
+    ----------
+    Smith, Blinn: Blue Screen Matting. SIGGRAPH 1996, theorem 4. https://doi.org/10.1145/237170.237263
+
+    Examples
+    --------
+    >>> F, alpha = np.full((1, 1, 3), 0.8), np.array([[0.25]])
+    >>> shots = [composite(F, color, alpha) for color in ("black", "white")]
+    >>> triangulate(shots[0], "black", shots[1], "white").alpha.round(6)
+    array([[0.25]])
+    """
+    first, second = as_image(image_1), as_image(image_2)
+    _same_size("image_1", first, "image_2", second)
+    shape = (first.shape[0], first.shape[1])
+    back_1, back_2 = _background(background_1, shape), _background(background_2, shape)
+    apart = back_1 - back_2
+    norm = (apart**2).sum(axis=2)
+    if (norm < 1e-12).any():
+        raise ValueError(
+            f"The backgrounds are equal at {int((norm < 1e-12).sum())} pixels, where alpha cannot be told; "
+            "use two that differ everywhere, such as black and white."
+        )
+    alpha = np.clip(1 - ((first - second) * apart).sum(axis=2) / norm, 0.0, 1.0)
+    weight = alpha[:, :, np.newaxis]
+    # Each shot gives αF; their mean halves the noise of either.
+    colour = ((first - (1 - weight) * back_1) + (second - (1 - weight) * back_2)) / 2
+    foreground = np.divide(colour, weight, out=np.zeros_like(colour), where=weight > 1e-6)
+    return Triangulation(alpha, np.clip(foreground, 0.0, 1.0))
+
+
+def srgb_to_linear(values: npt.ArrayLike) -> FloatArray:
+    """Convert stored sRGB values to linear light.
+
+    References
+    ----------
+    IEC 61966-2-1:1999, the sRGB transfer function.
+
+    Examples
+    --------
+    >>> srgb_to_linear([0.0, 0.5, 1.0]).round(3)
+    array([0.   , 0.214, 1.   ])
+    """
+    stored = np.asarray(values, dtype=np.float64)
+    return np.where(stored <= 0.04045, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4)
+
+
+def linear_to_srgb(values: npt.ArrayLike) -> FloatArray:
+    """Convert linear light to stored sRGB values; the inverse of :func:`srgb_to_linear`.
+
+    References
+    ----------
+    IEC 61966-2-1:1999, the sRGB transfer function.
+
+    Examples
+    --------
+    >>> linear_to_srgb(srgb_to_linear([0.02, 0.7])).round(6)
+    array([0.02, 0.7 ])
+    """
+    light = np.clip(np.asarray(values, dtype=np.float64), 0.0, 1.0)
+    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def _same_size(name_1: str, array_1: FloatArray, name_2: str, array_2: FloatArray) -> None:
+    if array_1.shape[:2] != array_2.shape[:2]:
+        raise ValueError(
+            f"{name_1} and {name_2} must have the same size; got {array_1.shape[:2]} and {array_2.shape[:2]}."
+        )

@@ -1,0 +1,406 @@
+"""The methods that PyMatting implements, behind this package's interface.
+
+PyMatting (Germer et al., "PyMatting: A Python Library for Alpha Matting", JOSS 2020) is well kept and tested, so what
+it has is used, not written again. These wrappers add what every mattingkit method promises: checked input in any
+common type, known pixels kept exactly, progress that can cancel, and a best-so-far alpha with a warning where the
+solver stops short.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mattingkit.errors import ConvergenceWarning
+from mattingkit.images import FloatArray
+from mattingkit.params import Choice, Range
+from mattingkit.progress import Progress, ProgressCallback
+from mattingkit.trimap import UNKNOWN, check_pair
+
+__all__ = [
+    "estimate_alpha_knn",
+    "estimate_alpha_lbdm",
+    "estimate_alpha_lkm",
+    "estimate_alpha_rw",
+    "estimate_alpha_sm",
+]
+
+_Iterations = Annotated[int, Range(100, 20000, log=True)]
+
+
+def estimate_alpha_knn(
+    image: npt.ArrayLike,
+    trimap: npt.ArrayLike,
+    *,
+    near_neighbors: Annotated[int, Range(2, 40)] = 20,
+    far_neighbors: Annotated[int, Range(0, 40)] = 10,
+    max_iterations: _Iterations = 10000,
+    on_progress: ProgressCallback | None = None,
+) -> FloatArray:
+    """Estimate alpha by KNN matting: pixels of like colour have like alpha, wherever they lie.
+
+    Minimises ``αᵀLα`` for the graph Laplacian L of each pixel's nearest neighbours in colour and position space.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    trimap : array_like, shape (H, W)
+        0 background, 0.5 unknown, 1 foreground.
+    near_neighbors : int, default 20
+        Neighbours found where position weighs much.
+    far_neighbors : int, default 10
+        Neighbours found where position weighs little, so that distant strands share evidence.
+    max_iterations : int, default 10000
+        Conjugate-gradient steps before the best alpha so far is returned.
+    on_progress : callable, optional
+        Called after each step with the iterate; raising from it cancels.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that :func:`mattingkit.trimap.check_pair` refuses.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where the solver stops short.
+
+    References
+    ----------
+    Chen, Li, Tang: KNN Matting. CVPR 2012. https://doi.org/10.1109/CVPR.2012.6247760
+
+    Examples
+    --------
+    >>> image = np.tile(np.repeat([0.1, 0.5, 0.9], 2)[:, None], (6, 1, 3))
+    >>> trimap = np.full((6, 6), 0.5); trimap[:, 0] = 0; trimap[:, 5] = 1
+    >>> estimate_alpha_knn(image, trimap, near_neighbors=5, far_neighbors=3)[0].round(1)[[0, 5]]
+    array([0., 1.])
+    """
+    picture, known = check_pair(image, trimap)
+    _refuse(
+        near_neighbors < 1 or far_neighbors < 0,
+        "near_neighbors must be 1 or more, far_neighbors 0 or more",
+    )
+    pixels = known.size
+    pairs = [(near_neighbors, 2.0), (far_neighbors, 0.1)]
+    used = [(min(count, pixels - 1), weight) for count, weight in pairs if count > 0]
+    laplacian = {
+        "n_neighbors": [count for count, _ in used],
+        "distance_weights": [weight for _, weight in used],
+    }
+    return _solve("estimate_alpha_knn", picture, known, laplacian, max_iterations, on_progress)
+
+
+def estimate_alpha_lbdm(
+    image: npt.ArrayLike,
+    trimap: npt.ArrayLike,
+    *,
+    epsilon: Annotated[float, Range(1e-9, 1e-1, log=True)] = 1e-7,
+    radius: Annotated[int, Range(1, 5)] = 1,
+    max_iterations: _Iterations = 10000,
+    on_progress: ProgressCallback | None = None,
+) -> FloatArray:
+    """Estimate alpha by learning-based matting: in each window a ridge regression predicts alpha from colour.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    trimap : array_like, shape (H, W)
+        0 background, 0.5 unknown, 1 foreground.
+    epsilon : float, default 1e-7
+        The ridge: larger is smoother.
+    radius : int, default 1
+        Windows have ``2 * radius + 1`` pixels a side.
+    max_iterations : int, default 10000
+        Conjugate-gradient steps before the best alpha so far is returned.
+    on_progress : callable, optional
+        Called after each step with the iterate; raising from it cancels.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that :func:`mattingkit.trimap.check_pair` refuses, or a picture smaller than the window.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where the solver stops short.
+
+    References
+    ----------
+    Zheng, Kambhamettu: Learning Based Digital Matting. ICCV 2009.
+    https://doi.org/10.1109/ICCV.2009.5459326
+
+    Examples
+    --------
+    >>> image = np.tile(np.linspace(0, 1, 5)[:, None], (5, 1, 3))
+    >>> trimap = np.full((5, 5), 0.5); trimap[:, 0] = 0; trimap[:, 4] = 1
+    >>> estimate_alpha_lbdm(image, trimap)[2].round(1)[[0, 2, 4]]
+    array([0. , 0.5, 1. ])
+    """
+    picture, known = check_pair(image, trimap)
+    _check_window(known.shape, radius)
+    _refuse(not epsilon > 0, f"epsilon must be above 0; got {epsilon}")
+    laplacian = {"epsilon": epsilon, "radius": radius}
+    return _solve("estimate_alpha_lbdm", picture, known, laplacian, max_iterations, on_progress)
+
+
+def estimate_alpha_lkm(
+    image: npt.ArrayLike,
+    trimap: npt.ArrayLike,
+    *,
+    epsilon: Annotated[float, Range(1e-6, 1e-1, log=True)] = 1e-4,
+    radius: Annotated[int, Range(1, 30)] = 10,
+    max_iterations: _Iterations = 10000,
+    on_progress: ProgressCallback | None = None,
+) -> FloatArray:
+    """Estimate alpha with a matting Laplacian of large windows, applied by box filters and never stored.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    trimap : array_like, shape (H, W)
+        0 background, 0.5 unknown, 1 foreground.
+    epsilon : float, default 1e-4
+        Regularisation of the windows' colour covariance.
+    radius : int, default 10
+        Windows have ``2 * radius + 1`` pixels a side.
+    max_iterations : int, default 10000
+        Conjugate-gradient steps before the best alpha so far is returned.
+    on_progress : callable, optional
+        Called after each step with the iterate; raising from it cancels.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that :func:`mattingkit.trimap.check_pair` refuses, or a radius below 1.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where the solver stops short.
+
+    References
+    ----------
+    He, Sun, Tang: Fast Matting Using Large Kernel Matting Laplacian Matrices. CVPR 2010.
+    https://doi.org/10.1109/CVPR.2010.5539896
+
+    Examples
+    --------
+    >>> image = np.tile(np.linspace(0, 1, 9)[:, None], (9, 1, 3))
+    >>> trimap = np.full((9, 9), 0.5); trimap[:, 0] = 0; trimap[:, 8] = 1
+    >>> estimate_alpha_lkm(image, trimap, radius=2)[4].round(1)[[0, 4, 8]]
+    array([0. , 0.5, 1. ])
+    """
+    picture, known = check_pair(image, trimap)
+    # PyMatting's box filter reads out of bounds where the window outgrows the picture.
+    fitting = min(radius, (min(known.shape) - 1) // 2)
+    _refuse(radius < 1, f"radius must be 1 or more; got {radius}")
+    _refuse(not epsilon > 0, f"epsilon must be above 0; got {epsilon}")
+    laplacian = {"epsilon": epsilon, "radius": fitting}
+    return _solve("estimate_alpha_lkm", picture, known, laplacian, max_iterations, on_progress)
+
+
+def estimate_alpha_rw(
+    image: npt.ArrayLike,
+    trimap: npt.ArrayLike,
+    *,
+    sigma: Annotated[float, Range(0.005, 0.5, log=True)] = 0.033,
+    radius: Annotated[int, Range(1, 5)] = 1,
+    max_iterations: _Iterations = 10000,
+    on_progress: ProgressCallback | None = None,
+) -> FloatArray:
+    """Estimate alpha by random walks: the chance that a walker reaches foreground before background.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    trimap : array_like, shape (H, W)
+        0 background, 0.5 unknown, 1 foreground.
+    sigma : float, default 0.033
+        Colour difference across which a step becomes unlikely.
+    radius : int, default 1
+        How far one step reaches, in pixels.
+    max_iterations : int, default 10000
+        Conjugate-gradient steps before the best alpha so far is returned.
+    on_progress : callable, optional
+        Called after each step with the iterate; raising from it cancels.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that :func:`mattingkit.trimap.check_pair` refuses, or a picture smaller than the window.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where the solver stops short.
+
+    References
+    ----------
+    Grady, Schiwietz, Aharon, Westermann: Random Walks for Interactive Alpha-Matting. VIIP 2005.
+
+    Examples
+    --------
+    >>> image = np.zeros((5, 5, 3)); image[:, 3:] = 1
+    >>> trimap = np.full((5, 5), 0.5); trimap[:, 0] = 0; trimap[:, 4] = 1
+    >>> estimate_alpha_rw(image, trimap)[2].round(1)
+    array([0., 0., 0., 1., 1.])
+    """
+    picture, known = check_pair(image, trimap)
+    _check_window(known.shape, radius)
+    _refuse(not sigma > 0, f"sigma must be above 0; got {sigma}")
+    laplacian = {"sigma": sigma, "radius": radius}
+    return _solve("estimate_alpha_rw", picture, known, laplacian, max_iterations, on_progress)
+
+
+def estimate_alpha_sm(
+    image: npt.ArrayLike,
+    trimap: npt.ArrayLike,
+    *,
+    expansion_radius: Annotated[int, Range(0, 20)] = 10,
+    gathering_angles: Annotated[int, Range(1, 16)] = 4,
+    refinement_radius: Annotated[int, Range(0, 10)] = 5,
+    on_progress: ProgressCallback | None = None,
+) -> FloatArray:
+    """Estimate alpha by shared matting: neighbours gather boundary samples and share the best pairs.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    trimap : array_like, shape (H, W)
+        0 background, 0.5 unknown, 1 foreground.
+    expansion_radius : int, default 10
+        How far known regions grow into pixels of very similar colour before sampling starts.
+    gathering_angles : int, default 4
+        Directions in which each pixel looks for samples.
+    refinement_radius : int, default 5
+        How far pixels share their best pairs.
+    on_progress : callable, optional
+        Called once, at the end: this method has no iterate.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that :func:`mattingkit.trimap.check_pair` refuses.
+
+    References
+    ----------
+    Gastal, Oliveira: Shared Sampling for Real-Time Alpha Matting. Eurographics 2010.
+    https://doi.org/10.1111/j.1467-8659.2009.01627.x
+
+    Examples
+    --------
+    >>> image = np.zeros((12, 12, 3)); image[:, 6:] = 1
+    >>> trimap = np.full((12, 12), 0.5); trimap[:, :2] = 0; trimap[:, 10:] = 1
+    >>> estimate_alpha_sm(image, trimap)[5].round(1)[[2, 9]]
+    array([0., 1.])
+    """
+    import pymatting
+
+    picture, known = check_pair(image, trimap)
+    _refuse(
+        expansion_radius < 0 or gathering_angles < 1 or refinement_radius < 0,
+        "expansion_radius and refinement_radius must be 0 or more, gathering_angles 1 or more",
+    )
+    alpha = pymatting.estimate_alpha_sm(
+        picture,
+        known,
+        trimap_expansion_radius=expansion_radius,
+        sample_gathering_angles=gathering_angles,
+        sample_refinement_radius=refinement_radius,
+    )
+    result = _keep_known(alpha, known)
+    if on_progress is not None:
+        on_progress(Progress(1, 1, result.copy()))
+    return result
+
+
+def _solve(
+    name: str,
+    image: FloatArray,
+    trimap: FloatArray,
+    laplacian: dict[str, Any],
+    max_iterations: int,
+    on_progress: ProgressCallback | None,
+) -> FloatArray:
+    """Run one of PyMatting's conjugate-gradient methods, watching its iterates."""
+    import pymatting
+
+    _refuse(max_iterations < 1, f"max_iterations must be 1 or more; got {max_iterations}")
+    if not (trimap == UNKNOWN).any():
+        return trimap.copy()
+    steps = 0
+    best = trimap.copy()
+    smallest = np.inf
+
+    def watch(_matrix: Any, x: FloatArray, _b: Any, _norm_b: float, _r: Any, norm_r: float) -> None:
+        nonlocal steps, best, smallest
+        steps += 1
+        if norm_r < smallest:
+            smallest, best = norm_r, x.reshape(trimap.shape).copy()
+        if on_progress is not None:
+            on_progress(Progress(steps, None, _keep_known(x.reshape(trimap.shape), trimap)))
+
+    function: Callable[..., FloatArray] = getattr(pymatting, name)
+    try:
+        alpha = function(
+            image,
+            trimap,
+            laplacian_kwargs=laplacian,
+            cg_kwargs={"maxiter": max_iterations, "callback": watch},
+        )
+    except ValueError as error:
+        if "did not converge" not in str(error):
+            raise
+        warnings.warn(
+            f"{name} stopped after {steps} iterations short of its tolerance; this is its best alpha. "
+            "Raise max_iterations to go on.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+        alpha = best
+    return _keep_known(alpha, trimap)
+
+
+def _keep_known(alpha: FloatArray, trimap: FloatArray) -> FloatArray:
+    """Clip to [0, 1] and put the known pixels back: PyMatting holds them only by a large weight."""
+    return np.where(trimap == UNKNOWN, np.clip(np.nan_to_num(alpha, nan=0.5), 0.0, 1.0), trimap)
+
+
+def _check_window(shape: tuple[int, ...], radius: int) -> None:
+    _refuse(radius < 1, f"radius must be 1 or more; got {radius}")
+    _refuse(
+        min(shape) < 2 * radius + 1,
+        f"A window of radius {radius} needs {2 * radius + 1} pixels a side, the picture has {min(shape)}: use a "
+        "smaller radius",
+    )
+
+
+def _refuse(wrong: bool, message: str) -> None:
+    if wrong:
+        raise ValueError(message + ".")
