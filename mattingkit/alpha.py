@@ -138,9 +138,7 @@ bayesian_laplacian, knn, lbdm, lkm, rw, sm.
     except (KeyError, TypeError):
         near = difflib.get_close_matches(str(name).lower().replace("-", "_"), METHODS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(
-            f"There is no method {name!r}{hint} Known: {', '.join(METHODS)}."
-        ) from None
+        raise ValueError(f"There is no method {name!r}{hint} Known: {', '.join(METHODS)}.") from None
 
 
 def estimate_alpha(

@@ -122,12 +122,8 @@ def parse_color(color: str | Sequence[float]) -> FloatArray:
     """
     if not isinstance(color, str):
         triple = np.asarray(color, dtype=np.float64)
-        if triple.shape != (3,) or not (
-            np.isfinite(triple).all() and (0 <= triple).all() and (triple <= 1).all()
-        ):
-            raise ValueError(
-                f"A colour is three numbers from 0 to 1 (divide 8-bit ones by 255); got {color!r}."
-            )
+        if triple.shape != (3,) or not (np.isfinite(triple).all() and (triple >= 0).all() and (triple <= 1).all()):
+            raise ValueError(f"A colour is three numbers from 0 to 1 (divide 8-bit ones by 255); got {color!r}.")
         return triple
     from PIL import ImageColor
 
@@ -275,9 +271,7 @@ def unpremultiply(rgba: npt.ArrayLike) -> FloatArray:
     """
     array = np.array(rgba, dtype=np.float64)
     alpha = array[..., 3:]
-    array[..., :3] = np.divide(
-        array[..., :3], alpha, out=np.zeros_like(array[..., :3]), where=alpha > 0
-    )
+    array[..., :3] = np.divide(array[..., :3], alpha, out=np.zeros_like(array[..., :3]), where=alpha > 0)
     return np.clip(array, 0.0, 1.0)
 
 

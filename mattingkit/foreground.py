@@ -78,9 +78,7 @@ def estimate_layers(
 
     picture, matte = as_image(image), as_alpha(alpha)
     if picture.shape[:2] != matte.shape:
-        raise ValueError(
-            f"Image and alpha must have the same size; got {picture.shape[:2]} and {matte.shape}."
-        )
+        raise ValueError(f"Image and alpha must have the same size; got {picture.shape[:2]} and {matte.shape}.")
     solvers = {
         "multilevel": pymatting.estimate_foreground_ml,
         "closed_form": pymatting.estimate_foreground_cf,
@@ -88,9 +86,7 @@ def estimate_layers(
     if method not in solvers:
         raise ValueError(f"method is 'multilevel' or 'closed_form'; got {method!r}.")
     foreground, background = solvers[method](picture, matte, return_background=True)
-    return Layers(
-        *(np.clip(layer.astype(np.float64), 0.0, 1.0) for layer in (foreground, background))
-    )
+    return Layers(*(np.clip(layer.astype(np.float64), 0.0, 1.0) for layer in (foreground, background)))
 
 
 def estimate_foreground(

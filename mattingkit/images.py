@@ -65,16 +65,13 @@ def as_unit_floats(values: npt.ArrayLike, what: str) -> FloatArray:
         )
     if not np.isfinite(array).all():
         raise ValueError(
-            f"The {what} contains NaN or infinity; replace them first, for example with "
-            f"np.nan_to_num({what})."
+            f"The {what} contains NaN or infinity; replace them first, for example with np.nan_to_num({what})."
         )
     low, high = float(array.min()), float(array.max())
     # Arithmetic on pictures overshoots by rounding errors; that much is forgiven, and clipped.
     if low < -1e-6 or high > 1 + 1e-6:
         remedy = (
-            f"divide by 255 or use {what}.astype('uint8')"
-            if low >= 0 and high > 2
-            else f"use np.clip({what}, 0, 1)"
+            f"divide by 255 or use {what}.astype('uint8')" if low >= 0 and high > 2 else f"use np.clip({what}, 0, 1)"
         )
         raise ValueError(
             f"The {what} has float values from {low:.4g} to {high:.4g}; they must lie in [0, 1]: {remedy}."
@@ -112,11 +109,7 @@ def as_image(image: npt.ArrayLike) -> FloatArray:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise ValueError(
             f"An image has shape (H, W), (H, W, 3) or (H, W, 4); got {array.shape}."
-            + (
-                " Channels go last: use np.moveaxis(image, 0, -1)."
-                if _channels_first(array)
-                else ""
-            )
+            + (" Channels go last: use np.moveaxis(image, 0, -1)." if _channels_first(array) else "")
         )
     if array.ndim == 2:
         array = array[:, :, np.newaxis]
@@ -188,9 +181,7 @@ def read_array(path: str | os.PathLike[str] | IO[bytes]) -> npt.NDArray[Any]:
                 file.load()
                 return _pixels(ImageOps.exif_transpose(file))
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"There is no file {name!r}. Check the path and its spelling."
-        ) from None
+        raise FileNotFoundError(f"There is no file {name!r}. Check the path and its spelling.") from None
     except IsADirectoryError:
         raise ValueError(f"{name!r} is a folder; name one picture in it.") from None
     except UnidentifiedImageError:
@@ -198,15 +189,11 @@ def read_array(path: str | os.PathLike[str] | IO[bytes]) -> npt.NDArray[Any]:
             f"{name!r} is not a picture in a known format; JPEG, PNG, WebP, TIFF, GIF and BMP are."
         ) from None
     except Image.DecompressionBombError:
-        raise ValueError(
-            f"{name!r} claims more pixels than a picture should have; scale it down first."
-        ) from None
+        raise ValueError(f"{name!r} claims more pixels than a picture should have; scale it down first.") from None
     except (PermissionError, ConnectionError):
         raise
     except (OSError, SyntaxError, EOFError, ValueError) as error:
-        raise ValueError(
-            f"{name!r} is truncated or damaged ({error}); copy or export it again."
-        ) from error
+        raise ValueError(f"{name!r} is truncated or damaged ({error}); copy or export it again.") from error
 
 
 def _pixels(picture: Any) -> npt.NDArray[Any]:
@@ -223,9 +210,7 @@ def _pixels(picture: Any) -> npt.NDArray[Any]:
     return np.asarray(picture.convert("RGBA" if "transparency" in picture.info else "RGB"))
 
 
-def save_image(
-    path: str | os.PathLike[str], image: npt.ArrayLike, *, quality: int = 95, **metadata: Any
-) -> None:
+def save_image(path: str | os.PathLike[str], image: npt.ArrayLike, *, quality: int = 95, **metadata: Any) -> None:
     """Save a picture, an alpha or a cut-out; the file appears whole or not at all.
 
     Parameters
@@ -258,9 +243,7 @@ def save_image(
     Image.init()
     kind = Image.registered_extensions().get(target.suffix.lower())
     if kind is None or kind not in Image.SAVE:
-        raise ValueError(
-            f"{target.name!r} has no known picture suffix; use .png, .jpg, .webp or .tif."
-        )
+        raise ValueError(f"{target.name!r} has no known picture suffix; use .png, .jpg, .webp or .tif.")
     pixels = to_uint8(image)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
@@ -269,16 +252,12 @@ def save_image(
             f"{kind} has no transparency: save as .png, .webp or .tif, or composite over a background first."
         )
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
-        raise ValueError(
-            f"A picture to save has shape (H, W), (H, W, 3) or (H, W, 4); got {pixels.shape}."
-        )
+        raise ValueError(f"A picture to save has shape (H, W), (H, W, 3) or (H, W, 4); got {pixels.shape}.")
     options: dict[str, Any] = {key: value for key, value in metadata.items() if value is not None}
     if kind in ("JPEG", "WEBP"):
         options["quality"] = quality
     if kind == "JPEG":
-        options["subsampling"] = (
-            0  # halved colour would bleed across the very edges matting is about
-        )
+        options["subsampling"] = 0  # halved colour would bleed across the very edges matting is about
     if kind == "TIFF":
         options.setdefault("compression", "tiff_deflate")
     with atomic_write(target) as file:
@@ -312,9 +291,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=".part", dir=target.parent
-    )
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file

@@ -8,6 +8,7 @@ divided by 1000, the scale in which the benchmark prints them; MSE is a mean.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -26,16 +27,12 @@ def _checked(
     """Convert the arguments all metrics share; the mask says which pixels count."""
     estimate, exact = as_alpha(alpha), as_alpha(truth)
     if estimate.shape != exact.shape:
-        raise ValueError(
-            f"alpha and truth must have the same size; got {estimate.shape} and {exact.shape}."
-        )
+        raise ValueError(f"alpha and truth must have the same size; got {estimate.shape} and {exact.shape}.")
     if trimap is None:
         return estimate, exact, np.ones(exact.shape, dtype=bool)
     known = as_trimap(trimap)
     if known.shape != exact.shape:
-        raise ValueError(
-            f"alpha and trimap must have the same size; got {exact.shape} and {known.shape}."
-        )
+        raise ValueError(f"alpha and trimap must have the same size; got {exact.shape} and {known.shape}.")
     return estimate, exact, known == UNKNOWN
 
 
@@ -218,7 +215,7 @@ def connectivity_error(
     estimate, exact, counted = _checked(alpha, truth, trimap)
     thresholds = np.arange(0.0, 1.0 + step / 2, step)
     level = np.full(exact.shape, -1.0)
-    for below, threshold in zip(thresholds, thresholds[1:], strict=False):
+    for below, threshold in pairwise(thresholds):
         # 0.1 * 3 is a little more than 0.3; the tolerance keeps a stored 0.3 on the right side.
         both = (estimate >= threshold - 1e-9) & (exact >= threshold - 1e-9)
         labels, count = ndimage.label(both)
@@ -227,9 +224,7 @@ def connectivity_error(
             source = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
         level[(level < 0) & ~source] = below
     level[level < 0] = 1.0
-    degree = [
-        1.0 - np.where(matte - level >= theta, matte - level, 0.0) for matte in (estimate, exact)
-    ]
+    degree = [1.0 - np.where(matte - level >= theta, matte - level, 0.0) for matte in (estimate, exact)]
     return float(np.abs(degree[0] - degree[1])[counted].sum() / 1000)
 
 

@@ -138,18 +138,12 @@ def check_parameters(name: str, function: Callable[..., Any], given: dict[str, A
     ...
     TypeError: method has no parameter 'epsilonn'; did you mean 'epsilon'? It takes: epsilon.
     """
-    known = (
-        [*parameters(function), "on_progress"]
-        if _takes_progress(function)
-        else [*parameters(function)]
-    )
+    known = [*parameters(function), "on_progress"] if _takes_progress(function) else [*parameters(function)]
     for key in given:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise TypeError(
-                f"{name} has no parameter {key!r}{hint} It takes: {', '.join(known) or 'none'}."
-            )
+            raise TypeError(f"{name} has no parameter {key!r}{hint} It takes: {', '.join(known) or 'none'}.")
 
 
 def _takes_progress(function: Callable[..., Any]) -> bool:

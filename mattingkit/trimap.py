@@ -101,9 +101,7 @@ def as_alpha(alpha: npt.ArrayLike) -> FloatArray:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim != 2:
-        raise ValueError(
-            f"An alpha matte has shape (H, W); got {array.shape}. Of an RGBA picture take rgba[..., 3]."
-        )
+        raise ValueError(f"An alpha matte has shape (H, W); got {array.shape}. Of an RGBA picture take rgba[..., 3].")
     return as_unit_floats(array, "alpha")
 
 
@@ -136,13 +134,9 @@ def check_pair(image: npt.ArrayLike, trimap: npt.ArrayLike) -> tuple[FloatArray,
     picture, known = as_image(image), as_trimap(trimap)
     if picture.shape[:2] != known.shape:
         hint = " They are each other's transpose." if picture.shape[1::-1] == known.shape else ""
-        raise ValueError(
-            f"Image and trimap must have the same size; got {picture.shape[:2]} and {known.shape}.{hint}"
-        )
+        raise ValueError(f"Image and trimap must have the same size; got {picture.shape[:2]} and {known.shape}.{hint}")
     if min(known.shape) < 3:
-        raise ValueError(
-            f"Matting needs at least 3 × 3 pixels; got {known.shape[0]} × {known.shape[1]}."
-        )
+        raise ValueError(f"Matting needs at least 3 × 3 pixels; got {known.shape[0]} × {known.shape[1]}.")
     for level, name in ((FOREGROUND, "foreground (white)"), (BACKGROUND, "background (black)")):
         if not (known == level).any():
             raise ValueError(
@@ -243,9 +237,7 @@ class Stroke:
         if not points or not np.isfinite(points).all():
             raise ValueError("A stroke needs at least one point of finite (row, col).")
         if self.label not in (None, BACKGROUND, UNKNOWN, FOREGROUND):
-            raise ValueError(
-                f"A stroke's label is 0, 0.5, 1, or None to erase; got {self.label!r}."
-            )
+            raise ValueError(f"A stroke's label is 0, 0.5, 1, or None to erase; got {self.label!r}.")
         if not self.radius >= 0.5:
             raise ValueError(f"A stroke's radius is at least 0.5 pixel; got {self.radius}.")
 
@@ -283,9 +275,7 @@ def trimap_from_strokes(
     """
     below = np.full(shape, UNKNOWN) if base is None else as_trimap(base)
     if below.shape != tuple(shape):
-        raise ValueError(
-            f"The base trimap has shape {below.shape}; the strokes are drawn on {tuple(shape)}."
-        )
+        raise ValueError(f"The base trimap has shape {below.shape}; the strokes are drawn on {tuple(shape)}.")
     trimap = below.copy()
     for stroke in strokes:
         window, inside = stroke_mask(shape, stroke)
@@ -293,9 +283,7 @@ def trimap_from_strokes(
     return trimap
 
 
-def stroke_mask(
-    shape: tuple[int, int], stroke: Stroke
-) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
+def stroke_mask(shape: tuple[int, int], stroke: Stroke) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
     """Rasterise one stroke within its bounding box.
 
     Returns
@@ -318,9 +306,7 @@ def stroke_mask(
         slice(int(low[0]), int(max(low[0], high[0]))),
         slice(int(low[1]), int(max(low[1], high[1]))),
     )
-    inside = np.zeros(
-        (window[0].stop - window[0].start, window[1].stop - window[1].start), dtype=bool
-    )
+    inside = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), dtype=bool)
     if not inside.size:
         return window, inside
     for start, end in zip(points, points[1:] if len(points) > 1 else points, strict=False):
@@ -389,25 +375,19 @@ def trimap_from_alpha(
                 f"The alpha has no certain {name} (values from {guess.min():.2f} to {guess.max():.2f}), so there "
                 "is no border to widen; draw strokes instead, or change low and high."
             )
-    width = (
-        _auto_band(guess, certain[FOREGROUND], certain[BACKGROUND]) if erode == "auto" else erode
-    )
+    width = _auto_band(guess, certain[FOREGROUND], certain[BACKGROUND]) if erode == "auto" else erode
     if isinstance(width, str) or width < 0:
         raise ValueError(f"erode is 'auto' or a number of pixels from 0 on; got {erode!r}.")
     trimap = np.full(guess.shape, UNKNOWN)
     for level, mask in certain.items():
         # Beyond the picture's border nothing is known to differ: the mask is not eroded from there.
-        depth = (
-            ndimage.distance_transform_edt(mask) if not mask.all() else np.full(mask.shape, np.inf)
-        )
+        depth = ndimage.distance_transform_edt(mask) if not mask.all() else np.full(mask.shape, np.inf)
         core = depth > width
         trimap[core if core.any() else depth >= depth.max()] = level
     return trimap
 
 
-def _auto_band(
-    guess: FloatArray, foreground: npt.NDArray[np.bool_], background: npt.NDArray[np.bool_]
-) -> int:
+def _auto_band(guess: FloatArray, foreground: npt.NDArray[np.bool_], background: npt.NDArray[np.bool_]) -> int:
     """Width in pixels: 4 % of the object's size, or half the soft border's own width where that is more."""
     from scipy import ndimage
 

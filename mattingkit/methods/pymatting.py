@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mattingkit.errors import ConvergenceWarning
 from mattingkit.images import FloatArray
-from mattingkit.params import Choice, Range
+from mattingkit.params import Range
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.trimap import UNKNOWN, check_pair
 
