@@ -1,0 +1,254 @@
+"""Pictures of pictures: the same layout, scale and colours in every lesson and every comparison.
+
+Alphas are gray on a fixed range of 0 to 1, so that two of them can be compared by eye; signed differences diverge
+around 0; axes are off and shared. Nothing here computes a matte; it only shows what other functions return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mattingkit.compositing import composite
+from mattingkit.images import FloatArray, as_image
+from mattingkit.trimap import as_alpha, as_trimap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["DIFFERENCE_LIMIT", "crop", "difference_to_rgb", "overlay_trimap", "show", "show_errors"]
+
+#: Differences beyond this saturate the diverging colours: small errors stay visible.
+DIFFERENCE_LIMIT = 0.5
+
+#: Hues that colour-blind people tell apart (Okabe & Ito 2008): blue for foreground, vermilion for background.
+FOREGROUND_HUE, BACKGROUND_HUE = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0)
+
+
+def show(
+    pictures: Mapping[str, npt.ArrayLike] | Sequence[npt.ArrayLike],
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int | None = None,
+    width: float = 10.0,
+    crop: tuple[int, int, int, int] | None = None,
+    difference: bool = False,
+) -> Figure:
+    """Show pictures side by side, at one scale, each with its title.
+
+    Parameters
+    ----------
+    pictures : mapping of title to picture, or sequence of pictures
+        Each of shape (H, W) (drawn gray, 0 black, 1 white), (H, W, 3) or (H, W, 4) (over a checkerboard).
+    titles : sequence of str, optional
+        For a sequence of pictures.
+    columns : int, optional
+        Pictures in a row; by default up to four.
+    width : float, default 10
+        Of the whole figure, in inches.
+    crop : (top, left, height, width), optional
+        The same part of every picture, in pixels.
+    difference : bool, default False
+        The pictures are signed differences in [-1, 1]: blue too small, white right, red too large.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not attached to pyplot, so a notebook shows it once and it needs no closing.
+
+    Raises
+    ------
+    ValueError
+        For no pictures, or titles that do not match them.
+
+    Examples
+    --------
+    >>> figure = show({"black": np.zeros((4, 4)), "white": np.ones((4, 4))})
+    >>> [axes.get_title() for axes in figure.axes]
+    ['black', 'white']
+    """
+    from matplotlib.figure import Figure
+
+    named = _named(pictures, titles)
+    arrays = [_cut(np.asarray(picture), crop) for _, picture in named]
+    columns = min(columns or 4, len(arrays))
+    rows = -(-len(arrays) // columns)
+    tallest = max(array.shape[0] / array.shape[1] for array in arrays)
+    cell = width / columns
+    figure = Figure(figsize=(width, rows * (cell * tallest + 0.32)), layout="constrained", dpi=110)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (title, _), array in zip(grid.flat, named, arrays, strict=False):
+        _draw(axes, array, difference)
+        axes.set_title(title, fontsize=11)
+    return figure
+
+
+def _named(
+    pictures: Mapping[str, npt.ArrayLike] | Sequence[npt.ArrayLike], titles: Sequence[str] | None
+) -> list[tuple[str, npt.ArrayLike]]:
+    if isinstance(pictures, Mapping):
+        named = [(str(title), picture) for title, picture in pictures.items()]
+    else:
+        texts = [""] * len(pictures) if titles is None else list(titles)
+        if len(texts) != len(pictures):
+            raise ValueError(f"{len(pictures)} pictures need as many titles; got {len(texts)}.")
+        named = list(zip(texts, pictures, strict=True))
+    if not named:
+        raise ValueError("There is no picture to show; give at least one.")
+    return named
+
+
+def _cut(array: npt.NDArray[Any], crop: tuple[int, int, int, int] | None) -> npt.NDArray[Any]:
+    if crop is None:
+        return array
+    top, left, height, width = crop
+    return array[top : top + height, left : left + width]
+
+
+def _draw(axes: Axes, array: npt.NDArray[Any], difference: bool) -> None:
+    # Enlarged small pictures show their pixels; reduced ones are averaged, not sampled.
+    interpolation = "nearest" if max(array.shape[:2]) <= 200 else "antialiased"
+    if difference:
+        limits = {"vmin": -DIFFERENCE_LIMIT, "vmax": DIFFERENCE_LIMIT}
+        axes.imshow(array, cmap="RdBu_r", interpolation=interpolation, **limits)
+    elif array.ndim == 2:
+        axes.imshow(array, cmap="gray", vmin=0, vmax=_white(array), interpolation=interpolation)
+    elif array.shape[2] == 4:
+        over = composite(array[:, :, :3], "checkerboard", array[:, :, 3])
+        axes.imshow(over, interpolation=interpolation)
+    else:
+        axes.imshow(as_image(array), interpolation=interpolation)
+
+
+def _white(array: npt.NDArray[Any]) -> float:
+    return float(np.iinfo(array.dtype).max) if array.dtype.kind == "u" else 1.0
+
+
+def show_errors(
+    alphas: Mapping[str, npt.ArrayLike],
+    truth: npt.ArrayLike,
+    *,
+    columns: int | None = None,
+    width: float = 10.0,
+    crop: tuple[int, int, int, int] | None = None,
+) -> Figure:
+    """Show how each alpha differs from the truth: blue where it is too small, red where too large.
+
+    Parameters
+    ----------
+    alphas : mapping of title to array_like, shape (H, W)
+    truth : array_like, shape (H, W)
+    columns, width, crop
+        As in :func:`show`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        Where sizes differ.
+
+    Examples
+    --------
+    >>> show_errors({"guess": np.full((4, 4), 0.25)}, np.zeros((4, 4))).axes[0].get_title()
+    'guess'
+    """
+    exact = as_alpha(truth)
+    differences = {title: as_alpha(alpha) - exact for title, alpha in alphas.items()}
+    return show(differences, columns=columns, width=width, crop=crop, difference=True)
+
+
+def difference_to_rgb(difference: npt.ArrayLike) -> FloatArray:
+    """Colour a signed difference: blue below 0, white at 0, red above.
+
+    Parameters
+    ----------
+    difference : array_like, shape (H, W)
+        In [-1, 1]; beyond ±0.5 the colour saturates.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, 3)
+
+    Examples
+    --------
+    >>> difference_to_rgb([[0.0]]).round(1)
+    array([[[1., 1., 1.]]])
+    """
+    from matplotlib import colormaps
+
+    scaled = np.clip(np.asarray(difference, dtype=np.float64) / (2 * DIFFERENCE_LIMIT) + 0.5, 0, 1)
+    return np.asarray(colormaps["RdBu_r"](scaled)[..., :3], dtype=np.float64)
+
+
+def overlay_trimap(image: npt.ArrayLike, trimap: npt.ArrayLike, *, opacity: float = 0.55) -> FloatArray:
+    """Tint a picture by its trimap: foreground blue, background vermilion, unknown untouched.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    trimap : array_like, shape (H, W)
+    opacity : float, default 0.55
+        0 shows the picture alone, 1 the tint alone.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, 3)
+
+    Raises
+    ------
+    ValueError
+        Where sizes differ.
+
+    Examples
+    --------
+    >>> overlay_trimap(np.zeros((1, 2, 3)), [[0.5, 1.0]], opacity=1.0)[0].round(2)
+    array([[0.  , 0.  , 0.  ],
+           [0.  , 0.45, 0.7 ]])
+    """
+    picture, known = as_image(image), as_trimap(trimap)
+    if picture.shape[:2] != known.shape:
+        raise ValueError(f"Image and trimap must have the same size; got {picture.shape[:2]} and {known.shape}.")
+    for level, hue in ((1.0, FOREGROUND_HUE), (0.0, BACKGROUND_HUE)):
+        mask = known == level
+        picture[mask] = (1 - opacity) * picture[mask] + opacity * np.array(hue)
+    return picture
+
+
+def crop(picture: npt.NDArray[Any], window: tuple[int, int, int, int]) -> npt.NDArray[Any]:
+    """Cut a window out of a picture.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (H, W) or (H, W, C)
+    window : (top, left, height, width)
+        In pixels; must lie inside.
+
+    Returns
+    -------
+    ndarray
+        A view.
+
+    Raises
+    ------
+    ValueError
+        Where the window reaches outside.
+
+    Examples
+    --------
+    >>> crop(np.arange(12).reshape(3, 4), (1, 2, 2, 2))
+    array([[ 6,  7],
+           [10, 11]])
+    """
+    top, left, height, width = window
+    if min(window) < 0 or not height or not width or top + height > picture.shape[0] or left + width > picture.shape[1]:
+        raise ValueError(f"The window {window} (top, left, height, width) leaves the picture of {picture.shape[:2]}.")
+    return _cut(picture, window)
