@@ -179,18 +179,18 @@ class Result:
     def table(self) -> Table:
         """Tabulate seconds and, where the truth is known, the four errors; failures and warnings become notes.
 
-            Returns
-            -------
-            Table
-                Prints as text, shows as HTML in a notebook, and has ``to_csv()``.
+        Returns
+        -------
+        Table
+            Prints as text, shows as HTML in a notebook, and has ``to_csv()``.
 
-            Examples
-            --------
-            >>> import numpy as np
+        Examples
+        --------
+        >>> import numpy as np
         >>> result = Result(np.zeros((1, 1, 3)), None, {"rw": Entry("rw", "Random walk", {}, True, None, 0, "no")})
-            >>> print(result.table())
-            method       seconds  note
-            Random walk        –    no
+        >>> print(result.table())
+        method       seconds  note
+        Random walk        –    no
         """
         measured = list(METRICS) if self.ground_truth is not None else []
         header = ["method", *measured, "seconds"]
@@ -214,27 +214,27 @@ class Result:
     ) -> Figure:
         """Draw the picture, the trimap and every alpha side by side.
 
-            Parameters
-            ----------
-            background : colour name, hex code, RGB triple or picture, optional
-                Show each cut-out over this background instead of the bare alpha; foreground colours are estimated first.
-            crop : (top, left, height, width), optional
-                The same part of every picture.
-            columns : int, optional
-                Pictures in a row.
-            width : float, default 10
-                Of the figure, in inches.
+        Parameters
+        ----------
+        background : colour name, hex code, RGB triple or picture, optional
+            Show each cut-out over this background instead of the bare alpha; foreground colours are estimated first.
+        crop : (top, left, height, width), optional
+            The same part of every picture.
+        columns : int, optional
+            Pictures in a row.
+        width : float, default 10
+            Of the figure, in inches.
 
-            Returns
-            -------
-            matplotlib.figure.Figure
+        Returns
+        -------
+        matplotlib.figure.Figure
 
-            Examples
-            --------
-            >>> import numpy as np
+        Examples
+        --------
+        >>> import numpy as np
         >>> result = Result(np.zeros((4, 4, 3)), np.full((4, 4), 0.5), {})
-            >>> [axes.get_title() for axes in result.show().axes]
-            ['image', 'trimap']
+        >>> [axes.get_title() for axes in result.show().axes]
+        ['image', 'trimap']
         """
         from mattingkit.figures import show
 
@@ -258,24 +258,24 @@ class Result:
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write everything to a folder: alphas, cut-outs, the figure, the table and a record.
 
-            Parameters
-            ----------
-            folder : path
-                Made if need be. Files of the same names are replaced, each whole or not at all.
+        Parameters
+        ----------
+        folder : path
+            Made if need be. Files of the same names are replaced, each whole or not at all.
 
-            Returns
-            -------
-            list of Path
-                ``<method>_alpha.png``, ``<method>_cutout.png``, ``trimap.png``, ``comparison.png``, ``table.csv`` and
-                ``result.json`` (parameters, seconds, scores, failures).
+        Returns
+        -------
+        list of Path
+            ``<method>_alpha.png``, ``<method>_cutout.png``, ``trimap.png``, ``comparison.png``, ``table.csv`` and
+            ``result.json`` (parameters, seconds, scores, failures).
 
-            Examples
-            --------
-            >>> import tempfile
-            >>> import numpy as np
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
         >>> result = Result(np.zeros((4, 4, 3)), None, {})
-            >>> [path.name for path in result.save(tempfile.mkdtemp())]
-            ['comparison.png', 'table.csv', 'result.json']
+        >>> [path.name for path in result.save(tempfile.mkdtemp())]
+        ['comparison.png', 'table.csv', 'result.json']
         """
         from mattingkit.foreground import estimate_foreground
 

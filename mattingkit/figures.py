@@ -6,6 +6,7 @@ around 0; axes are off and shared. Nothing here computes a matte; it only shows 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -71,15 +72,13 @@ def show(
     >>> [axes.get_title() for axes in figure.axes]
     ['black', 'white']
     """
-    from matplotlib.figure import Figure
-
     named = _named(pictures, titles)
     arrays = [_cut(np.asarray(picture), crop) for _, picture in named]
     columns = min(columns or 4, len(arrays))
     rows = -(-len(arrays) // columns)
     tallest = max(array.shape[0] / array.shape[1] for array in arrays)
     cell = width / columns
-    figure = Figure(figsize=(width, rows * (cell * tallest + 0.32)), layout="constrained", dpi=110)
+    figure = _new_figure(figsize=(width, rows * (cell * tallest + 0.32)), layout="constrained", dpi=110)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -87,6 +86,19 @@ def show(
         _draw(axes, array, difference)
         axes.set_title(title, fontsize=11)
     return figure
+
+
+def _new_figure(**options: Any) -> Figure:
+    """Make a figure that shows itself in a notebook whether or not pyplot has been imported there."""
+    from matplotlib.figure import Figure
+
+    class Sheet(Figure):
+        def _repr_png_(self) -> bytes:
+            file = io.BytesIO()
+            self.savefig(file, format="png")
+            return file.getvalue()
+
+    return Sheet(**options)
 
 
 def _named(
@@ -115,8 +127,8 @@ def _draw(axes: Axes, array: npt.NDArray[Any], difference: bool) -> None:
     # Enlarged small pictures show their pixels; reduced ones are averaged, not sampled.
     interpolation = "nearest" if max(array.shape[:2]) <= 200 else "antialiased"
     if difference:
-        limits = {"vmin": -DIFFERENCE_LIMIT, "vmax": DIFFERENCE_LIMIT}
-        axes.imshow(array, cmap="RdBu_r", interpolation=interpolation, **limits)
+        limit = DIFFERENCE_LIMIT
+        axes.imshow(array, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation=interpolation)
     elif array.ndim == 2:
         axes.imshow(array, cmap="gray", vmin=0, vmax=_white(array), interpolation=interpolation)
     elif array.shape[2] == 4:
