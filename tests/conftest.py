@@ -1,0 +1,36 @@
+"""Pictures and paths that several tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# The machines that run this are shared and noisy: how long an example takes says nothing about it.
+settings.register_profile("mattingkit", deadline=None, max_examples=60)
+settings.load_profile("mattingkit")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED = REPOSITORY.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def benchmark_folder() -> Path:
+    """The folder of benchmark pictures with true mattes, which are not ours to publish."""
+    folder = SHARED / "alphamatting"
+    if not folder.is_dir():
+        pytest.skip("the alphamatting.com pictures are not here; they are not ours to publish")
+    return folder
+
+
+@pytest.fixture
+def ramp() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A soft vertical edge between two flat colours: image, trimap and its exact alpha."""
+    height, width = 24, 32
+    alpha = np.clip((np.arange(width) - 8) / 15, 0, 1)[np.newaxis, :] * np.ones((height, 1))
+    foreground, background = np.array([0.9, 0.6, 0.2]), np.array([0.1, 0.3, 0.7])
+    image = alpha[..., np.newaxis] * foreground + (1 - alpha[..., np.newaxis]) * background
+    trimap = np.where(alpha <= 0, 0.0, np.where(alpha >= 1, 1.0, 0.5))
+    return image, trimap, alpha

@@ -1,0 +1,181 @@
+"""Comparing methods: results, their table, figure and files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import warnings
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+import mattingkit as mk
+from mattingkit import figures
+from mattingkit.compare import Table
+
+
+@pytest.fixture
+def result(ramp):
+    image, trimap, alpha = ramp
+    return mk.compare(image, trimap, methods=["closed_form", "rw", "knn"], ground_truth=alpha)
+
+
+def test_entries_keep_order_provenance_and_scores(result, ramp):
+    assert [entry.name for entry in result] == ["closed_form", "rw", "knn"]
+    entry = result["closed_form"]
+    np.testing.assert_array_equal(entry.alpha, mk.estimate_alpha(*ramp[:2], method="closed_form"))
+    assert entry.used_trimap
+    assert entry.seconds > 0
+    assert set(entry.scores) == {"SAD", "MSE", "gradient", "connectivity"}
+    assert entry.scores["SAD"] < result["rw"].scores["SAD"]
+    assert not result.failed
+
+
+def test_parameters_reach_their_method(ramp):
+    image, trimap, _ = ramp
+    result = mk.compare(image, trimap, ["rw"], parameters={"rw": {"sigma": 0.4}})
+    np.testing.assert_array_equal(result["rw"].alpha, mk.estimate_alpha(image, trimap, "rw", sigma=0.4))
+    assert result["rw"].parameters == {"sigma": 0.4}
+
+
+def test_a_failing_method_is_reported_and_the_rest_go_on(ramp):
+    image, trimap, _ = ramp
+    result = mk.compare(image, trimap, ["lbdm", "rw"], parameters={"lbdm": {"radius": 40}})
+    assert result["lbdm"].alpha is None
+    assert "smaller radius" in result.failed["lbdm"]
+    assert result["rw"].alpha is not None
+    assert "smaller radius" in str(result.table())
+    assert "Learning based" not in result.alphas
+
+
+def test_a_solver_that_stops_short_is_noted(ramp):
+    image, trimap, _ = ramp
+    result = mk.compare(image, trimap, ["rw"], parameters={"rw": {"max_iterations": 1}})
+    assert "max_iterations" in result["rw"].warnings[0]
+    assert "max_iterations" in str(result.table())
+    with pytest.warns(mk.ConvergenceWarning, match="best alpha"):
+        mk.estimate_alpha(image, trimap, "rw", max_iterations=1)
+
+
+def test_cancelling_stops_all(ramp):
+    image, trimap, _ = ramp
+    calls = []
+
+    def stop(progress):
+        calls.append(progress)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mk.compare(image, trimap, ["rw", "knn"], on_progress=stop)
+    assert len(calls) == 1
+
+    def fail(progress):
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        mk.compare(image, trimap, ["rw", "knn"], on_progress=fail)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"methods": []}, ValueError, "at least one"),
+        ({"methods": ["rww"]}, ValueError, "did you mean 'rw'"),
+        ({"methods": ["rw"], "trimap": None}, TypeError, "needs a trimap"),
+        ({"methods": ["rw"], "parameters": {"knn": {}}}, ValueError, "not compared"),
+        ({"methods": ["rw"], "parameters": {"rw": {"sigm": 1}}}, TypeError, "did you mean 'sigma'"),
+        ({"methods": ["rw"], "ground_truth": np.zeros((2, 2))}, ValueError, "same size"),
+        ({"methods": ["rw"], "trimap": np.zeros((24, 32))}, ValueError, "no foreground"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_any_work(ramp, options, error, message):
+    image, trimap, _ = ramp
+    started = []
+    with pytest.raises(error, match=message):
+        mk.compare(image, **{"trimap": trimap, "on_progress": started.append, **options})
+    assert not started
+
+
+def test_everything_is_saved(result, tmp_path):
+    written = result.save(tmp_path / "out")
+    names = {path.name for path in written}
+    assert {"closed_form_alpha.png", "closed_form_cutout.png", "trimap.png", "comparison.png", "table.csv"} <= names
+    assert all(path.stat().st_size for path in written)
+    alpha = mk.load_image(tmp_path / "out" / "closed_form_alpha.png")[:, :, 0]
+    np.testing.assert_allclose(alpha, result["closed_form"].alpha, atol=0.5 / 255)
+    np.testing.assert_array_equal(mk.load_trimap(tmp_path / "out" / "trimap.png"), result.trimap)
+    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
+    assert rows[0]["method"] == "Closed form"
+    record = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert record["methods"]["rw"]["scores"]["SAD"] == pytest.approx(result["rw"].scores["SAD"])
+
+
+def test_saving_over_a_file_is_refused(result, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(ValueError, match="folder"):
+        result.save(tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_the_table_escapes_and_aligns():
+    table = Table(["a", "b"], [["<x>", "1"], ["long name", "22"]])
+    assert "&lt;x&gt;" in table._repr_html_()
+    assert str(table).splitlines()[1] == "<x>         1"
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def drawn(figure) -> np.ndarray:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3] / 255
+
+
+def test_alphas_are_drawn_on_a_fixed_range():
+    figure = figures.show({"a": np.full((8, 8), 0.25), "b": np.full((8, 8), 0.5)})
+    shades = [axes.images[0].get_clim() for axes in figure.axes]
+    assert shades == [(0, 1), (0, 1)]
+    picture = drawn(figure)
+    assert np.isclose(picture, 64 / 255, atol=0.01).all(axis=2).mean() > 0.1
+
+
+def test_the_result_shows_every_picture(result):
+    titles = [axes.get_title() for axes in result.show().axes]
+    assert titles[:3] == ["image", "trimap", "ground truth"]
+    assert [title.split(",")[0] for title in titles[3:6]] == ["Closed form", "Random walk", "KNN"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn(result.show(background="#438edb", crop=(2, 2, 10, 10), columns=2))
+
+
+def test_differences_diverge_around_zero():
+    colours = figures.difference_to_rgb([[-0.5, 0.0, 0.5]])[0]
+    assert colours[0, 2] > colours[0, 0]  # too small: blue
+    assert colours[2, 0] > colours[2, 2]  # too large: red
+    assert colours[1].min() > 0.9
+    figure = figures.show_errors({"a": np.zeros((6, 6))}, np.ones((6, 6)))
+    assert figure.axes[0].images[0].get_clim() == (-0.5, 0.5)
+
+
+def test_figures_show_themselves_without_pyplot():
+    assert figures.show([np.zeros((4, 4))])._repr_png_().startswith(b"\x89PNG")
+
+
+def test_the_overlay_tints_only_what_is_known(ramp):
+    image, trimap, _ = ramp
+    tinted = figures.overlay_trimap(image, trimap)
+    np.testing.assert_array_equal(tinted[trimap == 0.5], image[trimap == 0.5])
+    assert (tinted[trimap == 1] != image[trimap == 1]).any()
+
+
+def test_figures_refuse_bad_input():
+    with pytest.raises(ValueError, match="at least one"):
+        figures.show({})
+    with pytest.raises(ValueError, match="titles"):
+        figures.show([np.zeros((3, 3))], ["a", "b"])
+    with pytest.raises(ValueError, match="window"):
+        figures.crop(np.zeros((3, 3)), (0, 0, 4, 1))
+    with pytest.raises(ValueError, match="same size"):
+        figures.overlay_trimap(np.zeros((3, 3, 3)), np.zeros((2, 3)))

@@ -1,0 +1,48 @@
+"""Parameters read from signatures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pytest
+
+from mattingkit.params import Choice, Range, check_parameters, parameters
+
+
+def method(
+    image,
+    trimap,
+    *,
+    epsilon: Annotated[float, Range(1e-9, 1e-1, log=True)] = 1e-7,
+    scale: Annotated[str | int, Choice("auto", 1)] = "auto",
+    plain: int = 3,
+    on_progress=None,
+):
+    """A method as the registry would list it."""
+
+
+def test_only_tunable_parameters_are_listed():
+    found = parameters(method)
+    assert list(found) == ["epsilon", "scale", "plain"]
+    assert found["epsilon"].domain == Range(1e-9, 1e-1, log=True)
+    assert found["scale"].domain.options == ("auto", 1)
+    assert found["plain"].domain is None
+    assert found["epsilon"].default == 1e-7
+    assert found["epsilon"].type is float
+
+
+def test_a_typo_names_its_neighbour():
+    with pytest.raises(TypeError, match="did you mean 'epsilon'"):
+        check_parameters("method", method, {"epsilom": 1})
+    check_parameters("method", method, {"epsilon": 1, "on_progress": None})
+
+
+@pytest.mark.parametrize("bounds", [(2, 1), (1, 1)])
+def test_an_empty_range(bounds):
+    with pytest.raises(ValueError, match="low < high"):
+        Range(*bounds)
+
+
+def test_a_logarithmic_range_starts_above_zero():
+    with pytest.raises(ValueError, match="low > 0"):
+        Range(0, 1, log=True)
