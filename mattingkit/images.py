@@ -57,7 +57,7 @@ def as_unit_floats(values: npt.ArrayLike, what: str) -> FloatArray:
     if array.size == 0:
         raise ValueError(f"The {what} is empty: its shape is {array.shape}.")
     if array.dtype in _WHITE:
-        return np.asarray(array / _WHITE[array.dtype], dtype=np.float64)
+        return np.ascontiguousarray(array / _WHITE[array.dtype], dtype=np.float64)
     if array.dtype.kind != "f":
         raise TypeError(
             f"The {what} has dtype {array.dtype}; give bool, uint8, uint16, or floats in [0, 1]. "
@@ -76,7 +76,7 @@ def as_unit_floats(values: npt.ArrayLike, what: str) -> FloatArray:
         raise ValueError(
             f"The {what} has float values from {low:.4g} to {high:.4g}; they must lie in [0, 1]: {remedy}."
         )
-    return np.clip(array.astype(np.float64), 0.0, 1.0)
+    return np.ascontiguousarray(np.clip(array.astype(np.float64), 0.0, 1.0))
 
 
 def as_image(image: npt.ArrayLike) -> FloatArray:
@@ -170,12 +170,12 @@ def read_array(path: str | os.PathLike[str] | IO[bytes]) -> npt.NDArray[Any]:
     """Read a picture file's stored values, upright: (H, W), (H, W, 3) or (H, W, 4); see :func:`load_image`."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    name = getattr(path, "name", "the stream") if hasattr(path, "read") else os.fspath(path)  # type: ignore[arg-type]
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else getattr(path, "name", "the stream")
     try:
         with warnings.catch_warnings():
             # Pillow warns at 89 megapixels and refuses at twice that; only the refusal concerns us.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as file:  # type: ignore[arg-type]
+            with Image.open(path) as file:
                 file.seek(0)
                 # Decoding comes before the rotation: a truncated file fails here, whole.
                 file.load()
@@ -198,11 +198,11 @@ def read_array(path: str | os.PathLike[str] | IO[bytes]) -> npt.NDArray[Any]:
 
 def _pixels(picture: Any) -> npt.NDArray[Any]:
     """Turn an open Pillow picture of any mode into stored values with channels last."""
-    mode = picture.mode
+    mode: str = picture.mode
     if mode in ("L", "RGB", "RGBA", "LA", "1"):
         return np.asarray(picture)
     if mode.startswith("I;16"):
-        return np.asarray(picture).astype(np.uint16)
+        return np.asarray(picture, dtype=np.uint16)
     if mode == "I":  # 16-bit gray PNG arrives as 32-bit integers
         return np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
     if mode == "F":

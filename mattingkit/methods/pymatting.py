@@ -176,7 +176,8 @@ def estimate_alpha_lkm(
     epsilon : float, default 1e-4
         Regularisation of the windows' colour covariance.
     radius : int, default 10
-        Windows have ``2 * radius + 1`` pixels a side.
+        Windows have ``2 * radius + 1`` pixels a side; in a picture less than ``4 * radius + 1`` pixels wide or high
+        they are as large as fits.
     max_iterations : int, default 10000
         Conjugate-gradient steps before the best alpha so far is returned.
     on_progress : callable, optional
@@ -209,12 +210,18 @@ def estimate_alpha_lkm(
     array([0. , 0.5, 1. ])
     """
     picture, known = check_pair(image, trimap)
-    # PyMatting's box filter reads out of bounds where the window outgrows the picture.
-    fitting = min(radius, (min(known.shape) - 1) // 2)
     _refuse(radius < 1, f"radius must be 1 or more; got {radius}")
     _refuse(not epsilon > 0, f"epsilon must be above 0; got {epsilon}")
+    # PyMatting's box filters need 4 * radius + 1 pixels a side: smaller pictures get smaller windows, and those
+    # too small for any are continued beyond their border.
+    height, width = known.shape
+    fitting = min(radius, max((min(height, width) - 1) // 4, 1))
+    missing = ((0, max(5 - height, 0)), (0, max(5 - width, 0)))
+    picture = np.pad(picture, (*missing, (0, 0)), mode="edge")
+    padded = np.pad(known, missing, mode="edge")
     laplacian = {"epsilon": epsilon, "radius": fitting}
-    return _solve("estimate_alpha_lkm", picture, known, laplacian, max_iterations, on_progress)
+    alpha = _solve("estimate_alpha_lkm", picture, padded, laplacian, max_iterations, on_progress)
+    return alpha[:height, :width].copy()
 
 
 def estimate_alpha_rw(
