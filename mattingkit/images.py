@@ -204,7 +204,8 @@ def _pixels(picture: Any) -> npt.NDArray[Any]:
     if mode.startswith("I;16"):
         return np.asarray(picture, dtype=np.uint16)
     if mode == "I":  # 16-bit gray PNG arrives as 32-bit integers
-        return np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
+        deep: npt.NDArray[np.uint16] = np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
+        return deep
     if mode == "F":
         return np.asarray(picture, dtype=np.float64)
     return np.asarray(picture.convert("RGBA" if "transparency" in picture.info else "RGB"))
