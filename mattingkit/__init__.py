@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mattingkit.compositing import composite as composite
     from mattingkit.compositing import to_rgba as to_rgba
     from mattingkit.compositing import triangulate as triangulate
+    from mattingkit.cutout import Cutout as Cutout
+    from mattingkit.cutout import cutout as cutout
     from mattingkit.errors import ConvergenceWarning as ConvergenceWarning
     from mattingkit.foreground import estimate_foreground as estimate_foreground
     from mattingkit.foreground import estimate_layers as estimate_layers
@@ -44,6 +46,7 @@ __version__ = "0.1.0"
 _HOMES: dict[str, str | None] = {
     "METHODS": "alpha",
     "ConvergenceWarning": "errors",
+    "Cutout": "cutout",
     "LiveMatting": "live",
     "Method": "alpha",
     "Progress": "progress",
@@ -54,6 +57,7 @@ _HOMES: dict[str, str | None] = {
     "as_trimap": "trimap",
     "compare": "compare",
     "composite": "compositing",
+    "cutout": "cutout",
     "estimate_alpha": "alpha",
     "estimate_foreground": "foreground",
     "estimate_layers": "foreground",

@@ -1,0 +1,119 @@
+"""The command ``mattingkit``: the same methods, one line away in a shell.
+
+Every command lives in a module of this package and does its work through the functions anyone can call from Python;
+what is here reads arguments, draws a progress bar, and turns errors into one line and an exit code: 0 when all went
+well, 1 when something failed, 2 when the command line itself was wrong. The heavy imports happen inside the commands,
+so that ``mattingkit --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from mattingkit import __version__
+from mattingkit.cli import comparing, console, learning
+
+__all__ = ["build", "main"]
+
+
+def build(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Assemble the application.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The command line. ``--method`` is looked up in it beforehand, since the options of ``cutout`` and ``batch``
+        are generated from that method's signature.
+
+    Returns
+    -------
+    typer.Typer
+
+    Examples
+    --------
+    >>> [command.name for command in build().registered_commands][:3]
+    ['lab', 'compare', 'methods']
+    """
+    app = typer.Typer(
+        name="mattingkit",
+        help="Image matting: learn it, compare its methods, cut out photographs.",
+        epilog=console.example("mattingkit lab", "mattingkit compare", "mattingkit cutout photo.jpg -o out/"),
+        no_args_is_help=True,
+        # Plain help starts faster than rich's, reads the same in a pipe, and can be checked against the README.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_common)
+    learning.register(app, "lab")
+    comparing.register(app)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mattingkit {__version__}")
+        raise typer.Exit
+
+
+def _common(
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    console.SETTINGS.traceback = traceback
+
+
+def _words() -> list[str]:
+    """The command line, also while a shell asks for completions and hands it over in the environment."""
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
+    if typed and any(name.endswith("MATTINGKIT_COMPLETE") for name in os.environ):
+        try:
+            return shlex.split(typed)[1:]
+        except ValueError:  # an open quotation mark
+            return typed.split()[1:]
+    return sys.argv[1:]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; ``sys.argv[1:]`` by default.
+
+    Returns
+    -------
+    int
+        0 all went well, 1 something failed, 2 the command line is wrong, 130 interrupted.
+
+    Examples
+    --------
+    >>> main(["--version"])
+    mattingkit ...
+    0
+    """
+    words = _words() if arguments is None else list(arguments)
+    console.SETTINGS.reset()
+    try:
+        app = build(words)
+        code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does; Python must not complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        console.error("interrupted")
+        return 130
+    except Exception as error:
+        return console.report(error, words)

@@ -1,0 +1,240 @@
+"""``mattingkit compare`` and ``mattingkit methods``: what methods there are, and what each makes of one picture."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mattingkit.cli import console
+from mattingkit.cli.options import parse_value
+
+if TYPE_CHECKING:
+    from mattingkit.compare import Result
+    from mattingkit.images import FloatArray
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the application."""
+    app.command(
+        "compare",
+        epilog=console.example(
+            "mattingkit compare", "mattingkit compare photo.jpg trimap.png -m bayesian,closed_form -o out/"
+        ),
+    )(compare)
+    app.command("methods", epilog=console.example("mattingkit methods", "mattingkit methods closed_form --json"))(
+        methods
+    )
+
+
+def _known_methods(incomplete: str) -> list[str]:
+    """Complete the last of several comma-separated method names."""
+    from mattingkit.alpha import METHODS
+
+    done, _, begun = incomplete.rpartition(",")
+    return [f"{done},{name}" if done else name for name in METHODS if name.startswith(begun)]
+
+
+def compare(
+    image: Annotated[
+        Path | None, typer.Argument(metavar="IMAGE", help="A photograph; without one, the sample portrait.")
+    ] = None,
+    trimap: Annotated[
+        Path | None, typer.Argument(metavar="TRIMAP", help="Its trimap; without one, U²-Net guesses it.")
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--methods",
+            "--method",
+            "-m",
+            metavar="A,B,…",
+            help="Methods to compare, comma-separated or repeated; 'all' for every one.  "
+            "[default: bayesian,closed_form,u2net]",
+            autocompletion=_known_methods,
+        ),
+    ] = None,
+    truth: Annotated[Path | None, typer.Option("--truth", help="The true alpha, to score each method by.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path("out"),
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="METHOD.NAME=VALUE", help="A method's parameter; may be repeated."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Run several methods on one picture: alphas, one figure side by side, a table with seconds."""
+    from mattingkit.alpha import METHODS, find_method
+    from mattingkit.compare import DEFAULT_METHODS
+
+    console.SETTINGS.quiet = quiet
+    if image is None and truth is not None:
+        raise typer.BadParameter("--truth belongs to a picture; name the picture first.")
+    names = console.split_names(methods or [], lambda name: name == "all" or find_method(name))
+    names = list(METHODS) if "all" in names else list(dict.fromkeys(names or DEFAULT_METHODS))
+    parameters = _parse_settings(settings or [], names)
+    picture, known, exact = _load(image, trimap, truth, names)
+    result = _run(picture, known, exact, names, parameters)
+    written = result.save(output)
+    if as_json:
+        console.print_json({**result._record(), "files": [str(path) for path in written]})
+    else:
+        console.print_table(result.table())
+    console.note(f"Wrote {len(written)} files to {output}{'' if str(output).endswith('/') else '/'}")
+    for name, reason in result.failed.items():
+        console.error(f"{name} failed: {reason}")
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def _load(
+    image: Path | None, trimap: Path | None, truth: Path | None, names: list[str]
+) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
+    """The picture, its trimap and its true alpha, from files, the sample, or U²-Net's guess."""
+    from mattingkit.alpha import find_method
+    from mattingkit.images import load_image
+    from mattingkit.trimap import as_alpha, load_trimap
+
+    if image is None:
+        from mattingkit import samples
+
+        console.note("No picture named: comparing on the sample portrait.")
+        sample = samples.portrait()
+        return sample.image, sample.trimap, None
+    picture = load_image(image)
+    exact = None if truth is None else as_alpha(load_image(truth)[:, :, 0])
+    if trimap is not None:
+        return picture, load_trimap(trimap), exact
+    if not any(find_method(name).needs_trimap for name in names):
+        return picture, None, exact
+    from mattingkit.cutout import guess_trimap
+
+    console.note("No trimap named: U²-Net guesses one.")
+    return picture, guess_trimap(picture).trimap, exact
+
+
+def _run(
+    picture: FloatArray,
+    known: FloatArray | None,
+    exact: FloatArray | None,
+    names: list[str],
+    parameters: dict[str, dict[str, Any]],
+) -> Result:
+    """Compare method by method, so that the bar can name the one that runs."""
+    from mattingkit.compare import Result
+    from mattingkit.compare import compare as compare_methods
+
+    entries = {}
+    with console.progress_bar(len(names), "comparing", "method") as line:
+        for name in names:
+            line.set_postfix_str(name)
+            given = {name: parameters[name]} if name in parameters else None
+            entries.update(compare_methods(picture, known, [name], ground_truth=exact, parameters=given).entries)
+            line.update()
+    return Result(picture, known, entries, exact)
+
+
+def _parse_settings(settings: list[str], names: list[str]) -> dict[str, dict[str, Any]]:
+    """Read ``closed_form.epsilon=1e-6`` into parameters by method."""
+    from mattingkit.alpha import find_method
+    from mattingkit.params import check_parameters
+
+    found: dict[str, dict[str, Any]] = {}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        method, dot, name = key.partition(".")
+        if not (equals and dot):
+            raise typer.BadParameter(f"--set takes METHOD.NAME=VALUE, such as closed_form.epsilon=1e-6; got {text!r}.")
+        try:
+            if method not in names:
+                find_method(method)
+                raise ValueError(f"--set names {method!r}, which is not compared; compared: {', '.join(names)}.")
+            check_parameters(method, find_method(method).function, {name: value})
+        except (ValueError, TypeError) as failure:
+            raise typer.BadParameter(str(failure)) from None
+        found.setdefault(method, {})[name] = parse_value(find_method(method).parameters[name], value)
+    return found
+
+
+def methods(
+    name: Annotated[
+        str | None, typer.Argument(help="One method, to see its parameters.", autocompletion=_known_methods)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List the methods, or one method's parameters with their defaults and ranges."""
+    from mattingkit.alpha import METHODS, find_method
+    from mattingkit.compare import Table
+
+    if name is not None:
+        try:
+            find_method(name)
+        except ValueError as failure:
+            raise typer.BadParameter(str(failure)) from None
+        _describe(name, as_json)
+        return
+    if as_json:
+        console.print_json({key: _record(key) for key in METHODS})
+        return
+    rows = [
+        [key, method.title, "needed" if method.needs_trimap else "none", method.citation]
+        for key, method in METHODS.items()
+    ]
+    _print_left(Table(["name", "method", "trimap", "paper"], rows))
+
+
+def _print_left(table: Any) -> None:
+    """Print a table of words: every column flush left."""
+    widths = [max(len(row[i]) for row in [table.header, *table.rows]) for i in range(len(table.header))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [table.header, *table.rows]
+    ]
+    print(console.style(lines[0], sys.stdout, bold=True), *lines[1:], sep="\n")
+
+
+def _record(name: str) -> dict[str, Any]:
+    """A method as a script reads it."""
+    from mattingkit.alpha import METHODS
+    from mattingkit.params import Choice, Range
+
+    method = METHODS[name]
+    found = {}
+    for key, parameter in method.parameters.items():
+        record: dict[str, Any] = {"default": parameter.default}
+        if isinstance(parameter.domain, Range):
+            record["range"] = [parameter.domain.low, parameter.domain.high]
+            record["log"] = parameter.domain.log
+        if isinstance(parameter.domain, Choice):
+            record["options"] = list(parameter.domain.options)
+        found[key] = record
+    return {
+        "title": method.title,
+        "citation": method.citation,
+        "needs_trimap": method.needs_trimap,
+        "parameters": found,
+    }
+
+
+def _describe(name: str, as_json: bool) -> None:
+    from mattingkit.alpha import METHODS
+    from mattingkit.cli.options import describe_domain
+    from mattingkit.compare import Table
+
+    if as_json:
+        console.print_json({name: _record(name)})
+        return
+    method = METHODS[name]
+    summary = (inspect.getdoc(method.function) or "").split("\n\n")[0]
+    print(console.style(f"{name}: {method.title}", sys.stdout, bold=True))
+    print(" ".join(summary.split()), method.citation, "", sep="\n")
+    rows = [
+        [key, "none" if parameter.default is None else f"{parameter.default}", describe_domain(parameter)]
+        for key, parameter in method.parameters.items()
+    ]
+    _print_left(Table(["parameter", "default", "range"], rows))

@@ -1,0 +1,223 @@
+"""How the command speaks: errors in one line on stderr, bars on stderr, results on stdout, colour only to a person.
+
+Results go to stdout alone, so that a pipe or ``--json`` reads nothing else; everything said on the way goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from mattingkit.compare import Table
+    from mattingkit.progress import ProgressCallback
+
+__all__ = [
+    "SETTINGS",
+    "bar",
+    "error",
+    "example",
+    "note",
+    "print_json",
+    "print_table",
+    "progress_bar",
+    "report",
+    "style",
+]
+
+#: What the parser raises when the command line is wrong: the class that all its own errors derive from.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+#: Errors whose text was written for the person at the keyboard; any other is a fault of the program.
+EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, RuntimeError)
+
+
+@dataclass
+class _Settings:
+    traceback: bool = False
+    quiet: bool = False
+
+    def reset(self) -> None:
+        self.traceback = self.quiet = False
+
+
+SETTINGS = _Settings()
+
+
+def colourful(stream: TextIO) -> bool:
+    """Whether a person reads the stream and wants colour; https://no-color.org.
+
+    Examples
+    --------
+    >>> import io
+    >>> colourful(io.StringIO())
+    False
+    """
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def style(text: str, stream: TextIO, **how: Any) -> str:
+    """Colour a text as :func:`typer.style` does, or leave it alone where the stream is no terminal.
+
+    Examples
+    --------
+    >>> import io
+    >>> style("plain", io.StringIO(), bold=True)
+    'plain'
+    """
+    return typer.style(text, **how) if colourful(stream) else text
+
+
+def note(text: str) -> None:
+    """Say something on the way, on stderr, unless ``--quiet``."""
+    if not SETTINGS.quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+def error(text: str) -> None:
+    """Say in one line on stderr what went wrong."""
+    line = " ".join(str(text).split())
+    print(f"{style('mattingkit:', sys.stderr, fg='red', bold=True)} {line}", file=sys.stderr, flush=True)
+
+
+def report(failure: Exception, words: Sequence[str]) -> int:
+    """Turn an exception into one line and its exit code; with ``--traceback``, into the whole story."""
+    usage = isinstance(failure, UsageError)
+    if SETTINGS.traceback and not usage:
+        traceback.print_exception(failure)
+    if usage:
+        message = failure.format_message() if hasattr(failure, "format_message") else str(failure)
+        if type(failure).__name__ == "NoArgsIsHelpError":
+            print(message, file=sys.stderr)
+        else:
+            context = getattr(failure, "ctx", None)
+            command = context.command_path if context is not None else "mattingkit"
+            error(f"{message.removeprefix('Invalid value: ')} (see: {command} --help)")
+        return 2
+    if isinstance(failure, EXPECTED):
+        error(describe(failure))
+    else:
+        error(f"unexpected {type(failure).__name__}: {failure}. Run mattingkit --traceback … to see where.")
+    return 1
+
+
+def describe(failure: BaseException) -> str:
+    """One line for an exception: its own text, or its name where it has none.
+
+    Examples
+    --------
+    >>> describe(ValueError("no subject")), describe(MemoryError())
+    ('no subject', 'not enough memory')
+    """
+    if isinstance(failure, MemoryError):
+        return "not enough memory"
+    if isinstance(failure, OSError) and failure.strerror and failure.filename is not None:
+        return f"{failure.filename}: {failure.strerror}"
+    return " ".join(str(failure).split()) or type(failure).__name__
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON for a script to read."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(table: Table) -> None:
+    """Print a table, its header in bold where a person reads it."""
+    header, *rows = str(table).splitlines()
+    print(style(header, sys.stdout, bold=True), *rows, sep="\n")
+
+
+def progress_bar(total: int | None, label: str, unit: str = "it", **options: Any) -> Any:
+    """Make a tqdm bar on stderr; in a file or a pipe, where it cannot redraw itself, it speaks every ten seconds.
+
+    Parameters
+    ----------
+    total : int or None
+        None where it cannot be known.
+    label, unit : str
+        What is counted.
+    **options
+        tqdm's own.
+    """
+    from tqdm import tqdm
+
+    lively = sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        desc=label,
+        unit=unit,
+        file=sys.stderr,
+        disable=SETTINGS.quiet,
+        mininterval=0.1 if lively else 10,
+        dynamic_ncols=lively,
+        **options,
+    )
+
+
+@contextmanager
+def bar(label: str) -> Iterator[ProgressCallback]:
+    """Show one slow function's progress, if it lasts over a second.
+
+    Parameters
+    ----------
+    label : str
+        What is running.
+
+    Yields
+    ------
+    callable
+        To pass as ``on_progress``.
+    """
+    from mattingkit.progress import Progress
+
+    with progress_bar(None, label, "step", delay=1, leave=False) as line:
+
+        def show(progress: Progress) -> None:
+            if line.total != progress.total:
+                line.total = progress.total
+            line.update(progress.step - line.n)
+
+        yield show
+
+
+def example(*lines: str) -> str:
+    """Set the examples that end a help text, each on a line of its own.
+
+    Examples
+    --------
+    >>> print(example("mattingkit lab"))
+    \b
+    Example:
+      mattingkit lab
+    """
+    return "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
+
+
+def split_names(values: Sequence[str], known: Callable[[str], Any]) -> list[str]:
+    """Split ``a,b`` and repeated options into names, each checked by ``known``.
+
+    Raises
+    ------
+    typer.BadParameter
+        With the text of what ``known`` raises.
+
+    Examples
+    --------
+    >>> split_names(["a,b", "c"], str)
+    ['a', 'b', 'c']
+    """
+    names = [name.strip() for value in values for name in value.split(",") if name.strip()]
+    for name in names:
+        try:
+            known(name)
+        except ValueError as failure:
+            raise typer.BadParameter(str(failure)) from None
+    return names

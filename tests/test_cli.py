@@ -1,0 +1,318 @@
+"""The installed command, run as a person runs it: what it writes, what it says, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mattingkit as mk
+from mattingkit.cli import build, learning
+from mattingkit.cli.options import method_in
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+COMMAND = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
+COMMANDS = [command.name for command in build().registered_commands]
+
+
+def run(*arguments, cwd=None, stdin=None, env=None, text=True, timeout=120):
+    """Run the installed command in a pipe, without colours or a terminal."""
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=text,
+        timeout=timeout,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def failed(outcome, code):
+    """The one line on stderr of a command that failed as it should."""
+    assert outcome.returncode == code, outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    lines = [line for line in outcome.stderr.splitlines() if line.startswith("mattingkit:")]
+    assert len(lines) == 1, outcome.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def photo(tmp_path, ramp):
+    """A small picture with its trimap and true alpha as files."""
+    image, trimap, alpha = ramp
+    mk.save_image(tmp_path / "photo.png", image)
+    mk.save_trimap(tmp_path / "trimap.png", trimap)
+    mk.save_image(tmp_path / "truth.png", alpha)
+    return tmp_path
+
+
+# The shell's own expectations
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    outcome = run(command, "--help")
+    assert outcome.returncode == 0
+    assert not outcome.stderr
+    assert re.search(rf"Examples?:\n(  .*\n)*?  (  )?.*mattingkit {command}", outcome.stdout), outcome.stdout
+    assert "\x1b[" not in outcome.stdout
+
+
+def test_help_lists_every_command_and_says_where_to_begin():
+    outcome = run("--help")
+    assert outcome.returncode == 0
+    for command in COMMANDS:
+        assert re.search(rf"^  {command}\s", outcome.stdout, re.MULTILINE)
+    assert "mattingkit lab" in outcome.stdout
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from mattingkit.cli import main; main(['--help']); print(' '.join(sys.modules))"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numpy", "torch", "numba", "scipy", "matplotlib", "PIL"} & {name.split(".")[0] for name in modules}
+
+
+def test_version():
+    assert run("--version").stdout.strip() == f"mattingkit {mk.__version__}"
+
+
+def test_without_a_command_it_shows_the_help_and_fails_as_usage():
+    outcome = run()
+    assert outcome.returncode == 2
+    assert "Commands:" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["comapre"], "Did you mean 'compare'"),
+        (["compare", "--otput", "x"], "--output"),
+        (["compare", "-m", "closedform"], "did you mean 'closed_form'"),
+        (["methods", "baysian"], "did you mean 'bayesian'"),
+        (["lab", "--port", "99999"], "--port"),
+        (["compare", "--set", "epsilon=3"], "METHOD.NAME=VALUE"),
+        (["compare", "-m", "rw", "--set", "rw.sigmaa=3"], "did you mean 'sigma'"),
+        (["compare", "-m", "rw", "--set", "rw.sigma=three"], "takes a number"),
+        (["compare", "-m", "rw", "--set", "knn.n_neighbors=3"], "not compared"),
+        (["compare", "--truth", "truth.png"], "--truth belongs to a picture"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_code_2(arguments, words):
+    assert words in failed(run(*arguments), 2)
+
+
+def test_errors_are_red_to_a_person_and_plain_in_a_pipe(photo):
+    assert "\x1b[" not in run("compare", "nosuch.png").stderr
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.pop("NO_COLOR", None)
+        os.environ["TERM"] = "xterm"
+        os.execv(COMMAND, [COMMAND, "compare", "nosuch.png"])
+    said = b""
+    while True:
+        try:
+            chunk = os.read(terminal, 4096)
+        except OSError:  # how Linux ends a terminal
+            break
+        if not chunk:
+            break
+        said += chunk
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 1
+    assert b"\x1b[31m" in said
+    assert b"There is no file 'nosuch.png'" in said
+
+
+def test_a_traceback_is_shown_only_when_asked_for():
+    assert "Traceback" in run("--traceback", "compare", "nosuch.png").stderr
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    outcome = subprocess.run(
+        f"{COMMAND} methods --json | head -1", shell=True, capture_output=True, text=True, executable="/bin/bash"
+    )
+    assert outcome.stdout == "{\n"
+    assert not outcome.stderr
+
+
+def test_completion_knows_commands_methods_and_generated_options():
+    def complete(line):
+        words = line.split(" ")
+        asked = {
+            "_MATTINGKIT_COMPLETE": "complete_bash",
+            "COMP_WORDS": "\n".join(words),
+            "COMP_CWORD": str(len(words) - 1),
+        }
+        return run(env=asked).stdout.split()
+
+    assert "compare" in complete("mattingkit com")
+    assert complete("mattingkit methods clo") == ["closed_form"]
+    assert complete("mattingkit compare -m bayesian,clo") == ["bayesian,closed_form"]
+
+
+# compare and methods
+
+
+def test_compare_writes_alphas_a_figure_and_a_table(photo):
+    outcome = run("compare", "photo.png", "trimap.png", "-m", "closed_form,rw", "-m", "knn", "-o", "out/", cwd=photo)
+    assert outcome.returncode == 0, outcome.stderr
+    header, *rows = outcome.stdout.splitlines()
+    assert header.split() == ["method", "seconds"]
+    assert [row.split("  ")[0] for row in rows] == ["Closed form", "Random walk", "KNN"]
+    assert "3/3" in outcome.stderr
+    written = {path.name for path in (photo / "out").iterdir()}
+    assert {"closed_form_alpha.png", "rw_alpha.png", "knn_alpha.png", "comparison.png", "table.csv"} <= written
+    image, trimap = mk.load_image(photo / "photo.png"), mk.load_trimap(photo / "trimap.png")
+    stored = mk.load_image(photo / "out" / "closed_form_alpha.png")[..., 0]
+    assert np.abs(stored - mk.estimate_alpha(image, trimap)).max() <= 0.5 / 255 + 1e-9
+
+
+def test_compare_scores_against_a_truth_and_speaks_json(photo):
+    line = ["compare", "photo.png", "trimap.png", "-m", "closed_form", "--truth", "truth.png", "-o", "here"]
+    outcome = run(*line, "--set", "closed_form.epsilon=1e-5", "--json", "--quiet", cwd=photo)
+    assert outcome.returncode == 0
+    assert not outcome.stderr
+    record = json.loads(outcome.stdout)
+    assert record["methods"]["closed_form"]["parameters"] == {"epsilon": 1e-5}
+    assert 0 <= record["methods"]["closed_form"]["scores"]["SAD"] < 0.05
+    assert (photo / "here" / "comparison.png").is_file()
+
+
+def test_compare_goes_on_when_one_method_fails_and_exits_1(photo):
+    line = ["compare", "photo.png", "trimap.png", "-m", "rw,closed_form", "--set", "closed_form.epsilon=-1"]
+    outcome = run(*line, cwd=photo)
+    assert "closed_form failed" in failed(outcome, 1)
+    assert (photo / "out" / "rw_alpha.png").is_file()
+    assert not (photo / "out" / "closed_form_alpha.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["compare", "nosuch.png"], "There is no file 'nosuch.png'"),
+        (["compare", "notes.txt"], "not a picture"),
+        (["compare", "photo.png", "small.png", "-m", "rw"], "same size"),
+        (["compare", "photo.png", "trimap.png", "-m", "rw", "-o", "notes.txt"], "'notes.txt' is a file"),
+    ],
+)
+def test_what_fails_says_why_and_exits_1(photo, arguments, words):
+    (photo / "notes.txt").write_text("no picture")
+    mk.save_trimap(photo / "small.png", np.eye(5))
+    assert words in failed(run(*arguments, cwd=photo), 1)
+
+
+def test_methods_are_listed_with_paper_and_trimap():
+    outcome = run("methods")
+    assert outcome.returncode == 0
+    for name, method in mk.METHODS.items():
+        line = next(line for line in outcome.stdout.splitlines() if line.startswith(f"{name} "))
+        assert method.citation in line
+        assert re.search(r"\bneeded\b" if method.needs_trimap else r"\bnone\b", line)
+
+
+def test_methods_speak_json():
+    record = json.loads(run("methods", "--json").stdout)
+    assert list(record) == list(mk.METHODS)
+    epsilon = record["closed_form"]["parameters"]["epsilon"]
+    assert epsilon == {"default": 1e-7, "range": [1e-9, 1e-1], "log": True}
+    assert json.loads(run("methods", "u2net", "--json").stdout)["u2net"]["needs_trimap"] is False
+
+
+def test_one_method_is_described_from_its_signature():
+    outcome = run("methods", "closed_form")
+    for name in mk.METHODS["closed_form"].parameters:
+        assert re.search(rf"^{name}\s", outcome.stdout, re.MULTILINE)
+
+
+def test_the_method_is_found_in_any_spelling_of_its_option():
+    for line in (["-m", "rw"], ["--method", "rw"], ["--method=rw"], ["-mrw"], ["-m=rw"]):
+        assert method_in(["cutout", *line]) == "rw"
+    assert method_in(["cutout", "--", "-m", "rw"]) == "closed_form"
+
+
+# lab
+
+
+def test_lessons_are_copied_and_what_the_reader_changed_is_kept(tmp_path):
+    source, folder = tmp_path / "source", tmp_path / "mine"
+    (source / "images").mkdir(parents=True)
+    for name in ("00.ipynb", "01.ipynb", "images/one.png"):
+        (source / name).write_text(f"first {name}")
+    (source / ".hidden").write_text("no")
+    assert learning.copy_lessons(source, folder).new == ["00.ipynb", "01.ipynb", "images/one.png"]
+    assert not (folder / ".hidden").exists()
+    (folder / "01.ipynb").write_text("my own notes")
+    (folder / "mine.ipynb").write_text("entirely mine")
+    for name in ("00.ipynb", "01.ipynb"):
+        (source / name).write_text(f"second {name}")
+    copied = learning.copy_lessons(source, folder)
+    assert (copied.updated, copied.kept, copied.same) == (["00.ipynb"], ["01.ipynb"], ["images/one.png"])
+    assert (folder / "00.ipynb").read_text() == "second 00.ipynb"
+    assert (folder / "01.ipynb").read_text() == "my own notes"
+    assert (folder / "mine.ipynb").read_text() == "entirely mine"
+    # Its original is not forgotten: once the reader removes the edited file, the lesson comes back.
+    (folder / "01.ipynb").unlink()
+    assert learning.copy_lessons(source, folder).new == ["01.ipynb"]
+
+
+def test_lessons_never_land_on_their_originals_or_in_a_file(tmp_path):
+    with pytest.raises(ValueError, match="holds the original lessons"):
+        learning.copy_lessons(tmp_path, tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is a file"):
+        learning.copy_lessons(REPOSITORY / "notebooks", tmp_path / "file")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_lab_serves_the_reader_s_own_copy(tmp_path):
+    port = free_port()
+    line = [COMMAND, "lab", "--folder", "lessons", "--no-browser", "--port", str(port)]
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            [*line, "--", "--IdentityProvider.token=secret"], cwd=tmp_path, stderr=log, stdout=log
+        )
+    try:
+        answer = None
+        for _ in range(240):
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            try:
+                url = f"http://127.0.0.1:{port}/api/contents?token=secret"
+                with urllib.request.urlopen(url, timeout=5) as reply:
+                    answer = json.load(reply)
+                break
+            except OSError:
+                time.sleep(0.25)
+        assert answer is not None, (tmp_path / "log").read_text()
+        expected = {path.name for path in (REPOSITORY / "notebooks").glob("*.ipynb")}
+        assert expected <= {entry["name"] for entry in answer["content"]}
+        assert expected <= {path.name for path in (tmp_path / "lessons").iterdir()}
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
+def test_lab_refuses_a_port_that_is_taken(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        outcome = run("lab", "--no-browser", "--port", taken.getsockname()[1], cwd=tmp_path)
+    assert outcome.returncode != 0
+    assert "port" in outcome.stderr.lower()
