@@ -16,9 +16,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-from numba import njit, prange
+from numba import njit
 
 from mattingkit.images import FloatArray, as_unit_floats
+from mattingkit.threads import over_rows
 
 __all__ = ["matting_laplacian"]
 
@@ -106,18 +107,24 @@ def matting_laplacian(
 def assemble(colours: FloatArray, epsilon: float, radius: int, known: BoolArray) -> scipy.sparse.csr_matrix:
     """Do the work of :func:`matting_laplacian` on checked, contiguous arrays."""
     height, width = known.shape
-    mean, whiten, used = _windows(colours, epsilon, radius, known)
-    touched = _touched(used, radius)
-    counts = _row_lengths(touched, radius)
+    mean = np.zeros((height, width, 3))
+    whiten = np.zeros((height, width, 6))
+    used = np.zeros((height, width), dtype=np.bool_)
+    over_rows(_windows, height, colours, epsilon, radius, known, mean, whiten, used)
+    touched = np.zeros((height, width), dtype=np.bool_)
+    counts = np.zeros((height, width), dtype=np.int32)
+    over_rows(_touched, height, used, radius, touched)
+    over_rows(_row_lengths, height, touched, radius, counts)
     total = int(counts.sum(dtype=np.int64))
     indptr = np.zeros(height * width + 1, dtype=np.int32 if total < 2**31 else np.int64)
     np.cumsum(counts.ravel(), out=indptr[1:])
     indices = np.empty(total, dtype=np.int32)
     values = np.empty(total)
-    _upper_triangle(colours, radius, mean, whiten, used, touched, indptr, indices, values)
-    _mirror(indptr, indices, values)
+    over_rows(_upper_triangle, height, colours, radius, mean, whiten, used, touched, indptr, indices, values)
+    over_rows(_mirror, height * width, indptr, indices, values, smallest=4096)
     laplacian = scipy.sparse.csr_matrix((values, indices, indptr), shape=(height * width, height * width), copy=False)
     laplacian.has_sorted_indices = True
+    laplacian.has_canonical_format = True
     return laplacian
 
 
@@ -145,8 +152,8 @@ def _checked_radius(radius: int) -> int:
     return int(radius)
 
 
-@njit(cache=True, parallel=True, nogil=True)
-def _windows(colours, epsilon, radius, known):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _windows(first, last, colours, epsilon, radius, known, mean, whiten, used):  # type: ignore[no-untyped-def]
     """Per window centre: mean colour, and ``W`` with ``WᵀW = (Σ + ε/|w| 1)⁻¹`` as its six lower entries.
 
     With ``W`` the quadratic form of equation (12) is the dot product of two whitened colours, which
@@ -154,14 +161,11 @@ def _windows(colours, epsilon, radius, known):  # type: ignore[no-untyped-def]
     most of a picture).
     """
     height, width = known.shape
-    mean = np.zeros((height, width, 3))
-    whiten = np.zeros((height, width, 6))
-    used = np.zeros((height, width), dtype=np.bool_)
     area = (2 * radius + 1) ** 2
     # An epsilon of 0 leaves flat windows singular; this is far below one step of a 16-bit picture
     # squared.
     floor = max(epsilon / area, 1e-14)
-    for y in prange(radius, height - radius):
+    for y in range(max(first, radius), min(last, height - radius)):
         for x in range(radius, width - radius):
             if known[y - radius : y + radius + 1, x - radius : x + radius + 1].all():
                 continue
@@ -199,42 +203,35 @@ def _windows(colours, epsilon, radius, known):  # type: ignore[no-untyped-def]
             whiten[y, x, 3] = (c10 * c21 - c11 * c20) / (c00 * c11 * c22)
             whiten[y, x, 4] = -c21 / (c11 * c22)
             whiten[y, x, 5] = 1 / c22
-    return mean, whiten, used
 
 
-@njit(cache=True, parallel=True, nogil=True)
-def _touched(used, radius):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _touched(first, last, used, radius, touched):  # type: ignore[no-untyped-def]
     """Pixels that lie in a window of the sum; all others have empty rows."""
-    height, width = used.shape
-    touched = np.zeros((height, width), dtype=np.bool_)
-    for y in prange(height):
-        for x in range(width):
+    for y in range(first, last):
+        for x in range(used.shape[1]):
             touched[y, x] = used[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1].any()
-    return touched
 
 
-@njit(cache=True, parallel=True, nogil=True)
-def _row_lengths(touched, radius):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _row_lengths(first, last, touched, radius, counts):  # type: ignore[no-untyped-def]
     """Number of pixels that share a window with each pixel, itself included."""
-    height, width = touched.shape
-    counts = np.zeros((height, width), dtype=np.int32)
     reach = 2 * radius
-    for y in prange(height):
-        for x in range(width):
+    for y in range(first, last):
+        for x in range(touched.shape[1]):
             if touched[y, x]:
                 counts[y, x] = touched[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].sum()
-    return counts
 
 
-@njit(cache=True, parallel=True, nogil=True)
-def _upper_triangle(colours, radius, mean, whiten, used, touched, indptr, indices, values):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _upper_triangle(first, last, colours, radius, mean, whiten, used, touched, indptr, indices, values):  # type: ignore[no-untyped-def]
     """Fill every row's columns, and its values right of the diagonal; each row is one thread's alone."""
     height, width = used.shape
     area = (2 * radius + 1) ** 2
     reach = 2 * radius
     stencil = 4 * radius + 1
-    for y in prange(height):
-        row = np.empty((reach + 1, stencil))
+    row = np.empty((reach + 1, stencil))
+    for y in range(first, last):
         for x in range(width):
             if not touched[y, x]:
                 continue
@@ -274,14 +271,14 @@ def _upper_triangle(colours, radius, mean, whiten, used, touched, indptr, indice
                         p += 1
 
 
-@njit(cache=True, parallel=True, nogil=True)
-def _mirror(indptr, indices, values):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _mirror(first, last, indptr, indices, values):  # type: ignore[no-untyped-def]
     """Copy the upper triangle to the lower, and set each diagonal so that its row sums to 0.
 
     Both hold in exact arithmetic. Enforcing them costs nothing and keeps a constant alpha free to
     the last bit.
     """
-    for i in prange(indptr.size - 1):
+    for i in range(first, last):
         total = 0.0
         diagonal = -1
         for p in range(indptr[i], indptr[i + 1]):

@@ -1,0 +1,205 @@
+"""Work shared by several threads, and work that can be stopped.
+
+The numerical kernels are numba functions that release Python's global lock, so plain threads run them side by side.
+That is preferred to numba's own parallel loops for three reasons: two callers at once (a widget and a notebook cell)
+are safe on every platform, results do not depend on the number of threads, and the kernels compile faster.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numba.core.config
+import numpy as np
+
+from mattingkit.images import FloatArray
+from mattingkit.progress import Progress, ProgressCallback
+
+__all__ = ["CancelledError", "Job", "over_rows", "responsive", "run_all", "thread_count"]
+
+#: Seconds between two looks at a running job; cancelling takes this long, plus what the callback itself takes.
+_POLL = 0.02
+
+
+class CancelledError(Exception):
+    """Raised inside a background job that was told to stop; callers never see it."""
+
+
+class Job:
+    """One long computation, as it looks from outside while it runs in the background.
+
+    Attributes
+    ----------
+    stop : ndarray of uint8, shape (1,)
+        Nonzero once the job should give up; compiled loops look at it too.
+    step, total, alpha
+        What the next :class:`mattingkit.progress.Progress` will say.
+
+    Examples
+    --------
+    >>> job = Job()
+    >>> job.stage(0.5, 1.0)
+    >>> job.done(0.5)
+    >>> job.step, job.total
+    (75, 100)
+    """
+
+    def __init__(self) -> None:
+        self.stop = np.zeros(1, dtype=np.uint8)
+        self.step = 1
+        self.total: int | None = 100
+        self.alpha: FloatArray | None = None
+        self._low, self._high = 0.0, 1.0
+        self._warnings: list[tuple[str, type[Warning]]] = []
+
+    def check(self) -> None:
+        """Raise :class:`CancelledError` if the job was told to stop."""
+        if self.stop[0]:
+            raise CancelledError
+
+    def stage(self, low: float, high: float, alpha: FloatArray | None = None) -> None:
+        """Begin a stage that spans this part of the whole, in [0, 1]; ``alpha`` is the best one so far."""
+        self.check()
+        self._low, self._high = low, high
+        self.alpha = alpha if alpha is not None else self.alpha
+        self.done(0.0)
+
+    def done(self, share: float) -> None:
+        """Tell which share of the stage is done; the whole is counted in percent."""
+        self.step = min(99, max(1, int(100 * (self._low + share * (self._high - self._low)))))
+        self.total = 100
+
+    def warn(self, message: str, category: type[Warning] = RuntimeWarning) -> None:
+        """Keep a warning, to be given in the caller's thread."""
+        self._warnings.append((message, category))
+
+    def give_warnings(self, stacklevel: int) -> None:
+        """Give the warnings kept so far."""
+        kept, self._warnings = self._warnings, []
+        for message, category in kept:
+            warnings.warn(message, category, stacklevel=stacklevel + 1)
+
+
+def thread_count() -> int:
+    """Threads to use: the processor's cores, or what the environment variable NUMBA_NUM_THREADS says.
+
+    Examples
+    --------
+    >>> thread_count() >= 1
+    True
+    """
+    return int(getattr(numba.core.config, "NUMBA_NUM_THREADS"))  # noqa: B009  (set at run time)
+
+
+def run_all(jobs: list[Callable[[], None]]) -> None:
+    """Run jobs on all threads and wait for them; the first exception is raised.
+
+    Examples
+    --------
+    >>> seen = []
+    >>> run_all([lambda: seen.append(1), lambda: seen.append(2)])
+    >>> sorted(seen)
+    [1, 2]
+    """
+    workers = min(thread_count(), len(jobs))
+    if workers <= 1:
+        for job in jobs:
+            job()
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for future in [pool.submit(job) for job in jobs]:
+            future.result()
+
+
+def over_rows(kernel: Callable[..., Any], rows: int, *arguments: Any, smallest: int = 16) -> None:
+    """Call ``kernel(first, last, *arguments)`` for bands of rows that together cover ``range(rows)``.
+
+    Parameters
+    ----------
+    kernel : callable
+        Releases the global lock, and writes only what belongs to its own rows.
+    rows : int
+    *arguments
+        Passed on to every call.
+    smallest : int, default 16
+        Rows a band has at least, so that small pictures do not pay for threads.
+
+    Examples
+    --------
+    >>> squares = np.zeros(100)
+    >>> def kernel(first, last, out):
+    ...     out[first:last] = np.arange(first, last) ** 2
+    >>> over_rows(kernel, 100, squares)
+    >>> float(squares[99])
+    9801.0
+    """
+    # More bands than threads, because rows differ in how much is unknown in them.
+    bands = max(1, min(4 * thread_count(), rows // smallest))
+    edges = np.linspace(0, rows, bands + 1).astype(int)
+
+    def job(first: int, last: int) -> Callable[[], None]:
+        return lambda: kernel(first, last, *arguments)
+
+    run_all([job(int(a), int(b)) for a, b in itertools.pairwise(edges)])
+
+
+def responsive(
+    work: Callable[[Job], FloatArray], on_progress: ProgressCallback | None, stacklevel: int = 2
+) -> FloatArray:
+    """Run one long computation in the background, and look up from it often enough to be stopped.
+
+    Parameters
+    ----------
+    work : callable
+        Computes an alpha. It should look at its job's ``stop`` now and then; once that is nonzero its result no longer
+        matters.
+    on_progress : callable or None
+        Called in the caller's thread about every 20 ms, and once more with the result. An exception it raises cancels
+        the work and reaches the caller at once, even where the work needs a moment longer to notice; so does Ctrl-C.
+    stacklevel : int, default 2
+        To which caller warnings belong, as in :func:`warnings.warn`; 1 is the caller of this function.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        What ``work`` returns.
+
+    Examples
+    --------
+    >>> steps = []
+    >>> alpha = responsive(lambda job: np.ones((2, 2)), lambda progress: steps.append(progress.step))
+    >>> steps[-1]
+    100
+    """
+    job = Job()
+    outcome: list[FloatArray] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work(job))
+        except BaseException as error:  # handed to the caller's thread below
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="mattingkit", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(_POLL)
+            if on_progress is not None and thread.is_alive():
+                on_progress(Progress(job.step, job.total, job.alpha))
+    except BaseException:
+        job.stop[0] = 1
+        raise
+    job.give_warnings(stacklevel + 1)
+    if failure:
+        raise failure[0]
+    if on_progress is not None:
+        last = 100 if job.total is not None else job.step
+        on_progress(Progress(last, last, outcome[0]))
+    return outcome[0]
