@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mattingkit.alpha import Method as Method
     from mattingkit.alpha import as_alpha as as_alpha
     from mattingkit.alpha import estimate_alpha as estimate_alpha
+    from mattingkit.batch import batch as batch
     from mattingkit.compare import Result as Result
     from mattingkit.compare import compare as compare
     from mattingkit.compositing import composite as composite
@@ -55,6 +56,7 @@ _HOMES: dict[str, str | None] = {
     "as_alpha": "alpha",
     "as_image": "images",
     "as_trimap": "trimap",
+    "batch": "batch",
     "compare": "compare",
     "composite": "compositing",
     "cutout": "cutout",

@@ -21,7 +21,7 @@ from mattingkit.params import check_parameters
 from mattingkit.progress import ProgressCallback
 from mattingkit.trimap import as_alpha, check_pair, trimap_from_alpha
 
-__all__ = ["Cutout", "Guess", "cutout", "guess_trimap", "new_background"]
+__all__ = ["Cutout", "Guess", "Separated", "check_background", "cutout", "guess_trimap", "new_background", "separate"]
 
 #: A guess that takes less of the picture than this for subject (or for background) has found none.
 _SMALLEST_SHARE = 5e-4
@@ -53,6 +53,29 @@ class Cutout(NamedTuple):
     foreground: FloatArray
     trimap: FloatArray
     rgba: FloatArray
+
+
+class Separated(NamedTuple):
+    """A photograph taken apart.
+
+    Parameters
+    ----------
+    alpha : ndarray of float64, shape (H, W)
+    foreground, background : ndarray of float64, shape (H, W, 3)
+        Each layer's own colours, defined at every pixel.
+    trimap : ndarray of float64, shape (H, W)
+
+    Examples
+    --------
+    >>> one = np.ones((1, 1))
+    >>> Separated(one, np.ones((1, 1, 3)), np.zeros((1, 1, 3)), one).alpha
+    array([[1.]])
+    """
+
+    alpha: FloatArray
+    foreground: FloatArray
+    background: FloatArray
+    trimap: FloatArray
 
 
 class Guess(NamedTuple):
@@ -129,12 +152,59 @@ def cutout(
     >>> cutout(image, "#438edb", trimap=trimap).rgba[0, 0].round(2)
     array([0.26, 0.56, 0.86, 1.  ])
     """
+    check_background(background)
+    layers = separate(image, method, trimap=trimap, weights=weights, erode=erode, on_progress=on_progress, **parameters)
+    alpha = layers.alpha
+    if background is None:
+        rgba = to_rgba(layers.foreground, alpha)
+    else:
+        over = composite(layers.foreground, new_background(background, alpha, layers.background), alpha)
+        rgba = to_rgba(over, np.ones_like(alpha))
+    return Cutout(alpha, layers.foreground, layers.trimap, rgba)
+
+
+def separate(
+    image: npt.ArrayLike,
+    method: str = "closed_form",
+    *,
+    trimap: npt.ArrayLike | None = None,
+    weights: str = "embedded",
+    erode: int | Literal["auto"] = "auto",
+    colors: bool = True,
+    on_progress: ProgressCallback | None = None,
+    **parameters: Any,
+) -> Separated:
+    """Take a photograph apart: all of :func:`cutout` but the new background.
+
+    Parameters
+    ----------
+    image, method, trimap, weights, erode, on_progress, **parameters
+        As in :func:`cutout`.
+    colors : bool, default True
+        Estimate the two layers' own colours. False leaves both as the photograph, where only alpha is wanted.
+
+    Returns
+    -------
+    Separated
+        ``alpha``, ``foreground``, ``background`` and ``trimap``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`cutout`.
+
+    Examples
+    --------
+    >>> image = np.zeros((8, 8, 3)); image[:, 4:] = 1
+    >>> trimap = np.full((8, 8), 0.5); trimap[:, :2] = 0; trimap[:, 6:] = 1
+    >>> separate(image, trimap=trimap).background[0, 0].round(2)
+    array([0., 0., 0.])
+    """
     picture = as_image(image)
     chosen = find_method(method)
     if method == "u2net":
         parameters = {"weights": weights, **parameters}
     check_parameters(method, chosen.function, parameters)
-    _check_background(background)
     if not chosen.needs_trimap:
         if trimap is not None:
             raise TypeError(f"{method} finds the subject by itself and takes no trimap; leave one of the two out.")
@@ -146,8 +216,8 @@ def cutout(
         else:
             known = guess_trimap(picture, weights=weights, erode=erode).trimap
         alpha = estimate_alpha(picture, known, method=method, on_progress=on_progress, **parameters)
-    layers = estimate_layers(picture, alpha)
-    return Cutout(alpha, layers.foreground, known, _finish(layers, alpha, background))
+    layers = estimate_layers(picture, alpha) if colors else Layers(picture, picture.copy())
+    return Separated(alpha, layers.foreground, layers.background, known)
 
 
 def guess_trimap(
@@ -203,7 +273,7 @@ def _trimap_of_guess(saliency: FloatArray, erode: int | Literal["auto"]) -> Floa
     return trimap_from_alpha(saliency, erode, low=low, high=high)
 
 
-def _check_background(background: Any) -> None:
+def check_background(background: Any) -> None:
     """Refuse what is no background before the long work starts."""
     if background is None or (isinstance(background, str) and background in ("blur", "checkerboard")):
         return
@@ -228,14 +298,6 @@ def _is_path(background: Any) -> bool:
     return isinstance(background, str) and (
         os.path.isfile(background) or os.sep in background or bool(os.path.splitext(background)[1])
     )
-
-
-def _finish(layers: Layers, alpha: FloatArray, background: Any) -> FloatArray:
-    """The picture to save: transparent, or opaque over its new background."""
-    if background is None:
-        return to_rgba(layers.foreground, alpha)
-    over = composite(layers.foreground, new_background(background, alpha, layers.background), alpha)
-    return to_rgba(over, np.ones_like(alpha))
 
 
 def new_background(

@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from mattingkit import __version__
-from mattingkit.cli import comparing, console, learning
+from mattingkit.cli import batching, comparing, console, cutting, learning
 
 __all__ = ["build", "main"]
 
@@ -53,6 +54,8 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
     app.callback()(_common)
     learning.register(app, "lab")
     comparing.register(app)
+    cutting.register(app, list(arguments))
+    batching.register(app, list(arguments))
     return app
 
 
@@ -104,8 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = _words() if arguments is None else list(arguments)
     console.SETTINGS.reset()
     try:
-        app = build(words)
-        code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = console.show_warning
+            app = build(words)
+            code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
     except BrokenPipeError:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mattingkit.compare import Result
     from mattingkit.images import FloatArray
 
-__all__ = ["register"]
+__all__ = ["known_methods", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
     )
 
 
-def _known_methods(incomplete: str) -> list[str]:
+def known_methods(incomplete: str) -> list[str]:
     """Complete the last of several comma-separated method names."""
     from mattingkit.alpha import METHODS
 
@@ -56,7 +56,7 @@ def compare(
             metavar="A,B,…",
             help="Methods to compare, comma-separated or repeated; 'all' for every one.  "
             "[default: bayesian,closed_form,u2net]",
-            autocompletion=_known_methods,
+            autocompletion=known_methods,
         ),
     ] = None,
     truth: Annotated[Path | None, typer.Option("--truth", help="The true alpha, to score each method by.")] = None,
@@ -163,7 +163,7 @@ def _parse_settings(settings: list[str], names: list[str]) -> dict[str, dict[str
 
 def methods(
     name: Annotated[
-        str | None, typer.Argument(help="One method, to see its parameters.", autocompletion=_known_methods)
+        str | None, typer.Argument(help="One method, to see its parameters.", autocompletion=known_methods)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:

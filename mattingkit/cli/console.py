@@ -88,6 +88,11 @@ def error(text: str) -> None:
     print(f"{style('mattingkit:', sys.stderr, fg='red', bold=True)} {line}", file=sys.stderr, flush=True)
 
 
+def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Say a warning in one line, without the line of code it came from."""
+    note(f"{style('warning:', sys.stderr, fg='yellow')} {' '.join(str(message).split())}")
+
+
 def report(failure: Exception, words: Sequence[str]) -> int:
     """Turn an exception into one line and its exit code; with ``--traceback``, into the whole story."""
     usage = isinstance(failure, UsageError)
@@ -127,6 +132,21 @@ def describe(failure: BaseException) -> str:
 def print_json(value: Any) -> None:
     """Print a value as JSON for a script to read."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_json_line(value: Any) -> None:
+    """Print a value as one line of JSON, at once."""
+    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+
+
+@contextmanager
+def above(line: Any) -> Iterator[None]:
+    """Print something while a progress bar is on the screen, without breaking it."""
+    line.clear()
+    try:
+        yield
+    finally:
+        line.refresh()
 
 
 def print_table(table: Table) -> None:

@@ -1,0 +1,423 @@
+"""Thousands of photographs: the cut-out of one, done for each, that no single picture can stop.
+
+:func:`batch` finds the photographs, skips results that are finished and verified, hands the rest to processes of this
+machine or to a Dask cluster (:mod:`mattingkit.workers`), and yields outcomes as they come. Results appear whole or not
+at all; a picture that fails is reported with its reason and the others go on; whatever interrupts a run, the next one
+continues it. Memory does not grow with the number of pictures: each is read, made and written by one worker alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mattingkit.folders import Found, Paths, find_photos, match_trimaps, plan_outputs
+from mattingkit.images import FloatArray, atomic_write
+from mattingkit.journal import Journal, file_digest, remove_leftovers, stamp
+from mattingkit.recipe import Recipe
+from mattingkit.workers import Answer, default_workers, run_dask, run_local
+
+__all__ = ["Batch", "Outcome", "batch"]
+
+#: Megapixels beyond which a picture in a batch is refused, so that one of them cannot take a worker's memory.
+LARGEST = 64.0
+
+REPORT = "report.csv"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one photograph.
+
+    Parameters
+    ----------
+    source, output : Path
+    status : {"done", "skipped", "failed"}
+        Skipped: the result of an earlier run is there, whole, and made from the same.
+    reason : str
+        Why it failed; what a solver warned of.
+    width, height : int
+        Of the result, in pixels; 0 where there is none.
+    seconds : float
+        The worker's time for it.
+    worker : str
+        Machine and process.
+    memory : float
+        Of that worker afterwards, in megabytes.
+
+    Examples
+    --------
+    >>> Outcome(Path("a.jpg"), Path("out/a.png"), "failed", "truncated").status
+    'failed'
+    """
+
+    source: Path
+    output: Path
+    status: Literal["done", "skipped", "failed"]
+    reason: str = ""
+    width: int = 0
+    height: int = 0
+    seconds: float = 0.0
+    worker: str = ""
+    memory: float = 0.0
+
+
+class Batch(Iterator[Outcome]):
+    """A running batch: iterate over it for the outcomes; ``len()`` is the number of photographs.
+
+    Parameters
+    ----------
+    outcomes : generator of Outcome
+    total : int
+    ignored : list of Path
+        Files in the folders that are no pictures.
+    report : Path
+        The table that is being written.
+
+    Examples
+    --------
+    >>> len(Batch(iter(()), 0, [], Path("out/report.csv")))
+    0
+    """
+
+    def __init__(self, outcomes: Iterator[Outcome], total: int, ignored: list[Path], report: Path) -> None:
+        self._outcomes = outcomes
+        self.total, self.ignored, self.report = total, ignored, report
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __iter__(self) -> Batch:
+        return self
+
+    def __next__(self) -> Outcome:
+        return next(self._outcomes)
+
+    def close(self) -> None:
+        """Stop at once: workers end, the report is written, and a later run goes on from here."""
+        if isinstance(self._outcomes, Generator):
+            self._outcomes.close()
+
+
+def batch(
+    paths: Paths,
+    output: str | os.PathLike[str],
+    *,
+    background: Any = None,
+    method: str = "closed_form",
+    crop: str | None = None,
+    only: Literal["rgba", "alpha", "composite"] | None = None,
+    format: str = "png",
+    quality: int = 95,
+    foreground: bool = True,
+    weights: str = "embedded",
+    erode: int | Literal["auto"] = "auto",
+    trimaps: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    threads: int = 1,
+    client: Any = None,
+    resume: bool = True,
+    timeout: float | None = None,
+    largest: float = LARGEST,
+    stop: Callable[[], bool] | None = None,
+    **parameters: Any,
+) -> Batch:
+    """Cut the subjects out of many photographs.
+
+    Parameters
+    ----------
+    paths : path or iterable of paths
+        Files, folders (searched with their sub-folders) and patterns such as ``"in/**/*.jpg"``.
+    output : path
+        The folder of results; they keep the folders' structure and the photographs' names.
+    background, method, crop, only, format, quality, foreground, weights, erode, **parameters
+        What to make of each, as in :class:`mattingkit.recipe.Recipe`; background pictures by their path.
+    trimaps : path, optional
+        A folder of trimaps, or strokes, matched by name. Without one U²-Net guesses.
+    workers : int, optional
+        Processes; the number of cores by default.
+    threads : int, default 1
+        In each process.
+    client : distributed.Client, optional
+        Do the work on this Dask cluster instead, whose workers see the same files.
+    resume : bool, default True
+        Skip results of an earlier run that are finished, whole, and made from the same.
+    timeout : float, optional
+        Seconds one photograph may take on this machine.
+    largest : float, default 64
+        Refuse pictures of more megapixels.
+    stop : callable, optional
+        Asked now and then; once it says True no further photograph is begun.
+
+    Returns
+    -------
+    Batch
+        An iterator over :class:`Outcome`, in the order in which photographs get done. ``report.csv`` in ``output``
+        lists them by name.
+
+    Raises
+    ------
+    ValueError, TypeError, FileNotFoundError
+        Before any work starts: settings that cannot work, no photographs, results that would replace photographs.
+    RuntimeError
+        Where another batch is writing to the same folder, or no worker can start.
+
+    See Also
+    --------
+    mattingkit.cutout : the same for one picture in memory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import mattingkit as mk
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> image = np.zeros((8, 8, 3)); image[:, 4:] = 1
+    >>> trimap = np.full((8, 8), 0.5); trimap[:, :2] = 0; trimap[:, 6:] = 1
+    >>> mk.save_image(folder / "in" / "a.png", image)
+    >>> mk.save_trimap(folder / "trimaps" / "a.png", trimap)
+    >>> outcomes = mk.batch(folder / "in", folder / "out", trimaps=folder / "trimaps", method="rw", workers=1)
+    >>> [(outcome.output.name, outcome.status) for outcome in outcomes]
+    [('a.png', 'done')]
+    """
+    recipe = Recipe(
+        method=method,
+        background=os.fspath(background) if isinstance(background, os.PathLike) else background,
+        crop=crop,
+        only=only,
+        format=format,
+        quality=quality,
+        foreground=foreground,
+        weights=weights,
+        erode=erode,
+        parameters=parameters,
+    )
+    recipe.check()
+    for name, value in (("workers", workers), ("threads", threads)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is 1 or more; got {value}.")
+    work = _Work(recipe, Path(output), threads, timeout, largest, resume, stop)
+    plan = find_photos(paths, work.folder)
+    if not plan.photos and not plan.unreadable:
+        raise ValueError(f"There are no photographs in {_listed(paths)}.")
+    photos, known = _with_trimaps(plan.photos, recipe, trimaps)
+    suffix = f"_alpha{recipe.suffix}" if recipe.output == "alpha" else recipe.suffix
+    tasks = list(zip(photos, plan_outputs(photos, work.folder, suffix), known, strict=True))
+    outcomes = work.run(tasks, plan.unreadable, trimaps is not None, workers or default_workers(), client)
+    return Batch(outcomes, len(tasks) + len(plan.unreadable), plan.ignored, work.folder / REPORT)
+
+
+def _listed(paths: Paths) -> str:
+    items = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    return ", ".join(repr(os.fspath(item)) for item in items[:5]) or "an empty list"
+
+
+def _with_trimaps(
+    photos: list[Found], recipe: Recipe, trimaps: str | os.PathLike[str] | None
+) -> tuple[list[Found], list[Path | None]]:
+    """Photographs with their trimaps; trimaps that lie among the photographs are not photographs."""
+    if trimaps is None:
+        return photos, [None] * len(photos)
+    from mattingkit.alpha import find_method
+
+    if not find_method(recipe.method).needs_trimap:
+        raise TypeError(f"{recipe.method} takes no trimap; leave the trimaps out, or choose another method.")
+    matched = match_trimaps(photos, Path(trimaps))
+    used = {os.path.realpath(path) for path in matched if path is not None}
+    kept = [(f, k) for f, k in zip(photos, matched, strict=True) if os.path.realpath(f.path) not in used]
+    return [found for found, _ in kept], [path for _, path in kept]
+
+
+@dataclass
+class _Work:
+    """One run: from the plan to the report."""
+
+    recipe: Recipe
+    folder: Path
+    threads: int
+    timeout: float | None
+    largest: float
+    resume: bool
+    stop: Callable[[], bool] | None
+
+    def run(
+        self,
+        tasks: list[tuple[Found, Path, Path | None]],
+        unreadable: list[tuple[Path, str]],
+        need_trimaps: bool,
+        workers: int,
+        client: Any,
+    ) -> Iterator[Outcome]:
+        with Journal(self.folder) as journal, _Report(self.folder / REPORT) as report:
+            remove_leftovers(output for _, output, _ in tasks)
+            for place, reason in unreadable:
+                yield report.add(Outcome(place, self.folder, "failed", reason))
+            jobs = []
+            for found, output, trimap in tasks:
+                if need_trimaps and trimap is None:
+                    reason = f"There is no trimap named {found.name.stem}.png or {found.name.stem}_trimap.png."
+                    yield report.add(Outcome(found.path, output, "failed", reason))
+                    continue
+                made_from = stamp(self.recipe.fingerprint(), found.path, trimap, _background_file(self.recipe))
+                done = journal.finished(self._name(output), made_from) if self.resume else None
+                if done is not None:
+                    yield report.add(Outcome(found.path, output, "skipped", **done))
+                    continue
+                jobs.append(self._job(found, output, trimap, made_from))
+            for answer in self._answers(jobs, workers, client):
+                outcome = _outcome(answer)
+                if answer.value is not None:
+                    details = {"width": outcome.width, "height": outcome.height, "reason": outcome.reason}
+                    journal.add(self._name(outcome.output), answer.job["stamp"], answer.value["sha256"], details)
+                yield report.add(outcome)
+
+    def _answers(self, jobs: list[dict[str, Any]], workers: int, client: Any) -> Iterator[Answer]:
+        if client is not None:
+            return run_dask("mattingkit.batch:run_job", jobs, client, threads=self.threads, stop=self.stop)
+        return run_local(
+            "mattingkit.batch:run_job",
+            jobs,
+            workers=min(workers, max(1, len(jobs))),
+            threads=self.threads,
+            timeout=self.timeout,
+            stop=self.stop,
+        )
+
+    def _job(self, found: Found, output: Path, trimap: Path | None, made_from: str) -> dict[str, Any]:
+        # Absolute paths: a worker may live elsewhere.
+        return {
+            "source": os.path.abspath(found.path),
+            "shown": str(found.path),
+            "output": os.path.abspath(output),
+            "written": str(output),
+            "trimap": None if trimap is None else os.path.abspath(trimap),
+            "largest": self.largest,
+            "recipe": {**asdict(self.recipe), "background": _absolute(self.recipe)},
+            "stamp": made_from,
+        }
+
+    def _name(self, output: Path) -> str:
+        return output.relative_to(self.folder).as_posix()
+
+
+def _background_file(recipe: Recipe) -> str | None:
+    background = recipe.background
+    return background if isinstance(background, str) and os.path.isfile(background) else None
+
+
+def _absolute(recipe: Recipe) -> Any:
+    file = _background_file(recipe)
+    return recipe.background if file is None else os.path.abspath(file)
+
+
+def _outcome(answer: Answer) -> Outcome:
+    job, value = answer.job, answer.value
+    source, output = Path(job["shown"]), Path(job["written"])
+    if value is None:
+        reason = answer.error or "no reason given"
+        return Outcome(source, output, "failed", reason, worker=answer.worker, memory=answer.memory)
+    return Outcome(
+        source,
+        output,
+        "done",
+        " ".join(answer.warnings),
+        value["width"],
+        value["height"],
+        value["seconds"],
+        answer.worker,
+        answer.memory,
+    )
+
+
+def run_job(job: dict[str, Any]) -> dict[str, Any]:
+    """Do one photograph of a batch; what a worker runs.
+
+    Parameters
+    ----------
+    job : dict
+        As a batch makes it: paths, recipe, limit.
+
+    Returns
+    -------
+    dict
+        ``sha256`` of the file written, ``width``, ``height`` and ``seconds``.
+
+    Raises
+    ------
+    ValueError, OSError
+        With the reason that goes into the report.
+    """
+    from mattingkit.photo_files import read_photo, write_photo
+
+    begun = time.perf_counter()
+    recipe = Recipe(**job["recipe"])
+    photo = read_photo(job["source"], largest=job["largest"])
+    known = None if job["trimap"] is None else _load_known(job["trimap"], photo.image)
+    product = recipe.finish(photo, recipe.separate(photo, known))
+    output = job["output"]
+    write_photo(output, product.pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
+    height, width = product.pixels.shape[:2]
+    seconds = round(time.perf_counter() - begun, 4)
+    return {"sha256": file_digest(output), "width": width, "height": height, "seconds": seconds}
+
+
+def _load_known(path: str, image: FloatArray) -> FloatArray:
+    """A trimap from its file, or from strokes."""
+    from mattingkit.trimap import load_trimap, trimap_from_strokes
+
+    if not path.lower().endswith(".json"):
+        return load_trimap(path)
+    from mattingkit.strokes import load_strokes
+
+    shape = (image.shape[0], image.shape[1])
+    return trimap_from_strokes(shape, load_strokes(path, shape))
+
+
+class _Report:
+    """``report.csv``: grows while the batch runs, and is sorted when it ends."""
+
+    COLUMNS = ("source", "output", "status", "reason", "width", "height", "seconds", "memory_mb", "worker")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[list[str]] = []
+
+    def __enter__(self) -> _Report:
+        self.file = open(self.path, "w", newline="", encoding="utf-8")
+        self.file.write(_csv_line(self.COLUMNS))
+        self.file.flush()
+        return self
+
+    def add(self, outcome: Outcome) -> Outcome:
+        row = [
+            str(outcome.source),
+            str(outcome.output),
+            outcome.status,
+            outcome.reason,
+            *(str(n or "") for n in (outcome.width, outcome.height)),
+            f"{outcome.seconds:.3f}" if outcome.seconds else "",
+            f"{outcome.memory:.0f}" if outcome.memory else "",
+            outcome.worker,
+        ]
+        self.rows.append(row)
+        self.file.write(_csv_line(row))
+        self.file.flush()
+        return outcome
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        with atomic_write(self.path) as file:
+            lines = [_csv_line(row) for row in sorted(self.rows)]
+            file.write("".join([_csv_line(self.COLUMNS), *lines]).encode())
+
+
+def _csv_line(cells: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()

@@ -1,0 +1,231 @@
+"""``mattingkit batch``: a folder of photographs, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mattingkit.cli import console, cutting
+from mattingkit.cli.options import method_in, with_method_options
+
+if TYPE_CHECKING:
+    from mattingkit.batch import Batch
+    from mattingkit.recipe import Recipe
+
+__all__ = ["register"]
+
+
+class Cluster(StrEnum):
+    """Clusters that can be started from here."""
+
+    local = "local"
+
+
+def register(app: typer.Typer, words: list[str]) -> None:
+    """Add ``batch`` to the application, with its method's options where it is the command being run."""
+    method = method_in(words) if "batch" in words[:2] else ""
+    app.command(
+        "batch",
+        epilog=console.example(
+            "mattingkit batch photos/ out/",
+            "mattingkit batch 'photos/**/*.jpg' out/ --background white --format jpg",
+            "mattingkit batch photos/ out/ --trimaps trimaps/ --method bayesian --workers 4",
+            "mattingkit batch photos/ out/ --scheduler tcp://cluster:8786",
+        ),
+    )(with_method_options(batch, method))
+
+
+def batch(
+    photos: Annotated[
+        list[str], typer.Argument(metavar="IN", help="Folders, files, and patterns such as 'in/**/*.jpg'.")
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of results.")],
+    trimaps: Annotated[
+        Path | None, typer.Option("--trimaps", "-t", help="A folder of trimaps or strokes, matched by name.")
+    ] = None,
+    method: cutting.MethodOption = "closed_form",
+    background: cutting.BackgroundOption = None,
+    crop: cutting.CropOption = None,
+    only: cutting.OnlyOption = None,
+    file_format: cutting.FormatOption = None,
+    foreground: cutting.ForegroundOption = True,
+    weights: cutting.WeightsOption = "embedded",
+    erode: cutting.ErodeOption = "auto",
+    quality: cutting.QualityOption = 95,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-j", min=1, help="Processes.  [default: one per core]")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads in each process.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Run on this Dask cluster: tcp://host:8786")
+    ] = None,
+    cluster: Annotated[
+        Cluster | None, typer.Option("--cluster", help="Start a Dask cluster on this machine and run there.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--again", help="Skip verified results of an earlier run, or make all again.")
+    ] = True,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Give a photograph up after so long.")
+    ] = None,
+    largest: Annotated[
+        float, typer.Option("--max-megapixels", min=0.0, metavar="MP", help="Refuse larger photographs.")
+    ] = 64,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per photograph as it comes.")] = False,
+    quiet: cutting.QuietOption = False,
+    *,
+    parameters: dict[str, Any],
+) -> None:
+    """Cut out every photograph of a folder: resumable, verified, none stopped by another.
+
+    Run the same command again after any interruption: finished results are verified and skipped. OUT/report.csv says
+    what became of each photograph.
+    """
+    console.SETTINGS.quiet = quiet
+    if scheduler is not None and cluster is not None:
+        raise typer.BadParameter("--scheduler and --cluster exclude each other.")
+    if timeout is not None and (scheduler or cluster):
+        raise typer.BadParameter("--timeout is for processes of this machine; a Dask cluster has its own.")
+    recipe = cutting.make_recipe(
+        method, background, crop, only, file_format, quality, foreground, weights, erode, parameters
+    )
+    with _interruptible() as stop, _client(scheduler, cluster, workers, threads) as client:
+        work = _begin(
+            recipe,
+            photos,
+            output,
+            trimaps=trimaps,
+            workers=workers,
+            threads=threads,
+            client=client,
+            resume=resume,
+            timeout=timeout,
+            largest=largest,
+            stop=stop,
+        )
+        counts = _follow(work, as_json)
+        interrupted = stop()
+    _summary(counts, work, interrupted)
+    if interrupted:
+        raise typer.Exit(130)
+    if counts["failed"]:
+        raise typer.Exit(1)
+
+
+def _begin(recipe: Recipe, photos: list[str], output: Path, **options: Any) -> Batch:
+    from dataclasses import asdict
+
+    from mattingkit.batch import batch as run_batch
+
+    settings = asdict(recipe)
+    return run_batch(photos, output, **options, **settings.pop("parameters"), **settings)
+
+
+def _follow(work: Batch, as_json: bool) -> dict[str, float]:
+    """Show outcomes as they come; failures are said at once, above the bar."""
+    counts: dict[str, float] = {"done": 0, "skipped": 0, "failed": 0, "seconds": 0.0}
+    begun = time.perf_counter()
+    with console.progress_bar(len(work), "batch", "photo", smoothing=0.05) as line:
+        for outcome in work:
+            counts[outcome.status] += 1
+            if as_json:
+                console.print_json_line(
+                    {
+                        "source": outcome.source,
+                        "output": outcome.output,
+                        "status": outcome.status,
+                        "reason": outcome.reason,
+                        "seconds": outcome.seconds,
+                        "memory_mb": round(outcome.memory),
+                        "worker": outcome.worker,
+                    }
+                )
+            if outcome.status == "failed":
+                with console.above(line):
+                    console.error(f"{outcome.source}: {outcome.reason}")
+            elif outcome.status == "skipped":
+                # Pictures that cost nothing must not count into the estimate of the time left.
+                line.initial += 1
+            line.update()
+    counts["seconds"] = time.perf_counter() - begun
+    return counts
+
+
+def _summary(counts: dict[str, float], work: Batch, interrupted: bool) -> None:
+    done, skipped, failed = (int(counts[key]) for key in ("done", "skipped", "failed"))
+    rate = f" ({done / counts['seconds']:.2f} a second)" if done and counts["seconds"] > 0 else ""
+    said = f"{done} done, {skipped} skipped, {failed} failed in {counts['seconds']:.1f} s{rate}."
+    if work.ignored:
+        said += f" {len(work.ignored)} other files left alone."
+    console.note(f"{said} Report: {work.report}")
+    if interrupted:
+        left = len(work) - done - skipped - failed
+        console.note(f"Interrupted with {left} photographs left; run the same command again to go on.")
+
+
+@contextmanager
+def _interruptible() -> Iterator[Any]:
+    """Turn the first Ctrl-C (or SIGTERM) into a question that the batch asks itself; the second one ends it at once."""
+    asked: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        console.note("\nFinishing the photographs that are begun; press Ctrl-C again to stop at once.")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _client(scheduler: str | None, cluster: Cluster | None, workers: int | None, threads: int) -> Iterator[Any]:
+    """The Dask client that is asked for; None for processes of this machine."""
+    if scheduler is None and cluster is None:
+        yield None
+        return
+    try:
+        distributed: Any = import_module("distributed")
+    except ImportError:
+        raise ImportError("Clusters need Dask; install it with: pip install 'mattingkit[batch]'") from None
+    import logging
+
+    # The scheduler's remarks on workers that come and go would run through the progress bar.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    if scheduler is not None:
+        try:
+            client = distributed.Client(scheduler, timeout=10, set_as_default=False)
+        except (OSError, ValueError) as failure:
+            raise OSError(f"No Dask scheduler answers at {scheduler} ({console.describe(failure)}).") from None
+        with client:
+            if not client.nthreads():
+                console.note(f"The scheduler at {scheduler} has no workers yet; waiting for one.")
+                client.wait_for_workers(1)
+            yield client
+        return
+    from mattingkit.workers import default_workers
+
+    # Processes inherit what is ignored: Ctrl-C in the terminal reaches them all, and is this process's to handle.
+    ours = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        started = distributed.LocalCluster(
+            n_workers=workers or default_workers(), threads_per_worker=1, processes=True, dashboard_address=None
+        )
+    finally:
+        signal.signal(signal.SIGINT, ours)
+    with started, distributed.Client(started, set_as_default=False) as client:
+        console.note(f"Dask cluster at {started.scheduler_address}")
+        yield client

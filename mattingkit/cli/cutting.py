@@ -1,0 +1,344 @@
+"""``mattingkit cutout``: one photograph, or a few, from a file or a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mattingkit.cli import console
+from mattingkit.cli.comparing import known_methods
+from mattingkit.cli.options import method_in, with_method_options
+
+if TYPE_CHECKING:
+    from mattingkit.images import FloatArray
+    from mattingkit.photo_files import Photo
+    from mattingkit.recipe import Recipe
+
+__all__ = ["Crop", "Format", "Only", "make_recipe", "register"]
+
+
+class Only(StrEnum):
+    """What to write."""
+
+    alpha = "alpha"
+    rgba = "rgba"
+    composite = "composite"
+
+
+class Format(StrEnum):
+    """Picture formats results are written in."""
+
+    png = "png"
+    webp = "webp"
+    tiff = "tiff"
+    jpg = "jpg"
+
+
+class Crop(StrEnum):
+    """Sizes of ID photographs; id-photo is the commonest of them."""
+
+    id_photo = "id-photo"
+    one_inch = "one-inch"
+    two_inch = "two-inch"
+    passport = "35x45mm"
+    us_passport = "2x2in"
+
+
+# The options that `cutout` and `batch` share.
+MethodOption = Annotated[
+    str,
+    typer.Option("--method", "-m", help="See: mattingkit methods", autocompletion=known_methods),
+]
+BackgroundOption = Annotated[
+    str | None,
+    typer.Option("--background", "-b", metavar="COLOR|PICTURE|blur", help="white, '#438edb', beach.jpg, blur, …"),
+]
+CropOption = Annotated[
+    Crop | None,
+    typer.Option(
+        "--crop", help="Crop to an ID photo at 300 dpi, placed by the head: 295×413, 413×579, 413×531 or 600×600 px."
+    ),
+]
+OnlyOption = Annotated[
+    Only | None, typer.Option("--only", help="What to write.  [default: composite with a background, else rgba]")
+]
+FormatOption = Annotated[Format | None, typer.Option("--format", help="Of the files.  [default: png]")]
+QualityOption = Annotated[int, typer.Option("--quality", min=1, max=100, help="Of JPEG and WebP.")]
+ForegroundOption = Annotated[
+    bool,
+    typer.Option("--foreground/--no-foreground", help="Estimate the subject's own colours, without the old rim."),
+]
+WeightsOption = Annotated[str, typer.Option("--weights", help="Of U²-Net's guess: a name or a file.")]
+ErodeOption = Annotated[
+    str, typer.Option("--erode", metavar="PIXELS|auto", help="Width of the unknown band around the guess.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no remarks.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
+
+
+def register(app: typer.Typer, words: list[str]) -> None:
+    """Add ``cutout`` to the application, with its method's options where it is the command being run."""
+    method = method_in(words) if "cutout" in words[:2] else ""
+    app.command(
+        "cutout",
+        epilog=console.example(
+            "mattingkit cutout photo.jpg -o out/",
+            "mattingkit cutout portrait.jpg --background '#438edb' --crop one-inch -o id.jpg",
+            "mattingkit cutout photo.jpg --trimap trimap.png --method bayesian --all -o out/",
+            "cat photo.jpg | mattingkit cutout - -o - > cutout.png",
+            "mattingkit cutout --method bayesian --help   (that method's own options)",
+        ),
+    )(with_method_options(cutout, method))
+
+
+def make_recipe(
+    method: str,
+    background: str | None,
+    crop: Crop | None,
+    only: Only | None,
+    file_format: Format | None,
+    quality: int,
+    foreground: bool,
+    weights: str,
+    erode: str,
+    parameters: dict[str, Any],
+) -> Recipe:
+    """Build a recipe from options.
+
+    Raises
+    ------
+    typer.BadParameter
+        Where they do not go together.
+    """
+    from mattingkit.recipe import Recipe
+
+    try:
+        recipe = Recipe(
+            method=method,
+            background=background,
+            # A passport's is what most people mean by an ID photo.
+            crop=None if crop is None else ("35x45mm" if crop is Crop.id_photo else crop.value),
+            only=None if only is None else only.value,
+            format="png" if file_format is None else file_format.value,
+            quality=quality,
+            foreground=foreground,
+            weights=weights,
+            erode="auto" if erode == "auto" else _whole(erode),
+            parameters=parameters,
+        )
+        recipe.check()
+    except (ValueError, TypeError, FileNotFoundError) as failure:
+        raise typer.BadParameter(str(failure)) from None
+    return recipe
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--erode takes a number of pixels or 'auto'; got {text!r}.") from None
+
+
+def cutout(
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO", help="Photographs; - reads standard input.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="A folder, a file for one photograph, or - for standard output.")
+    ] = "out",
+    trimap: Annotated[
+        str | None, typer.Option("--trimap", "-t", metavar="FILE|auto", help="Its trimap; else U²-Net guesses it.")
+    ] = None,
+    strokes: Annotated[
+        Path | None,
+        typer.Option(
+            "--strokes", metavar="FILE.json", help="Strokes saved by the pad, drawn over --trimap where one is given."
+        ),
+    ] = None,
+    method: MethodOption = "closed_form",
+    background: BackgroundOption = None,
+    crop: CropOption = None,
+    only: OnlyOption = None,
+    file_format: FormatOption = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Write _alpha, _1-alpha, _fg, _bg, _joint, _bg_color_trans and, on a picture, _synthesis."
+        ),
+    ] = False,
+    synthesis: Annotated[
+        Path | None, typer.Option("--synthesis", metavar="PICTURE", help="The picture for _synthesis, with --all.")
+    ] = None,
+    foreground: ForegroundOption = True,
+    weights: WeightsOption = "embedded",
+    erode: ErodeOption = "auto",
+    quality: QualityOption = 95,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    *,
+    parameters: dict[str, Any],
+) -> None:
+    """Cut the subject out of photographs, onto transparency or a new background."""
+    console.SETTINGS.quiet = quiet
+    targets, file_format = _targets(photos, output, only, file_format, everything)
+    if everything and only is not None:
+        raise typer.BadParameter("--all writes everything; leave --only out.")
+    if synthesis is not None and not everything:
+        raise typer.BadParameter("--synthesis belongs to --all; for one picture use --background PICTURE.")
+    if as_json and output == "-":
+        raise typer.BadParameter("--json and the picture cannot both go to standard output; name a file with -o.")
+    if len(photos) > 1 and (strokes is not None or trimap not in (None, "auto")):
+        raise typer.BadParameter("--trimap and --strokes belong to one photograph; for many see: mattingkit batch")
+    checked_only = Only.rgba if everything and background is None else only
+    recipe = make_recipe(
+        method, background, crop, checked_only, file_format, quality, foreground, weights, erode, parameters
+    )
+    done = []
+    with _bar_over(photos) as line:
+        for photo, target in zip(photos, targets, strict=True):
+            done.append(_one(photo, target, recipe, trimap, strokes, everything, synthesis, len(photos) == 1))
+            if line is not None:
+                line.update()
+    if as_json:
+        console.print_json(done)
+    failures = [record for record in done if record["error"]]
+    if len(photos) > 1:
+        console.note(f"{len(done) - len(failures)} of {len(done)} cut out.")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _bar_over(photos: list[str]) -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext() if len(photos) == 1 else console.progress_bar(len(photos), "cutting out", "photo")
+
+
+def _targets(
+    photos: list[str], output: str, only: Only | None, file_format: Format | None, everything: bool
+) -> tuple[list[str], Format | None]:
+    """Where each photograph's result goes, and in what format; the suffix of a file named by ``-o`` decides."""
+    from mattingkit.photo_files import FORMATS, PICTURE_SUFFIXES
+
+    suffix = Path(output).suffix.lower()
+    into_file = suffix in PICTURE_SUFFIXES and not os.path.isdir(output)
+    if (output == "-" or into_file) and len(photos) > 1:
+        raise typer.BadParameter(f"{len(photos)} photographs need a folder to go to: -o out/")
+    if output == "-":
+        if everything:
+            raise typer.BadParameter("--all writes several files; name a folder: -o out/")
+        if sys.stdout.isatty():
+            raise typer.BadParameter("Standard output is this terminal; send the picture on: -o - > cutout.png")
+        return [f"-{FORMATS[file_format.value if file_format else 'png']}"], file_format
+    if into_file and not everything:
+        formats = {**{value: key for key, value in FORMATS.items()}, ".jpeg": "jpg", ".tiff": "tiff"}
+        if suffix not in formats:
+            raise typer.BadParameter(f"Results are written as {', '.join(FORMATS)}; got {suffix}.")
+        meant = Format(formats[suffix])
+        if file_format not in (None, meant):
+            raise typer.BadParameter(f"--format {file_format.value} and the file's name {output!r} disagree.")
+        _spare(photos[0], Path(output))
+        return [output], meant
+    if into_file:
+        raise typer.BadParameter("--all writes several files; name a folder: -o out/")
+    ending = FORMATS[file_format.value if file_format else "png"]
+    tail = "_alpha" if only is Only.alpha else ""
+    named = [Path(output, f"{'stdin' if photo == '-' else Path(photo).stem}{tail}{ending}") for photo in photos]
+    for i, (photo, target) in enumerate(zip(photos, named, strict=True)):
+        if not everything:
+            _spare(photo, target)
+        if target in named[:i]:
+            raise typer.BadParameter(
+                f"{photos[named.index(target)]} and {photo} would both be written to {target}; give folders apart, "
+                "or see: mattingkit batch"
+            )
+    return [str(target) for target in named], file_format
+
+
+def _spare(photo: str, target: Path) -> None:
+    """Never let a result take the place of its photograph."""
+    if photo != "-" and target.exists() and os.path.exists(photo) and os.path.samefile(photo, target):
+        raise typer.BadParameter(f"{target} is the photograph itself; write the result elsewhere with -o.")
+
+
+def _one(
+    source: str,
+    target: str,
+    recipe: Recipe,
+    trimap: str | None,
+    strokes: Path | None,
+    everything: bool,
+    synthesis: Path | None,
+    alone: bool,
+) -> dict[str, Any]:
+    """Cut out one photograph; what goes wrong is said, recorded, and does not stop the others."""
+    from mattingkit.photo_files import read_photo, write_photo
+    from mattingkit.recipe import ID_BLUE, full_set
+
+    begun = time.perf_counter()
+    record: dict[str, Any] = {"photo": source, "files": [], "error": None}
+    try:
+        photo = read_photo(source)
+        known = load_known(photo, trimap, strokes, recipe)
+        if alone:
+            with console.bar(Path(source).name if source != "-" else "stdin") as on_progress:
+                parts = recipe.separate(photo, known, everything=everything, on_progress=on_progress)
+        else:
+            parts = recipe.separate(photo, known, everything=everything)
+        product = recipe.finish(photo, parts)
+        if everything:
+            plain = _plain_color(recipe.background)
+            onto = synthesis or (None if plain else recipe.background)
+            pictures = full_set(photo.image, parts, recipe.background if plain and recipe.background else ID_BLUE, onto)
+            stem, ending = os.path.splitext(target)
+            files = {f"{stem}{name}{_with_alpha(pixels, ending)}": pixels for name, pixels in pictures.items()}
+        else:
+            files = {target: product.pixels}
+        for file, pixels in files.items():
+            write_photo(file, pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
+            record["files"].append(file)
+        record["size"] = list(product.pixels.shape[:2])
+    except (ValueError, TypeError, OSError, MemoryError, ImportError) as failure:
+        if console.SETTINGS.traceback:
+            raise
+        record["error"] = console.describe(failure)
+        console.error(record["error"] if alone else f"{source}: {record['error']}")
+    record["seconds"] = round(time.perf_counter() - begun, 3)
+    return record
+
+
+def _with_alpha(pixels: FloatArray, ending: str) -> str:
+    """A cut-out cannot be a JPEG, whatever the rest of the set is written as."""
+    return ".png" if ending == ".jpg" and pixels.ndim == 3 and pixels.shape[2] == 4 else ending
+
+
+def _plain_color(background: Any) -> bool:
+    from mattingkit.compositing import parse_color
+
+    if background is None or not isinstance(background, str):
+        return background is None
+    try:
+        parse_color(background)
+    except ValueError:
+        return False
+    return True
+
+
+def load_known(photo: Photo, trimap: str | None, strokes: Path | None, recipe: Recipe) -> FloatArray | None:
+    """The trimap a person gave: a file, strokes, strokes over a file or over the automatic guess; None to guess."""
+    from mattingkit.trimap import load_trimap, trimap_from_strokes
+
+    base = None if trimap in (None, "auto") else load_trimap(str(trimap))
+    if strokes is None:
+        return base
+    from mattingkit.cutout import guess_trimap
+    from mattingkit.strokes import load_strokes
+
+    if trimap == "auto":
+        base = guess_trimap(photo.image, weights=recipe.weights, erode=recipe.erode).trimap
+    shape = (photo.image.shape[0], photo.image.shape[1])
+    return trimap_from_strokes(shape, load_strokes(strokes, shape), base)
