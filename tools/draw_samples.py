@@ -1,0 +1,245 @@
+"""Draw the trimaps, strokes and mattes of the two sample photographs in data/.
+
+The outlines below were drawn by eye on pictures enlarged five to twelve times, and checked with the trimap's borders
+laid over the photograph. They are vectors: ``(x, y)`` in pixels from the picture's upper left corner, where pixel
+``[row, col]`` covers x from col to col + 1, each with how far the unknown band reaches inward and outward from there.
+Beside the outline, some parts are marked unknown wherever they lie: whiskers, stray hair, what cannot be told.
+
+Run it after changing an outline::
+
+    python tools/draw_samples.py           # trimaps and strokes, then mattes, then the checksums in data/README.md
+    python tools/draw_samples.py --photos  # writes the photographs too, from scikit-image's copies
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from mattingkit.images import FloatArray, load_image, save_image
+from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, save_trimap
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+
+Point = tuple[float, float]
+
+
+@dataclass
+class Drawing:
+    """What was drawn on one photograph.
+
+    ``outline`` is a closed curve of (x, y) or (x, y, inward, outward); points without widths keep the last ones.
+    ``marks`` are polylines with a radius and a level, painted over the band in their order. ``strokes`` are a
+    person's quick scribbles: label, radius, (row, col) points.
+    """
+
+    outline: list[tuple[float, ...]]
+    marks: list[tuple[float, float, list[Point]]] = field(default_factory=list)
+    areas: list[tuple[float, list[Point]]] = field(default_factory=list)
+    strokes: list[tuple[str, float, list[Point]]] = field(default_factory=list)
+
+
+# fmt: off
+PORTRAIT = Drawing(
+    outline=[
+        # Her right sleeve, from the lower edge up, before the flag
+        (44, 520, 3, 3), (41, 508), (33, 500), (30.5, 492), (25.5, 480), (24.5, 472), (23.5, 460), (23.5, 440),
+        (24, 432), (21.5, 424), (20.5, 412), (19.5, 400), (19, 392), (23, 380), (25.5, 376), (25, 360),
+        (25.5, 348), (28, 340), (30.5, 332), (33, 320), (35.5, 310), (40, 298), (41.5, 290), (45, 280), (50, 270),
+        (56, 260), (62, 250), (70, 242), (76.5, 236), (84, 230), (94, 224), (101, 218), (106, 212), (111, 207),
+        # The helmet ring's latch, then the ring round to her cheek
+        (113.5, 204), (113.5, 198), (115.5, 194), (113, 190), (113.5, 186.5), (118, 185.5), (121, 183),
+        (124.5, 176), (127, 170), (131, 164), (138, 158), (145, 154), (154, 150), (166, 148.6), (176, 148.6),
+        (184, 149), (182.6, 140), (182.4, 132),
+        # Ear and hair
+        (180, 132), (176.4, 129), (173, 125), (171, 121), (170, 119, 4, 4), (167, 115, 5, 5), (162, 110),
+        (158, 105), (155.6, 98), (154.4, 88), (153.6, 80), (153.2, 70), (155, 64), (160, 57, 6, 6), (166, 51),
+        (173, 45), (181, 41), (189, 37), (190, 33), (194, 29), (200, 25), (208, 21.6), (218, 19.6, 5, 5),
+        (228, 16.4), (233, 15.6), (242, 17), (252, 20), (262, 23), (272, 28), (279, 33), (286, 39), (292, 49),
+        (296, 58), (298.4, 66), (300.4, 76), (301.6, 86), (299.6, 98), (295, 109), (289, 118), (281, 126, 4, 4),
+        (278, 131, 3, 3), (274, 135), (270, 137), (267.4, 136), (266, 142), (263, 150), (259, 159), (257, 166),
+        (255.6, 173),
+        # The ring's other side, her left shoulder and sleeve
+        (260, 176), (270, 183), (280, 192), (290, 203), (298, 215), (303, 228), (304.6, 234), (310, 237),
+        (318, 242), (326, 250), (333, 254), (338, 259), (343, 267), (346, 274), (348.6, 283), (352, 286),
+        (354, 296), (356.4, 306), (358, 318), (360, 326), (363.6, 331), (361, 333), (360, 338), (361.6, 345),
+        (365.6, 349.4),
+        # The helmet she holds, and its fitting
+        (372, 347.4), (382, 344.4), (392, 343), (398, 342.6), (412, 343.4), (420, 344.6), (432, 349), (444, 354.4),
+        (456, 361), (468, 370), (476, 379), (482, 387), (487, 398), (491, 408), (493.6, 418), (495.6, 430),
+        (497, 440), (497.6, 448), (499, 452), (503.6, 454.4), (504.4, 459), (503, 462), (505, 466), (507, 472),
+        (508, 482), (509, 485), (520, 486), (520, 498), (512, 498), (509, 505), (506, 512), (506, 520),
+    ],
+    strokes=[
+        ("foreground", 6, [(60, 180), (35, 230), (55, 275), (95, 285)]),
+        ("foreground", 8, [(90, 225), (140, 225), (230, 225)]),
+        ("foreground", 12, [(260, 90), (320, 70), (420, 60), (470, 75)]),
+        ("foreground", 10, [(300, 150), (330, 310), (420, 280), (490, 230)]),
+        ("foreground", 10, [(280, 320), (330, 335)]),
+        ("foreground", 12, [(375, 390), (420, 450), (490, 420)]),
+        ("foreground", 3, [(170, 134), (190, 131), (220, 145)]),
+        ("foreground", 3, [(195, 278), (225, 297), (245, 295)]),
+        ("background", 10, [(20, 100), (100, 100), (170, 90)]),
+        ("background", 8, [(60, 20), (200, 40), (330, 8), (470, 8)]),
+        ("background", 8, [(195, 60), (220, 70)]),
+        ("background", 10, [(10, 330), (100, 330), (180, 330), (235, 345)]),
+        ("background", 10, [(60, 410), (160, 400), (250, 420), (310, 400)]),
+        ("background", 8, [(320, 390), (330, 440), (380, 500)]),
+        ("background", 4, [(150, 290), (180, 300)]),
+        ("background", 4, [(300, 366), (318, 367)]),
+    ],
+)
+
+CAT = Drawing(
+    outline=[
+        # Her right ear and head, before something pale; then the back, blurred
+        (40, -10, 6, 6), (39.5, 0), (38, 10), (37, 20), (35, 40), (34, 60), (33, 80, 7, 7), (32, 100),
+        (30, 107, 8, 8), (22, 114, 9, 8), (12, 121), (0, 129), (-30, 135), (-30, 330),
+        # The chin from the lower edge up, the muzzle, the cheek
+        (222, 330, 8, 10), (238, 300, 8, 10), (256, 288, 6, 8), (270, 283), (285, 278), (300, 272),
+        (308, 266, 6, 6), (314, 255), (316, 240), (315, 228), (316, 220, 5, 5), (322, 214), (328.6, 208.6),
+        (335.7, 200), (344, 189), (350, 181), (355, 171), (360, 161), (363, 150, 6, 6), (363, 137, 6, 7),
+        (365, 126, 6, 8), (364, 120), (361, 113), (358.6, 100, 7, 9), (356.4, 88.6),
+        # Her left ear
+        (358, 80, 6, 6), (360, 71.4, 5, 5), (366, 63), (372, 57), (375.7, 48.6), (378, 37), (381.4, 24),
+        (388.6, 15.7), (394, 8.6), (399, 0), (405, -10),
+    ],
+    marks=[
+        # Whiskers before the background, each wide enough for its blur
+        (UNKNOWN, 3.5, [(312, 226), (350, 227), (375, 224), (405, 219)]),
+        (UNKNOWN, 3.5, [(315, 236), (345, 237), (365, 239), (388, 244)]),
+        (UNKNOWN, 3.5, [(318, 240), (340, 243), (360, 249), (378, 257), (402, 268)]),
+        (UNKNOWN, 3.5, [(318, 244), (335, 250), (355, 260), (370, 268)]),
+        (UNKNOWN, 3.5, [(308, 257), (325, 265), (342, 280), (362, 299)]),
+        (UNKNOWN, 3.5, [(318, 254), (345, 271), (362, 285), (385, 303)]),
+        (UNKNOWN, 3.5, [(303, 268), (320, 286), (334, 303)]),
+        (UNKNOWN, 3.5, [(298, 272), (312, 290), (320, 303)]),
+        (UNKNOWN, 3.5, [(288, 276), (296, 290), (300, 303)]),
+        (UNKNOWN, 3.5, [(352, 79.5), (372, 78.5), (390, 80.5), (405, 84), (418, 91)]),
+        (UNKNOWN, 3.5, [(356, 84), (375, 88), (394, 94), (404, 99.5), (416, 109)]),
+    ],
+    areas=[
+        # Dark, out of focus, at the left edge: her back in shade or what is behind it, nobody can tell
+        (UNKNOWN, [(-1, 110), (16, 112), (16, 160), (8, 174), (-1, 178)]),
+        # Between the whiskers' roots
+        (UNKNOWN, [(312, 220), (324, 222), (345, 240), (345, 268), (340, 300), (240, 300), (262, 284), (300, 270)]),
+    ],
+    strokes=[
+        ("foreground", 7, [(20, 60), (80, 55), (100, 50)]),
+        ("foreground", 10, [(30, 120), (30, 250), (60, 310), (120, 300)]),
+        ("foreground", 5, [(15, 340), (20, 365), (8, 383)]),
+        ("foreground", 6, [(190, 325), (160, 345)]),
+        ("foreground", 6, [(130, 352), (140, 353)]),
+        ("foreground", 10, [(160, 180), (230, 200), (245, 290)]),
+        ("foreground", 10, [(200, 60), (270, 40), (285, 150)]),
+        ("background", 8, [(15, 12), (60, 12), (95, 10)]),
+        ("background", 10, [(20, 425), (60, 420), (130, 430), (230, 430), (285, 430)]),
+        ("background", 6, [(175, 385), (205, 390)]),
+        ("background", 5, [(45, 395), (70, 385)]),
+        ("background", 4, [(280, 378), (290, 390)]),
+    ],
+)
+
+# fmt: on
+
+DRAWINGS = {"portrait": PORTRAIT, "cat": CAT}
+
+_FINE = 8  # polygons are filled on a grid this many times finer, then read at pixel centres
+
+
+def _filled(shape: tuple[int, int], points: list[Point]) -> np.ndarray:
+    """Tell for each pixel whether its centre lies in the polygon."""
+    height, width = shape
+    canvas = Image.new("1", (width * _FINE, height * _FINE))
+    ImageDraw.Draw(canvas).polygon([(x * _FINE, y * _FINE) for x, y in points], fill=1)
+    return np.asarray(canvas)[_FINE // 2 :: _FINE, _FINE // 2 :: _FINE]
+
+
+def _near(shape: tuple[int, int], start: tuple[float, float, float], end: tuple[float, float, float]) -> np.ndarray:
+    """Tell for each pixel whether its centre lies in a capsule from one (x, y, radius) to another."""
+    rows, cols = np.mgrid[: shape[0], : shape[1]] + 0.5
+    (x0, y0, r0), (x1, y1, r1) = start, end
+    length2 = (x1 - x0) ** 2 + (y1 - y0) ** 2
+    t = np.clip(((cols - x0) * (x1 - x0) + (rows - y0) * (y1 - y0)) / (length2 or 1.0), 0, 1)
+    distance2 = (cols - x0 - t * (x1 - x0)) ** 2 + (rows - y0 - t * (y1 - y0)) ** 2
+    return np.asarray(distance2 <= (r0 + t * (r1 - r0)) ** 2)
+
+
+def draw_trimap(shape: tuple[int, int], drawing: Drawing) -> FloatArray:
+    """Rasterise the outline with its band of unknown, then the marks over it."""
+    inward, outward = 3.0, 3.0
+    points: list[tuple[float, float, float, float]] = []
+    for x, y, *widths in drawing.outline:
+        inward, outward = widths or (inward, outward)
+        points.append((x, y, inward, outward))
+    inside = _filled(shape, [(x, y) for x, y, _, _ in points])
+    trimap = np.where(inside, FOREGROUND, BACKGROUND)
+    for (x0, y0, in0, out0), (x1, y1, in1, out1) in zip(points, [*points[1:], points[0]], strict=True):
+        trimap[inside & _near(shape, (x0, y0, in0), (x1, y1, in1))] = UNKNOWN
+        trimap[~inside & _near(shape, (x0, y0, out0), (x1, y1, out1))] = UNKNOWN
+    for level, polygon in drawing.areas:
+        trimap[_filled(shape, polygon)] = level
+    for level, radius, line in drawing.marks:
+        for (x0, y0), (x1, y1) in pairwise(line):
+            trimap[_near(shape, (x0, y0, radius), (x1, y1, radius))] = level
+    return trimap
+
+
+def draw_matte(image: FloatArray, trimap: FloatArray) -> FloatArray:
+    """Solve the unknown band by closed-form matting (PyMatting's, to a tight tolerance)."""
+    from pymatting import estimate_alpha_cf
+
+    return np.asarray(np.clip(estimate_alpha_cf(image, trimap, cg_kwargs={"rtol": 1e-9}), 0, 1))
+
+
+def draw_strokes(path: Path, shape: tuple[int, int], drawing: Drawing) -> None:
+    """Write the scribbles as JSON, one stroke to a line."""
+    lines = [
+        json.dumps({"label": label, "radius": radius, "points": [list(point) for point in points]})
+        for label, radius, points in drawing.strokes
+    ]
+    text = ",\n    ".join(lines)
+    path.write_text(f'{{\n  "version": 1,\n  "shape": {list(shape)},\n  "strokes": [\n    {text}\n  ]\n}}\n')
+
+
+def write_checksums(readme: Path) -> None:
+    """Bring the sha256 beside each file's name in the README's table up to date."""
+    text = readme.read_text()
+    for path in sorted(DATA.iterdir()):
+        if path != readme:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            text, found = re.subn(rf"(\| `{re.escape(path.name)}` \|.*\| )`[0-9a-f]*` \|", rf"\g<1>`{digest}` |", text)
+            if not found:
+                raise SystemExit(f"data/README.md has no row for {path.name}")
+    readme.write_text(text)
+
+
+def main() -> None:
+    """Redraw everything."""
+    parser = argparse.ArgumentParser(description="Draw the trimaps, strokes and mattes of the sample photographs.")
+    parser.add_argument("--photos", action="store_true", help="write the photographs too, from scikit-image")
+    if parser.parse_args().photos:
+        from skimage import data
+
+        save_image(DATA / "portrait.png", data.astronaut())
+        save_image(DATA / "cat.png", data.chelsea())
+    for name, drawing in DRAWINGS.items():
+        image = load_image(DATA / f"{name}.png")
+        shape = image.shape[:2]
+        trimap = draw_trimap(shape, drawing)
+        save_trimap(DATA / f"{name}_trimap.png", trimap)
+        save_image(DATA / f"{name}_matte.png", draw_matte(image, trimap))
+        draw_strokes(DATA / f"{name}_strokes.json", shape, drawing)
+    write_checksums(DATA / "README.md")
+
+
+if __name__ == "__main__":
+    main()
