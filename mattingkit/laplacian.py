@@ -88,13 +88,12 @@ def matting_laplacian(
     """
     colours = _colours(image)
     height, width = colours.shape[:2]
-    side = 2 * _checked_radius(radius) + 1
+    side = 2 * checked_radius(radius) + 1
     if min(height, width) < side:
         raise ValueError(
             f"Windows of radius {radius} need a picture of at least {side} × {side} pixels; got {height} × {width}."
         )
-    if not (np.isfinite(epsilon) and epsilon >= 0):
-        raise ValueError(f"epsilon must be a number of at least 0; got {epsilon}.")
+    checked_epsilon(epsilon)
     if known is None:
         is_known = np.zeros((height, width), dtype=np.bool_)
     else:
@@ -146,7 +145,15 @@ def _colours(image: npt.ArrayLike) -> FloatArray:
     return np.ascontiguousarray(as_unit_floats(array, "image"))
 
 
-def _checked_radius(radius: int) -> int:
+def checked_epsilon(epsilon: float) -> float:
+    """Refuse what is no regularisation weight."""
+    if not (np.isfinite(epsilon) and epsilon >= 0):
+        raise ValueError(f"epsilon must be a finite number of at least 0; got {epsilon}.")
+    return float(epsilon)
+
+
+def checked_radius(radius: int) -> int:
+    """Refuse what is no window radius."""
     if isinstance(radius, bool) or int(radius) != radius or radius < 1:
         raise ValueError(f"radius must be a whole number of at least 1; got {radius!r}.")
     return int(radius)

@@ -148,6 +148,14 @@ class System:
     weight: FloatArray | None = None
     target: FloatArray | None = None
 
+    def with_prior(self, weight: FloatArray, target: FloatArray) -> System:
+        """Add a prior to those there are: their weights add up, and alpha is drawn to the weighted mean."""
+        if self.weight is None or self.target is None:
+            return System(self.matrix, self.trimap, weight, target)
+        both = self.weight + weight
+        mean = (self.weight * self.target + weight * target) / np.where(both > 0, both, 1.0)
+        return System(self.matrix, self.trimap, both, mean)
+
 
 def solve_system(system: System, job: Job, start: FloatArray | None = None, solver: str = "auto") -> FloatArray:
     """Do the work of :func:`solve` on checked input, as part of a job."""
@@ -376,15 +384,21 @@ def _checked_system(
     forth, back = matrix @ probe, probe @ matrix
     if np.abs(forth - back).max(initial=0.0) > 1e-6 * np.abs(matrix.data).max(initial=0.0) * 25:
         raise ValueError("The Laplacian must be symmetric; use (L + L.T) / 2 if that is what you mean.")
+    return System(matrix, trimap, *checked_prior(prior, prior_weight, trimap.shape))
+
+
+def checked_prior(
+    prior: npt.ArrayLike | None, prior_weight: float | npt.ArrayLike, shape: tuple[int, ...]
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Check a prior and its weight; return the weight of each pixel and the prior, or None twice without one."""
     if prior is None:
-        return System(matrix, trimap)
+        return None, None
     weight = np.asarray(prior_weight, dtype=np.float64)
-    if weight.ndim and weight.shape != trimap.shape:
-        raise ValueError(f"prior_weight has shape {weight.shape}; give one number, or {trimap.shape}.")
+    if weight.ndim and weight.shape != shape:
+        raise ValueError(f"prior_weight has shape {weight.shape}; give one number, or an array of {shape}.")
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError("prior_weight must be finite and at least 0.")
-    target = _checked_alpha(prior, trimap.shape, "prior")
-    return System(matrix, trimap, np.broadcast_to(weight, trimap.shape), target)
+    return np.broadcast_to(weight, shape), _checked_alpha(prior, shape, "prior")
 
 
 def _checked_alpha(alpha: npt.ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:

@@ -7,7 +7,9 @@ are safe on every platform, results do not depend on the number of threads, and 
 
 from __future__ import annotations
 
+import functools
 import itertools
+import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -39,6 +41,8 @@ class Job:
         Nonzero once the job should give up; compiled loops look at it too.
     step, total, alpha
         What the next :class:`mattingkit.progress.Progress` will say.
+    watched : bool
+        Whether anybody will look at it; previews are worth making only then.
 
     Examples
     --------
@@ -49,11 +53,12 @@ class Job:
     (75, 100)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, watched: bool = False) -> None:
         self.stop = np.zeros(1, dtype=np.uint8)
         self.step = 1
         self.total: int | None = 100
         self.alpha: FloatArray | None = None
+        self.watched = watched
         self._low, self._high = 0.0, 1.0
         self._warnings: list[tuple[str, type[Warning]]] = []
 
@@ -97,7 +102,7 @@ def thread_count() -> int:
 
 
 def run_all(jobs: list[Callable[[], None]]) -> None:
-    """Run jobs on all threads and wait for them; the first exception is raised.
+    """Run jobs on all threads and wait for them; the first exception is raised. Jobs must not call this themselves.
 
     Examples
     --------
@@ -106,24 +111,35 @@ def run_all(jobs: list[Callable[[], None]]) -> None:
     >>> sorted(seen)
     [1, 2]
     """
-    workers = min(thread_count(), len(jobs))
-    if workers <= 1:
+    if thread_count() == 1 or len(jobs) <= 1:
         for job in jobs:
             job()
         return
-    with ThreadPoolExecutor(workers) as pool:
-        for future in [pool.submit(job) for job in jobs]:
-            future.result()
+    futures = [_pool().submit(job) for job in jobs]
+    for future in futures:
+        future.result()
 
 
-def over_rows(kernel: Callable[..., Any], rows: int, *arguments: Any, smallest: int = 16) -> None:
-    """Call ``kernel(first, last, *arguments)`` for bands of rows that together cover ``range(rows)``.
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """One pool for the process: starting threads anew for every kernel would cost more than many kernels do."""
+    return ThreadPoolExecutor(thread_count(), thread_name_prefix="mattingkit")
+
+
+# Threads do not survive a fork; the child starts its own.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def over_rows(kernel: Callable[..., Any], rows: int | tuple[int, int], *arguments: Any, smallest: int = 16) -> None:
+    """Call ``kernel(first, last, *arguments)`` for bands of rows that together cover all rows.
 
     Parameters
     ----------
     kernel : callable
         Releases the global lock, and writes only what belongs to its own rows.
-    rows : int
+    rows : int or (int, int)
+        How many rows, or from which one to which.
     *arguments
         Passed on to every call.
     smallest : int, default 16
@@ -138,14 +154,15 @@ def over_rows(kernel: Callable[..., Any], rows: int, *arguments: Any, smallest: 
     >>> float(squares[99])
     9801.0
     """
-    # More bands than threads, because rows differ in how much is unknown in them.
-    bands = max(1, min(4 * thread_count(), rows // smallest))
-    edges = np.linspace(0, rows, bands + 1).astype(int)
+    begin, end = (0, rows) if isinstance(rows, int) else rows
+    # More bands than threads, because rows differ in how much is to be done in them.
+    bands = max(1, min(4 * thread_count(), (end - begin) // smallest))
+    edges = [begin + (end - begin) * band // bands for band in range(bands + 1)]
 
     def job(first: int, last: int) -> Callable[[], None]:
         return lambda: kernel(first, last, *arguments)
 
-    run_all([job(int(a), int(b)) for a, b in itertools.pairwise(edges)])
+    run_all([job(first, last) for first, last in itertools.pairwise(edges)])
 
 
 def responsive(
@@ -176,7 +193,7 @@ def responsive(
     >>> steps[-1]
     100
     """
-    job = Job()
+    job = Job(watched=on_progress is not None)
     outcome: list[FloatArray] = []
     failure: list[BaseException] = []
 
