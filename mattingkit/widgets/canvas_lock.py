@@ -1,0 +1,38 @@
+"""One lock around every batch of drawing commands.
+
+ipycanvas keeps one global manager: threads that draw at once put commands on the wrong canvas, and an exception inside
+its ``hold_canvas`` leaves caching switched on. Whoever draws does it within :func:`held`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ipycanvas
+
+__all__ = ["CANVAS_LOCK", "held"]
+
+CANVAS_LOCK = threading.RLock()
+
+
+@contextmanager
+def held(canvas: Any) -> Iterator[Any]:
+    """Collect drawing commands and send them as one message, with the lock held.
+
+    Examples
+    --------
+    >>> with held(ipycanvas.Canvas(width=4, height=4)) as canvas:
+    ...     canvas.fill_rect(0, 0, 2, 2)
+    """
+    with CANVAS_LOCK:
+        failure: BaseException | None = None
+        with ipycanvas.hold_canvas():
+            try:
+                yield canvas
+            except BaseException as error:
+                failure = error
+        if failure is not None:
+            raise failure
