@@ -1,7 +1,8 @@
 """Strokes as a file: JSON that a pad saves and a shell or a batch reads.
 
-``{"size": [height, width], "strokes": [{"points": [[row, col], …], "label": 1, "radius": 5}, …]}``: image coordinates
-and labels as in :class:`mattingkit.Stroke` (0 background, 0.5 unknown, 1 foreground, null erases), in the order drawn.
+``{"version": 1, "shape": [H, W], "strokes": [{"label": "foreground", "radius": 6, "points": [[row, col], …]}, …]}``:
+image coordinates as in :class:`mattingkit.Stroke`, in the order drawn, and labels by name, so that a person can read
+the file too. The sample photographs keep their scribbles in the same form.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from mattingkit.images import atomic_write
-from mattingkit.trimap import Stroke
+from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, Stroke
 
 __all__ = ["load_strokes", "save_strokes"]
+
+_LABELS = {"background": BACKGROUND, "unknown": UNKNOWN, "foreground": FOREGROUND, "erase": None}
+_NAMES = {value: name for name, value in _LABELS.items()}
 
 
 def load_strokes(path: str | os.PathLike[str] | IO[bytes], shape: tuple[int, int] | None = None) -> list[Stroke]:
@@ -39,23 +43,28 @@ def load_strokes(path: str | os.PathLike[str] | IO[bytes], shape: tuple[int, int
     Examples
     --------
     >>> import io
-    >>> file = io.BytesIO(b'{"strokes": [{"points": [[2, 3], [2, 9]], "label": 1, "radius": 2}]}')
-    >>> load_strokes(file)
-    [Stroke(points=((2.0, 3.0), (2.0, 9.0)), label=1, radius=2)]
+    >>> strokes = b'[{"label": "foreground", "radius": 2, "points": [[2, 3], [2, 9]]}]'
+    >>> load_strokes(io.BytesIO(b'{"version": 1, "strokes": ' + strokes + b"}"))
+    [Stroke(points=((2.0, 3.0), (2.0, 9.0)), label=1.0, radius=2.0)]
     """
     name = getattr(path, "name", "the stream") if hasattr(path, "read") else os.fspath(path)
     try:
-        content = path.read() if hasattr(path, "read") else Path(path).read_bytes()
-        record: Any = json.loads(content)
-        size = record.get("size") if isinstance(record, dict) else None
-        listed = record["strokes"] if isinstance(record, dict) else record
-        strokes = [Stroke(one["points"], one["label"], one.get("radius", 5.0)) for one in listed]
+        document: Any = json.loads(path.read() if hasattr(path, "read") else Path(path).read_bytes())
+        if document["version"] != 1:
+            raise ValueError(f"version {document['version']!r}, where 1 is known")
+        drawn_on = document.get("shape")
+        strokes = [
+            Stroke([(row, col) for row, col in one["points"]], _LABELS[one["label"]], float(one["radius"]))
+            for one in document["strokes"]
+        ]
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {name!r}. Check the path and its spelling.") from None
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{name!r} holds no strokes as the pad saves them ({error}).") from None
-    if shape is not None and size is not None and tuple(size) != tuple(shape):
-        raise ValueError(f"The strokes in {name!r} were drawn on a picture of {tuple(size)}, not {tuple(shape)}.")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{name!r} holds no strokes as the pad saves them ({type(error).__name__}: {error})."
+        ) from None
+    if shape is not None and drawn_on is not None and tuple(drawn_on) != tuple(shape):
+        raise ValueError(f"The strokes in {name!r} were drawn on a picture of {tuple(drawn_on)}, not {tuple(shape)}.")
     return strokes
 
 
@@ -77,6 +86,6 @@ def save_strokes(path: str | os.PathLike[str], strokes: Iterable[Stroke], shape:
     >>> load_strokes(path, (10, 10))[0].label is None
     True
     """
-    listed = [{"points": stroke.points, "label": stroke.label, "radius": stroke.radius} for stroke in strokes]
+    listed = [{"label": _NAMES[stroke.label], "radius": stroke.radius, "points": stroke.points} for stroke in strokes]
     with atomic_write(path) as file:
-        file.write(json.dumps({"size": list(shape), "strokes": listed}).encode())
+        file.write(json.dumps({"version": 1, "shape": list(shape), "strokes": listed}).encode())

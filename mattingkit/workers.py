@@ -137,7 +137,7 @@ def attempt(function: str, job: Job) -> dict[str, Any]:
 
 
 def _echo(job: Job) -> Job:
-    """The smallest job there is, for tests: answer, fail, die or take long, as told."""
+    """The smallest job there is, for tests: answer, fail, die, take long, or count its threads, as told."""
     if "fail" in job:
         raise ValueError(job["fail"])
     if "crash" in job:
@@ -146,6 +146,12 @@ def _echo(job: Job) -> Job:
         Path(job["once"]).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(job.get("seconds", 0))
+    if "threads" in job:
+        import torch
+
+        from mattingkit.threads import thread_count
+
+        return {"threads": [thread_count(), torch.get_num_threads()]}
     return job
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -152,7 +154,7 @@ def _follow(work: Batch, as_json: bool) -> dict[str, float]:
             if outcome.status == "failed":
                 with console.above(line):
                     console.error(f"{outcome.source}: {outcome.reason}")
-            elif outcome.status == "skipped":
+            elif outcome.status == "skipped" and not line.disable:
                 # Pictures that cost nothing must not count into the estimate of the time left.
                 line.initial += 1
             line.update()
@@ -207,6 +209,7 @@ def _client(scheduler: str | None, cluster: Cluster | None, workers: int | None,
     logging.getLogger("distributed").setLevel(logging.ERROR)
     if scheduler is not None:
         try:
+            _knock(scheduler)
             client = distributed.Client(scheduler, timeout=10, set_as_default=False)
         except (OSError, ValueError) as failure:
             raise OSError(f"No Dask scheduler answers at {scheduler} ({console.describe(failure)}).") from None
@@ -229,3 +232,10 @@ def _client(scheduler: str | None, cluster: Cluster | None, workers: int | None,
     with started, distributed.Client(started, set_as_default=False) as client:
         console.note(f"Dask cluster at {started.scheduler_address}")
         yield client
+
+
+def _knock(scheduler: str) -> None:
+    """Try the address once: Dask itself would go on trying a closed port until its time is up."""
+    address = urlsplit(scheduler)
+    if address.scheme == "tcp" and address.hostname and address.port:
+        socket.create_connection((address.hostname, address.port), timeout=10).close()
