@@ -80,7 +80,7 @@ class Sample(NamedTuple):
     licence: str
 
     def scribbles(self) -> FloatArray:
-        """Rasterise the strokes to a trimap: a person's few seconds of work, where ``trimap`` took an hour.
+        """Rasterise the strokes to a trimap: what half a minute of scribbling tells, where ``trimap`` tells nearly all.
 
         Returns
         -------
