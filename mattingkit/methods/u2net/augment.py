@@ -1,0 +1,208 @@
+"""Making much of few pictures: random views of picture/mask pairs, and subjects on new backgrounds.
+
+Each sample is drawn from its own generator, seeded by the run's seed and the sample's number, so a run that is
+interrupted and resumed sees exactly the pictures it would have seen, however many workers load them.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+
+from mattingkit.images import FloatArray
+from mattingkit.methods.u2net.predict import DEVIATION, MEAN
+
+__all__ = ["Pair", "find_pairs", "read_pair", "render_background", "sample"]
+
+#: Backdrops of ID photographs, to which some noise is added: white, two blues, red, grays.
+BACKDROPS = ((255, 255, 255), (67, 142, 219), (90, 120, 160), (217, 0, 27), (200, 200, 200), (30, 30, 30))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and its mask, decoded.
+
+    Parameters
+    ----------
+    name : str
+    picture : PIL.Image.Image
+        RGB.
+    mask : PIL.Image.Image
+        Gray; subject white.
+
+    Examples
+    --------
+    >>> Pair("dot", Image.new("RGB", (4, 4)), Image.new("L", (4, 4))).name
+    'dot'
+    """
+
+    name: str
+    picture: Image.Image
+    mask: Image.Image
+
+
+def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
+    """Match pictures and masks by their names without suffix.
+
+    Raises
+    ------
+    ValueError
+        Where a folder is missing, nothing matches, or a picture has no mask; the first few are named.
+
+    Examples
+    --------
+    >>> find_pairs(Path("nowhere"), Path("nowhere"))
+    Traceback (most recent call last):
+    ...
+    ValueError: There is no folder nowhere.
+    """
+    for folder in (images, masks):
+        if not folder.is_dir():
+            raise ValueError(f"There is no folder {folder}.")
+    suffixes = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+    found = {path.stem: path for path in sorted(masks.iterdir()) if path.suffix.lower() in suffixes}
+    pictures = [path for path in sorted(images.iterdir()) if path.suffix.lower() in suffixes]
+    missing = [path.name for path in pictures if path.stem not in found]
+    if not pictures or missing:
+        what = f"no mask for {', '.join(missing[:3])}" if missing else "no pictures"
+        raise ValueError(f"{images} and {masks}: {what}; a mask has its picture's name, whatever the suffix.")
+    return [(path, found[path.stem]) for path in pictures]
+
+
+def read_pair(picture: Path, mask: Path, longest: int = 480) -> Pair:
+    """Decode a pair, reduced to a longest side that training needs no more than."""
+    with Image.open(picture) as file:
+        decoded = file.convert("RGB")
+    with Image.open(mask) as file:
+        shape = file.convert("L").resize(decoded.size, Image.Resampling.NEAREST)
+    decoded.thumbnail((longest, longest))
+    return Pair(picture.stem, decoded, shape.resize(decoded.size).point(lambda value: 255 * (value > 127)))
+
+
+def render_background(size: int, rng: np.random.Generator) -> Image.Image:
+    """Render a background: a gradient between two colours or a studio backdrop, often with soft blotches."""
+    start, end = rng.random(3) * 255, rng.random(3) * 255
+    if rng.random() < 0.4:
+        start = np.array(BACKDROPS[rng.integers(len(BACKDROPS))]) + rng.normal(0, 12, 3)
+        end = start + rng.normal(0, 18, 3)
+    angle = rng.random() * 2 * math.pi
+    rows, cols = np.indices((size, size)) / size - 0.5
+    along = np.clip(cols * math.cos(angle) + rows * math.sin(angle) + 0.5, 0, 1)[:, :, np.newaxis]
+    picture = start * (1 - along) + end * along
+    if rng.random() < 0.4:
+        cells = int(rng.integers(3, 24))
+        noise = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
+        weight = rng.random() * 0.7
+        picture = picture * (1 - weight) + np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC)) * weight
+    picture = picture + rng.normal(0, rng.random() * 6, picture.shape)
+    return Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+
+
+def sample(
+    pairs: Sequence[Pair], index: int, size: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Draw one training sample from a pair.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        The others lend their backgrounds.
+    index : int
+        Which pair's subject.
+    size : int
+        Side of the square in pixels.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    picture : ndarray of float32, shape (3, size, size)
+        Normalised as the network's input.
+    mask : ndarray of float32, shape (1, size, size)
+        In [0, 1].
+
+    Examples
+    --------
+    >>> pair = Pair("dot", Image.new("RGB", (40, 30), "red"), Image.new("L", (40, 30), 255))
+    >>> picture, mask = sample([pair], 0, 32, np.random.default_rng(0))
+    >>> picture.shape, mask.shape
+    ((3, 32, 32), (1, 32, 32))
+    """
+    pair = pairs[index]
+    picture, mask, inside = _view(pair, size, rng)
+    if rng.random() < 0.4:
+        behind = _other_background(pairs, pair, size, rng)
+        picture = Image.composite(picture, behind, mask.filter(ImageFilter.GaussianBlur(rng.random() * 0.8)))
+    else:  # what a turned or enlarged view shows beyond the photograph's border
+        picture = Image.composite(picture, render_background(size, rng), inside)
+    picture = _degrade(picture, rng)
+    values = _recolour(np.asarray(picture) / 255, rng)
+    normalised = (values / max(float(values.max()), 1e-3) - MEAN) / DEVIATION
+    target = (np.asarray(mask)[np.newaxis] / 255).astype(np.float32)
+    return np.ascontiguousarray(normalised.transpose(2, 0, 1), dtype=np.float32), target
+
+
+def _view(pair: Pair, size: int, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
+    """A random crop, stretched to the square, perhaps mirrored and turned a little; in one resampling."""
+    width, height = pair.picture.size
+    zoom = math.exp(rng.uniform(math.log(0.45), math.log(1.25)))
+    aspect = math.exp(rng.normal(0, 0.15))
+    across, down = width * zoom * aspect, height * zoom / aspect
+    centre_x = width / 2 + (rng.random() - 0.5) * max(width - across, 0.25 * width)
+    centre_y = height / 2 + (rng.random() - 0.5) * max(height - down, 0.25 * height)
+    turn = rng.normal(0, 0.12) if rng.random() < 0.6 else 0.0
+    scale_x, scale_y = across / size * (-1 if rng.random() < 0.5 else 1), down / size
+    cos, sin = math.cos(turn), math.sin(turn)
+    a, b, d, e = scale_x * cos, -scale_y * sin, scale_x * sin, scale_y * cos
+    affine = (a, b, centre_x - (a + b) * size / 2, d, e, centre_y - (d + e) * size / 2)
+
+    def seen(source: Image.Image, resampling: Image.Resampling) -> Image.Image:
+        return source.transform((size, size), Image.Transform.AFFINE, affine, resampling)
+
+    inside = seen(Image.new("L", pair.picture.size, 255), Image.Resampling.NEAREST)
+    return seen(pair.picture, Image.Resampling.BILINEAR), seen(pair.mask, Image.Resampling.BILINEAR), inside
+
+
+def _other_background(pairs: Sequence[Pair], pair: Pair, size: int, rng: np.random.Generator) -> Image.Image:
+    """Rendered, or another photograph with its subject blurred away, or the same one out of focus."""
+    kind = rng.random()
+    if kind < 0.4:
+        return render_background(size, rng)
+    if kind >= 0.8:
+        return pair.picture.resize((size, size)).filter(ImageFilter.GaussianBlur(size / 5))
+    other = pairs[int(rng.integers(len(pairs)))]
+    picture = other.picture.resize((size, size))
+    subject = other.mask.resize((size, size)).filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.GaussianBlur(2))
+    picture = Image.composite(picture.filter(ImageFilter.GaussianBlur(size / 6)), picture, subject)
+    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else picture
+
+
+def _degrade(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Blur and JPEG, now and then."""
+    if rng.random() < 0.2:
+        picture = picture.filter(ImageFilter.GaussianBlur(rng.random() * 1.5))
+    if rng.random() < 0.2:
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=int(rng.integers(25, 85)))
+        with Image.open(file) as again:
+            picture = again.convert("RGB")
+    return picture
+
+
+def _recolour(values: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Contrast, brightness, saturation, white balance, grayness and noise."""
+    if rng.random() < 0.8:
+        values = values * (1 + rng.normal(0, 0.2)) + rng.normal(0, 0.08)
+        gray = values.mean(axis=2, keepdims=True)
+        values = (gray + (values - gray) * (1 + rng.normal(0, 0.3))) * (1 + rng.normal(0, 0.07, 3))
+    if rng.random() < 0.1:
+        values = np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
+    if rng.random() < 0.3:
+        values = values + rng.normal(0, rng.random() * 0.06, values.shape)
+    return np.clip(values, 0, 1)

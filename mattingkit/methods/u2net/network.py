@@ -1,0 +1,294 @@
+"""The U²-Net network in torch, key for key the published one.
+
+Qin et al., "U²-Net: Going Deeper with Nested U-Structure for Salient Object Detection", Pattern Recognition 2020. A
+U-Net whose every stage is itself a small U-Net, the *residual U-block* RSU (section 3.1, figure 2). Eleven stages: six
+down (En_1 to En_6), five up (De_5 to De_1); each of the six top levels predicts a saliency map and the fused map is a
+1 × 1 convolution of all six (section 3.2, figure 5; the layer table is table 1). Module names equal the published
+checkpoints' ``state_dict``, so those load unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["ARCHITECTURES", "RSU", "RSU4F", "U2Net", "build", "fold_batch_norms"]
+
+
+class REBNConv(nn.Module):
+    """3 × 3 convolution, batch norm, ReLU: the atom of every stage.
+
+    Examples
+    --------
+    >>> REBNConv(3, 8)(torch.zeros(1, 3, 5, 7)).shape
+    torch.Size([1, 8, 5, 7])
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.conv_s1 = nn.Conv2d(channels_in, channels_out, 3, padding=dilation, dilation=dilation)
+        self.bn_s1: nn.Module = nn.BatchNorm2d(channels_out)
+        self.relu_s1 = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the three in turn."""
+        out: Tensor = self.relu_s1(self.bn_s1(self.conv_s1(x)))
+        return out
+
+
+def _resize_like(x: Tensor, target: Tensor) -> Tensor:
+    if x.shape[2:] == target.shape[2:]:
+        return x
+    return functional.interpolate(x, size=target.shape[2:], mode="bilinear", align_corners=False)
+
+
+class RSU(nn.Module):
+    """Residual U-block of height L: a U-Net in place of a plain convolution, ``U(F₁(x)) + F₁(x)``.
+
+    Parameters
+    ----------
+    height : int
+        L, from 4 to 7 here: L − 2 poolings, then one dilated layer.
+    channels_in, channels_mid, channels_out : int
+        Of its input, of its inner layers, of its output.
+
+    References
+    ----------
+    Qin et al. 2020, section 3.1, figure 2(e).
+
+    Examples
+    --------
+    >>> RSU(4, 3, 4, 8).eval()(torch.zeros(1, 3, 13, 9)).shape
+    torch.Size([1, 8, 13, 9])
+    """
+
+    def __init__(self, height: int, channels_in: int, channels_mid: int, channels_out: int) -> None:
+        super().__init__()
+        self.height = height
+        self.rebnconvin = REBNConv(channels_in, channels_out)
+        self.rebnconv1 = REBNConv(channels_out, channels_mid)
+        for level in range(2, height):
+            self.add_module(f"rebnconv{level}", REBNConv(channels_mid, channels_mid))
+        self.add_module(f"rebnconv{height}", REBNConv(channels_mid, channels_mid, dilation=2))
+        for level in range(height - 1, 1, -1):
+            self.add_module(f"rebnconv{level}d", REBNConv(2 * channels_mid, channels_mid))
+        self.rebnconv1d = REBNConv(2 * channels_mid, channels_out)
+        self.pool = nn.MaxPool2d(2, stride=2, ceil_mode=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Go down, across the dilated bottom, up, and add the input's own features."""
+        residual: Tensor = self.rebnconvin(x)
+        down = [self.rebnconv1(residual)]
+        for level in range(2, self.height):
+            down.append(self.get_submodule(f"rebnconv{level}")(self.pool(down[-1])))
+        up: Tensor = self.get_submodule(f"rebnconv{self.height}")(down[-1])
+        for level in range(self.height - 1, 0, -1):
+            skip = down[level - 1]
+            up = self.get_submodule(f"rebnconv{level}d")(torch.cat((_resize_like(up, skip), skip), 1))
+        return up + residual
+
+
+class RSU4F(nn.Module):
+    """RSU for maps too small to pool: dilations of 1, 2, 4, 8 in place of poolings.
+
+    References
+    ----------
+    Qin et al. 2020, section 3.2, "RSU-4F".
+
+    Examples
+    --------
+    >>> RSU4F(3, 4, 8).eval()(torch.zeros(1, 3, 5, 5)).shape
+    torch.Size([1, 8, 5, 5])
+    """
+
+    def __init__(self, channels_in: int, channels_mid: int, channels_out: int) -> None:
+        super().__init__()
+        self.rebnconvin = REBNConv(channels_in, channels_out)
+        self.rebnconv1 = REBNConv(channels_out, channels_mid)
+        self.rebnconv2 = REBNConv(channels_mid, channels_mid, dilation=2)
+        self.rebnconv3 = REBNConv(channels_mid, channels_mid, dilation=4)
+        self.rebnconv4 = REBNConv(channels_mid, channels_mid, dilation=8)
+        self.rebnconv3d = REBNConv(2 * channels_mid, channels_mid, dilation=4)
+        self.rebnconv2d = REBNConv(2 * channels_mid, channels_mid, dilation=2)
+        self.rebnconv1d = REBNConv(2 * channels_mid, channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Widen the view by dilation alone, join on the way back, add the input's own features."""
+        residual: Tensor = self.rebnconvin(x)
+        first = self.rebnconv1(residual)
+        second = self.rebnconv2(first)
+        third = self.rebnconv3(second)
+        bottom = self.rebnconv4(third)
+        up: Tensor = self.rebnconv3d(torch.cat((bottom, third), 1))
+        up = self.rebnconv2d(torch.cat((up, second), 1))
+        up = self.rebnconv1d(torch.cat((up, first), 1))
+        return up + residual
+
+
+class Architecture(NamedTuple):
+    """Channels of one variant: (inner, outer) for stages 1 to 6, then for stages 5d to 1d."""
+
+    down: tuple[tuple[int, int], ...]
+    up: tuple[tuple[int, int], ...]
+
+
+#: The two published variants: 44 009 869 and 1 131 181 parameters.
+ARCHITECTURES: dict[str, Architecture] = {
+    "u2net": Architecture(
+        down=((32, 64), (32, 128), (64, 256), (128, 512), (256, 512), (256, 512)),
+        up=((256, 512), (128, 256), (64, 128), (32, 64), (16, 64)),
+    ),
+    "u2netp": Architecture(down=((16, 64),) * 6, up=((16, 64),) * 5),
+}
+
+#: Height of each level's block; the two deepest are too small to pool.
+_BLOCKS: tuple[Callable[[int, int, int], nn.Module], ...] = (
+    lambda i, m, o: RSU(7, i, m, o),
+    lambda i, m, o: RSU(6, i, m, o),
+    lambda i, m, o: RSU(5, i, m, o),
+    lambda i, m, o: RSU(4, i, m, o),
+    RSU4F,
+    RSU4F,
+)
+
+
+class U2Net(nn.Module):
+    """The whole network: a U of residual U-blocks with six side outputs and their fusion.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        One of :data:`ARCHITECTURES`.
+
+    References
+    ----------
+    Qin et al. 2020, section 3.2, figure 5 and table 1.
+
+    Examples
+    --------
+    >>> maps = build("u2netp").eval()(torch.zeros(1, 3, 33, 47))
+    >>> len(maps), maps[0].shape
+    (7, torch.Size([1, 1, 33, 47]))
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        channels = 3
+        for level, (mid, out) in enumerate(architecture.down, start=1):
+            self.add_module(f"stage{level}", _BLOCKS[level - 1](channels, mid, out))
+            channels = out
+        widths = [out for _, out in architecture.down]
+        for level, (mid, out) in zip(range(5, 0, -1), architecture.up, strict=True):
+            self.add_module(f"stage{level}d", _BLOCKS[level - 1](channels + widths[level - 1], mid, out))
+            channels = out
+        sides = [out for _, out in reversed(architecture.up)] + [widths[-1]]
+        for level, width in enumerate(sides, start=1):
+            self.add_module(f"side{level}", nn.Conv2d(width, 1, 3, padding=1))
+        self.outconv = nn.Conv2d(6, 1, 1)
+        self.pool = nn.MaxPool2d(2, stride=2, ceil_mode=True)
+
+    def logits(self, x: Tensor) -> list[Tensor]:
+        """Return the seven maps before the sigmoid: fused first, then side outputs 1 to 6.
+
+        Parameters
+        ----------
+        x : Tensor, shape (N, 3, H, W)
+            Normalised as :func:`mattingkit.methods.u2net.predict.preprocess` does.
+
+        Returns
+        -------
+        list of seven Tensors, each of shape (N, 1, H, W)
+        """
+        down: list[Tensor] = [self.get_submodule("stage1")(x)]
+        for level in range(2, 7):
+            down.append(self.get_submodule(f"stage{level}")(self.pool(down[-1])))
+        up = down[5]
+        tops = [up]
+        for level in range(5, 0, -1):
+            skip = down[level - 1]
+            up = self.get_submodule(f"stage{level}d")(torch.cat((_resize_like(up, skip), skip), 1))
+            tops.insert(0, up)
+        sides = [self.get_submodule(f"side{level}")(top) for level, top in enumerate(tops, start=1)]
+        sides = [_resize_like(side, sides[0]) for side in sides]
+        return [self.outconv(torch.cat(sides, 1)), *sides]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the seven maps in [0, 1]: fused first, then side outputs 1 to 6."""
+        return tuple(torch.sigmoid(side) for side in self.logits(x))
+
+    def fused(self, x: Tensor) -> Tensor:
+        """Return the fused map alone, in [0, 1], shape (N, 1, H, W)."""
+        return torch.sigmoid(self.logits(x)[0])
+
+
+def build(name: str) -> U2Net:
+    """Build a network with random weights.
+
+    Parameters
+    ----------
+    name : {"u2net", "u2netp"}
+
+    Returns
+    -------
+    U2Net
+
+    Raises
+    ------
+    ValueError
+        For another name.
+
+    Examples
+    --------
+    >>> sum(p.numel() for p in build("u2netp").parameters())
+    1131181
+    """
+    if name not in ARCHITECTURES:
+        raise ValueError(f"There is no architecture {name!r}; there are {', '.join(ARCHITECTURES)}.")
+    return U2Net(ARCHITECTURES[name])
+
+
+@torch.no_grad()
+def fold_batch_norms(network: U2Net) -> U2Net:
+    """Fold every batch norm into the convolution before it, for inference, in place.
+
+    In eval mode ``γ (Wx + b − μ) / √(σ² + ε) + β`` is itself a convolution, with weight ``Wγ / √(σ² + ε)`` and bias
+    ``(b − μ) γ / √(σ² + ε) + β``: the outputs stay the same to rounding, at one pass over memory less.
+
+    Parameters
+    ----------
+    network : U2Net
+        Put into eval mode.
+
+    Returns
+    -------
+    U2Net
+        The same object.
+
+    References
+    ----------
+    Ioffe, Szegedy: Batch Normalization. ICML 2015, algorithm 2.
+
+    Examples
+    --------
+    >>> network = build("u2netp").eval()
+    >>> x = torch.rand(1, 3, 32, 32)
+    >>> before = network.fused(x)
+    >>> bool(torch.allclose(fold_batch_norms(network).fused(x), before, atol=1e-5))
+    True
+    """
+    network.eval()
+    for block in network.modules():
+        if isinstance(block, REBNConv) and isinstance(block.bn_s1, nn.BatchNorm2d):
+            norm, conv = block.bn_s1, block.conv_s1
+            assert norm.running_var is not None
+            assert norm.running_mean is not None
+            assert conv.bias is not None
+            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            conv.weight.mul_(scale[:, None, None, None])
+            conv.bias.sub_(norm.running_mean).mul_(scale).add_(norm.bias)
+            block.bn_s1 = nn.Identity()
+    return network

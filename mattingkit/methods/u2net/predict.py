@@ -1,0 +1,286 @@
+"""From a picture to its saliency: the published preprocessing, the network, and back to the picture's size.
+
+Qin et al. 2020, section 4.2 and the published test code: the picture is resized to a square whatever its aspect,
+divided by its own maximum, normalised by ImageNet's mean and deviation; the fused map is stretched to [0, 1] and
+resized back. Where the published code divides by zero (an all-black picture, a constant map) the answer here is
+defined: nothing stands out, alpha is 0.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mattingkit.images import FloatArray, as_image
+from mattingkit.params import Range
+from mattingkit.progress import Progress, ProgressCallback
+
+if TYPE_CHECKING:
+    import torch
+
+    from mattingkit.methods.u2net.network import U2Net
+
+__all__ = ["estimate_alpha_u2net", "predict_batch", "preprocess", "side_outputs"]
+
+#: ImageNet's channel means and standard deviations, as the published code subtracts and divides by them.
+MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+
+Device = Literal["cpu", "cuda", "mps"]
+
+_lock = threading.RLock()
+
+
+def estimate_alpha_u2net(
+    image: npt.ArrayLike,
+    *,
+    weights: str | os.PathLike[str] = "embedded",
+    size: Annotated[int | None, Range(64, 640, step=32)] = None,
+    device: str | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> FloatArray:
+    """Estimate alpha by U²-Net: find what stands out, with no trimap.
+
+    The result is saliency, not a matte: right about *what*, soft and approximate about *where exactly*. Pass it through
+    :func:`mattingkit.trimap_from_alpha` to an exact method for hair and fur.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    weights : str or path, default "embedded"
+        ``"embedded"``, a published name (``"u2net"``, ``"u2netp"``, ``"u2net_human_seg"``) that has been fetched, or
+        the path of a ``.pth``, ``.safetensors`` or ``.onnx`` file.
+    size : int, optional
+        Side in pixels of the square the network sees; by default what the weights were trained for (320 for the
+        published ones).
+    device : {"cpu", "cuda", "mps"}, optional
+        By default the fastest there is.
+    on_progress : callable, optional
+        Called before and after the network runs; raising from it cancels.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        In [0, 1], stretched so that the most salient pixel is 1; all 0 where nothing stands out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that :func:`mattingkit.as_image` refuses, unknown weights, or a size below 32.
+    FileNotFoundError
+        Where the weights are not here; the message says how to get them.
+
+    References
+    ----------
+    Qin, Zhang, Huang, Dehghan, Zaiane, Jagersand: U²-Net: Going Deeper with Nested U-Structure for Salient Object
+    Detection. Pattern Recognition 106, 2020. https://doi.org/10.1016/j.patcog.2020.107404
+
+    Examples
+    --------
+    >>> float(estimate_alpha_u2net(np.zeros((20, 30, 3))).max())
+    0.0
+    """
+    picture = as_image(image)
+    network, side, target = _ready(weights, size, device)
+    if on_progress is not None:
+        on_progress(Progress(1, 2, None))
+    alpha = _predict([picture], network, side, target)[0]
+    if on_progress is not None:
+        on_progress(Progress(2, 2, alpha.copy()))
+    return alpha
+
+
+def predict_batch(
+    images: Sequence[npt.ArrayLike],
+    *,
+    weights: str | os.PathLike[str] = "embedded",
+    size: int | None = None,
+    device: str | None = None,
+    batch_size: int = 8,
+) -> list[FloatArray]:
+    """Estimate the alphas of many pictures, several at a time; they may differ in size.
+
+    Parameters
+    ----------
+    images : sequence of array_like, each of shape (H, W, 3)
+    weights, size, device
+        As in :func:`estimate_alpha_u2net`.
+    batch_size : int, default 8
+        Pictures that pass the network together.
+
+    Returns
+    -------
+    list of ndarray of float64, each of shape (H, W)
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        As :func:`estimate_alpha_u2net`.
+
+    Examples
+    --------
+    >>> [alpha.shape for alpha in predict_batch([np.zeros((8, 9, 3)), np.zeros((7, 5, 3))])]
+    [(8, 9), (7, 5)]
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more; got {batch_size}.")
+    network, side, target = _ready(weights, size, device)
+    alphas: list[FloatArray] = []
+    for start in range(0, len(images), batch_size):
+        pictures = [as_image(image) for image in images[start : start + batch_size]]
+        alphas += _predict(pictures, network, side, target)
+    return alphas
+
+
+def side_outputs(
+    image: npt.ArrayLike,
+    *,
+    weights: str | os.PathLike[str] = "embedded",
+    size: int | None = None,
+    device: str | None = None,
+) -> list[FloatArray]:
+    """Return the network's seven maps: the fused one, then the six side outputs from fine to coarse.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    weights, size, device
+        As in :func:`estimate_alpha_u2net`.
+
+    Returns
+    -------
+    list of seven ndarrays of float64, each of shape (size, size)
+        Probabilities in [0, 1] as the network gives them, not stretched, at the network's own size.
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        As :func:`estimate_alpha_u2net`.
+
+    References
+    ----------
+    Qin et al. 2020, section 3.2, figure 5: S_fuse and S_side(1) to S_side(6).
+
+    Examples
+    --------
+    >>> len(side_outputs(np.zeros((20, 30, 3))))
+    7
+    """
+    import torch
+
+    network, side, target = _ready(weights, size, device)
+    batch = torch.from_numpy(preprocess(as_image(image), side)[np.newaxis]).to(target)
+    with torch.inference_mode():
+        maps = network(batch.contiguous(memory_format=torch.channels_last))
+    return [np.asarray(m[0, 0].float().cpu().numpy(), dtype=np.float64) for m in maps]
+
+
+def preprocess(image: FloatArray, size: int) -> npt.NDArray[np.float32]:
+    """Turn a picture into the network's input, as the published code does.
+
+    Parameters
+    ----------
+    image : ndarray of float64, shape (H, W, 3)
+        In [0, 1].
+    size : int
+        Side of the square in pixels.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, size, size)
+
+    Examples
+    --------
+    >>> preprocess(np.ones((4, 6, 3)), 32)[:, 0, 0].round(3)
+    array([2.249, 2.429, 2.64 ], dtype=float32)
+    """
+    small = _resize(image, (size, size))
+    peak = small.max()
+    normalised = ((small / peak if peak > 0 else small) - MEAN) / DEVIATION
+    return np.ascontiguousarray(normalised.transpose(2, 0, 1), dtype=np.float32)
+
+
+def _resize(array: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Resize by Pillow's bilinear filter, which averages when reducing, in floating point."""
+    from PIL import Image
+
+    channels = array[:, :, np.newaxis] if array.ndim == 2 else array
+    resized = [
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(channels[:, :, c], dtype=np.float32)).resize(
+                shape[::-1], Image.Resampling.BILINEAR
+            ),
+            dtype=np.float64,
+        )
+        for c in range(channels.shape[2])
+    ]
+    return resized[0] if array.ndim == 2 else np.stack(resized, axis=2)
+
+
+def _predict(pictures: list[FloatArray], network: U2Net, size: int, device: torch.device) -> list[FloatArray]:
+    """Run one batch and bring each fused map back to its picture's size."""
+    import torch
+
+    batch = torch.from_numpy(np.stack([preprocess(picture, size) for picture in pictures])).to(device)
+    with torch.inference_mode():
+        fused = network.fused(batch.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
+    alphas = []
+    for picture, saliency in zip(pictures, fused[:, 0].astype(np.float64), strict=True):
+        low, high = saliency.min(), saliency.max()
+        # A picture of one colour has no subject, whatever the padding makes of its border.
+        flat = np.ptp(picture.reshape(-1, 3), axis=0).max() == 0
+        stretched = np.zeros_like(saliency) if flat or high - low < 1e-6 else (saliency - low) / (high - low)
+        alphas.append(np.clip(_resize(stretched, picture.shape[:2]), 0.0, 1.0))
+    return alphas
+
+
+def _ready(weights: str | os.PathLike[str], size: int | None, device: str | None) -> tuple[U2Net, int, torch.device]:
+    """The network on its device, and the size to feed it; refuses wrong requests before loading anything."""
+    if size is not None and (size != int(size) or size < 32):
+        raise ValueError(f"size is the side of the network's input in pixels, 32 or more; got {size}.")
+    target = _device(device)
+    with _lock:
+        network, native = _network(os.fspath(weights), _stamp(weights), str(target))
+    return network, int(size or native), target
+
+
+def _device(device: str | None) -> torch.device:
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device is None:
+        return torch.device(next(name for name, available in there.items() if available))
+    kind = str(device).split(":")[0]
+    if not there.get(kind, False):
+        raise ValueError(
+            f"There is no device {device!r} here; there are: {', '.join(k for k, v in there.items() if v)}."
+        )
+    return torch.device(device)
+
+
+def _stamp(weights: str | os.PathLike[str]) -> float:
+    """When a file was last written: a file written again is loaded again."""
+    try:
+        return os.stat(weights).st_mtime
+    except OSError:
+        return 0.0
+
+
+@lru_cache(maxsize=4)
+def _network(weights: str, stamp: float, device: str) -> tuple[U2Net, int]:
+    import torch
+
+    from mattingkit.methods.u2net.weights import load_network
+
+    network, size = load_network(weights)
+    # Channels last is how the CPU's and GPU's convolution kernels want it; the cast is what torch's stubs lack.
+    network = network.to(device)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network, size
