@@ -307,7 +307,8 @@ def _dissect(unknown, counts, reach, leaf):  # type: ignore[no-untyped-def]
     top, nodes = 1, 0
     while top > 0:
         top -= 1
-        y0, y1, x0, x1, above = stack[top]
+        y0, y1, x0, x1 = stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3]
+        above = stack[top, 4]
         total = counts[y1, x1] - counts[y0, x1] - counts[y1, x0] + counts[y0, x0]
         if total == 0:
             continue
@@ -413,7 +414,7 @@ def _borders(boxes, start, position, unknown, reach):  # type: ignore[no-untyped
     border_start = np.zeros(nodes + 1, np.int64)
     border = np.empty(1024, np.int32)
     for node in range(nodes):
-        y0, y1, x0, x1 = boxes[node]
+        y0, y1, x0, x1 = boxes[node, 0], boxes[node, 1], boxes[node, 2], boxes[node, 3]
         count = border_start[node]
         ring = 2 * reach * (y1 - y0 + x1 - x0 + 2 * reach)
         if count + ring > border.size:

@@ -23,7 +23,7 @@ from mattingkit.progress import ProgressCallback
 from mattingkit.pyramid import carry, fit, reduce_known, reduce_picture, reduced_shape
 from mattingkit.solve import System, checked_prior, solve_system
 from mattingkit.threads import Job, responsive
-from mattingkit.trimap import UNKNOWN, check_pair
+from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, check_pair
 
 __all__ = ["estimate_alpha_closed_form"]
 
@@ -33,8 +33,10 @@ _FINEST_CELLS = 150_000
 _SHORTEST_SIDE = 32
 #: Levels of the chain, and the weight of one level's answer in the next one's system.
 _LEVELS, _CHAIN_WEIGHT = 4, 1e-3
+#: How many times its size the known area may become when cells that are known in part are called known.
+_MOST_GROWTH = 1.5
 #: A quadratic cost never quite reaches 0 and 1; what comes this close is taken to be there.
-_HAZE = 0.02
+HAZE = 0.02
 
 
 def estimate_alpha_closed_form(
@@ -191,7 +193,7 @@ def solve_chain(
     job: Job,
 ) -> FloatArray:
     """Solve level after level, each with the one before as a weak prior, and carry the last one up."""
-    haze = _HAZE if len(scales) > 1 else 0.0
+    haze = HAZE if len(scales) > 1 else 0.0
     costs = np.cumsum([0.0] + [scale**-2.0 for scale in scales])
     level: Level | None = None
     for k, scale in enumerate(scales):
@@ -200,7 +202,9 @@ def solve_chain(
             preview = carry(level.model, matter.picture, known, level.scale, haze)
         job.stage(0.95 * costs[k] / costs[-1], 0.95 * costs[k + 1] / costs[-1], preview)
         level = solve_level(matter, known, scale, level, weight, target, job)
-    assert level is not None
+    if level is None:
+        # Foreground and background lie so close together that no reduced picture can tell them apart.
+        return solve_full(matter, known, weight, target, job)
     job.check()
     return carry(level.model, matter.picture, known, level.scale, haze)
 
@@ -213,16 +217,13 @@ def solve_level(
     weight: FloatArray | None,
     target: FloatArray | None,
     job: Job,
-) -> Level:
-    """Solve one reduced picture.
-
-    A cell is known as soon as one of its pixels is, unless they contradict each other: near the edge of a trimap's
-    unknown band that is a better guess than forgetting what is known of it.
-    """
+) -> Level | None:
+    """Solve one reduced picture; where too little is known of its cells, hand back the level above."""
     picture = matter.reduced(scale)
     epsilon = matter.epsilon / scale**2
-    share, value = reduce_known(known, scale)
-    cells = np.where((share > 0) & (value * (1 - value) == 0), value, UNKNOWN)
+    cells = _known_cells(*reduce_known(known, scale))
+    if not ((cells == FOREGROUND).any() and (cells == BACKGROUND).any()):
+        return above
     system = System(assemble(picture, epsilon, matter.radius, cells != UNKNOWN), cells)
     job.check()
     if weight is not None and target is not None:
@@ -232,6 +233,25 @@ def solve_level(
         system = system.with_prior(np.full(cells.shape, _CHAIN_WEIGHT), guess)
     alpha = solve_system(system, job)
     return Level(scale, fit(picture, alpha, epsilon, matter.radius))
+
+
+def _known_cells(share: FloatArray, value: FloatArray) -> FloatArray:
+    """The trimap of a reduced picture, from the known share of each cell's pixels and their mean.
+
+    A cell that is known in part could be called unknown, which forgets what is known, or known, which claims more than
+    the trimap does. Along the edge of a trimap's large regions the claim is small and nearly always right. A thin
+    stroke, though, would grow to several times its width; there a cell must be covered by half.
+    """
+    touched = (share > 0) & ((value == FOREGROUND) | (value == BACKGROUND))
+    cells = np.where(touched, value, UNKNOWN)
+    if touched.sum() <= _MOST_GROWTH * share.sum():
+        return cells
+    for side in (FOREGROUND, BACKGROUND):
+        thin = (cells == side) & (share < 0.5)
+        # The thinnest strokes cover no cell by half; they stay as they are.
+        if (cells == side).sum() > thin.sum():
+            cells[thin] = UNKNOWN
+    return cells
 
 
 def _reduce_map(values: FloatArray, scale: int) -> FloatArray:
