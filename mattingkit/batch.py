@@ -198,7 +198,7 @@ def batch(
         erode=erode,
         parameters=parameters,
     )
-    recipe.check()
+    recipe.check(guesses=trimaps is None)
     for name, value in (("workers", workers), ("threads", threads)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is 1 or more; got {value}.")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.compositing import premultiply, to_rgba, unpremultiply
+from mattingkit.compositing import premultiply, to_rgba
 from mattingkit.images import FloatArray
 from mattingkit.trimap import as_alpha
 
@@ -137,27 +137,30 @@ def find_head(alpha: npt.ArrayLike) -> Head:
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     widths = mask[top:bottom].sum(axis=1).astype(float)
     profile = ndimage.gaussian_filter1d(widths, max(1.0, 0.015 * len(widths)), mode="nearest")
-    neck = _neck(profile)
-    # Without a neck to see (long hair, a scarf) the shoulders tell: they are about twice as wide as a head is high.
-    height = 0.97 * neck if neck is not None else min(profile.max() / 2, 0.8 * len(profile))
-    inside = mask[top : top + max(1, round(height))]
+    height = _head_height(profile)
+    # The upper part alone: a collar or a raised shoulder beside the chin must not draw the middle to its side.
+    inside = mask[top : top + max(1, round(0.7 * height))]
     center = float((inside * np.arange(mask.shape[1])).sum() / inside.sum())
     return Head(float(top), top + float(height), center)
 
 
-def _neck(profile: FloatArray) -> int | None:
-    """The narrowest row between head and shoulders; None where the silhouette has none."""
-    widest = profile[0]
-    narrowest, row = np.inf, 0
-    for y, width in enumerate(profile):
-        if width > widest and not narrowest < 0.88 * widest:
-            widest, narrowest = width, np.inf
+def _head_height(profile: FloatArray) -> float:
+    """Crown to chin, from the silhouette's width in each row."""
+    widest, narrowest, neck = float(profile[0]), np.inf, 0
+    for row, width in enumerate(profile):
+        narrowing = narrowest < 0.88 * widest
+        if width > widest and not narrowing:
+            widest, narrowest = float(width), np.inf
         elif width < narrowest:
-            narrowest, row = width, y
-        # Wider again by a third: those are the shoulders, if what lay between was clearly narrower than the head.
-        elif width > 1.33 * narrowest and narrowest < 0.88 * widest:
-            return row
-    return None
+            narrowest, neck = width, row
+        elif narrowing and width > 1.33 * narrowest:
+            # Wider again by a third: the shoulders. A collar can hide the chin and a long neck lower the narrowest
+            # row, but a head with its hair is always between 1.15 and 1.6 times as high as wide.
+            return float(np.clip(0.97 * neck, 1.15 * widest, 1.6 * widest))
+    if narrowest < 0.88 * widest:
+        return float(len(profile))  # narrowing to the end: the picture shows a head and no shoulders
+    # No neck to see (long hair, a scarf): the shoulders are about twice as wide as a head is high.
+    return float(min(profile.max() / 2, 0.8 * len(profile)))
 
 
 def id_box(alpha: npt.ArrayLike, size: str) -> Box:
@@ -282,6 +285,9 @@ def crop_id_photo(foreground: npt.ArrayLike, alpha: npt.ArrayLike, size: str = "
     standard = ID_SIZES[size]
     # Averaging colours while shrinking is right only where each counts by its alpha.
     flat = premultiply(to_rgba(foreground, alpha))
-    cropped = np.clip(crop_box(flat, box, (standard.height, standard.width), extend=False), 0.0, 1.0)
-    cropped[..., :3] = np.minimum(cropped[..., :3], cropped[..., 3:])
-    return unpremultiply(cropped)
+    cropped = crop_box(flat, box, (standard.height, standard.width), extend=False)
+    # Lanczos overshoots at edges, in colour and alpha alike; the quotient does not, so it is taken before clipping.
+    alpha_out = cropped[..., 3:]
+    colours = np.divide(cropped[..., :3], alpha_out, out=np.zeros_like(cropped[..., :3]), where=alpha_out > 1e-3)
+    rgba = np.concatenate([colours, np.where(alpha_out > 1e-3, alpha_out, 0.0)], axis=2)
+    return np.asarray(np.clip(rgba, 0.0, 1.0), dtype=np.float64)

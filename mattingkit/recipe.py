@@ -106,12 +106,17 @@ class Recipe:
         """The suffix of what is written, such as ".png"."""
         return FORMATS[self.format]
 
-    def check(self) -> None:
+    def check(self, *, guesses: bool = False) -> None:
         """Refuse what cannot work, before any work starts.
+
+        Parameters
+        ----------
+        guesses : bool, default False
+            There will be photographs without a trimap, so U²-Net's weights have to be here.
 
         Raises
         ------
-        ValueError, TypeError
+        ValueError, TypeError, FileNotFoundError
             With what was got, what is wanted and the remedy.
         """
         check_parameters(self.method, find_method(self.method).function, self.parameters)
@@ -130,6 +135,10 @@ class Recipe:
             raise ValueError("The transparent cut-out (rgba) has no background; ask for the composite instead.")
         if self.output == "rgba" and self.format == "jpg":
             raise ValueError("JPEG has no transparency: give a background, or write png, webp or tiff.")
+        if guesses or not find_method(self.method).needs_trimap:
+            from mattingkit.methods.u2net.weights import _resolve
+
+            _resolve(self.weights)
         try:
             json.dumps(asdict(self))
         except (TypeError, ValueError):

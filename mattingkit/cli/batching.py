@@ -98,7 +98,7 @@ def batch(
     if timeout is not None and (scheduler or cluster):
         raise typer.BadParameter("--timeout is for processes of this machine; a Dask cluster has its own.")
     recipe = cutting.make_recipe(
-        method, background, crop, only, file_format, quality, foreground, weights, erode, parameters
+        method, background, crop, only, file_format, quality, foreground, weights, erode, parameters, trimaps is None
     )
     with _interruptible() as stop, _client(scheduler, cluster, workers, threads) as client:
         work = _begin(

@@ -169,7 +169,6 @@ def methods(
 ) -> None:
     """List the methods, or one method's parameters with their defaults and ranges."""
     from mattingkit.alpha import METHODS, find_method
-    from mattingkit.compare import Table
 
     if name is not None:
         try:
@@ -185,17 +184,7 @@ def methods(
         [key, method.title, "needed" if method.needs_trimap else "none", method.citation]
         for key, method in METHODS.items()
     ]
-    _print_left(Table(["name", "method", "trimap", "paper"], rows))
-
-
-def _print_left(table: Any) -> None:
-    """Print a table of words: every column flush left."""
-    widths = [max(len(row[i]) for row in [table.header, *table.rows]) for i in range(len(table.header))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [table.header, *table.rows]
-    ]
-    print(console.style(lines[0], sys.stdout, bold=True), *lines[1:], sep="\n")
+    console.print_words(["name", "method", "trimap", "paper"], rows)
 
 
 def _record(name: str) -> dict[str, Any]:
@@ -224,7 +213,6 @@ def _record(name: str) -> dict[str, Any]:
 def _describe(name: str, as_json: bool) -> None:
     from mattingkit.alpha import METHODS
     from mattingkit.cli.options import describe_domain
-    from mattingkit.compare import Table
 
     if as_json:
         console.print_json({name: _record(name)})
@@ -237,4 +225,4 @@ def _describe(name: str, as_json: bool) -> None:
         [key, "none" if parameter.default is None else f"{parameter.default}", describe_domain(parameter)]
         for key, parameter in method.parameters.items()
     ]
-    _print_left(Table(["parameter", "default", "range"], rows))
+    console.print_words(["parameter", "default", "range"], rows)

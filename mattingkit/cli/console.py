@@ -182,6 +182,21 @@ def progress_bar(total: int | None, label: str, unit: str = "it", **options: Any
     )
 
 
+def print_words(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of words: every column flush left.
+
+    Examples
+    --------
+    >>> print_words(["name", "paper"], [["rw", "Grady et al."]])
+    name  paper
+    rw    Grady et al.
+    """
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    padded = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    print(style(padded[0], sys.stdout, bold=True), *padded[1:], sep="\n")
+
+
 @contextmanager
 def bar(label: str) -> Iterator[ProgressCallback]:
     """Show one slow function's progress, if it lasts over a second.

@@ -108,6 +108,7 @@ def make_recipe(
     weights: str,
     erode: str,
     parameters: dict[str, Any],
+    guesses: bool,
 ) -> Recipe:
     """Build a recipe from options.
 
@@ -132,8 +133,8 @@ def make_recipe(
             erode="auto" if erode == "auto" else _whole(erode),
             parameters=parameters,
         )
-        recipe.check()
-    except (ValueError, TypeError, FileNotFoundError) as failure:
+        recipe.check(guesses=guesses)
+    except (ValueError, TypeError) as failure:
         raise typer.BadParameter(str(failure)) from None
     return recipe
 
@@ -194,8 +195,9 @@ def cutout(
     if len(photos) > 1 and (strokes is not None or trimap not in (None, "auto")):
         raise typer.BadParameter("--trimap and --strokes belong to one photograph; for many see: mattingkit batch")
     checked_only = Only.rgba if everything and background is None else only
+    guesses = trimap == "auto" or (trimap is None and strokes is None)
     recipe = make_recipe(
-        method, background, crop, checked_only, file_format, quality, foreground, weights, erode, parameters
+        method, background, crop, checked_only, file_format, quality, foreground, weights, erode, parameters, guesses
     )
     done = []
     with _bar_over(photos) as line:

@@ -1,0 +1,225 @@
+"""``mattingkit weights`` and ``mattingkit samples``: what the methods and the lessons are fed with."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mattingkit.cli import console
+
+if TYPE_CHECKING:
+    from mattingkit.methods.u2net.weights import Weights
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the application."""
+    weights = typer.Typer(
+        name="weights",
+        help="List, fetch and verify the weights of U²-Net.",
+        epilog=console.example("mattingkit weights list", "mattingkit weights fetch u2net"),
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    weights.command("list", epilog=console.example("mattingkit weights list --json"))(list_weights)
+    weights.command("fetch", epilog=console.example("mattingkit weights fetch u2net u2netp"))(fetch)
+    weights.command("verify", epilog=console.example("mattingkit weights verify"))(verify)
+    weights.command("where", epilog=console.example("mattingkit weights where u2net"))(where)
+    app.add_typer(weights)
+    app.command(
+        "samples",
+        epilog=console.example(
+            "mattingkit samples", "mattingkit samples portrait -o pictures/", f"{_SCENE} -o scenes/"
+        ),
+    )(samples)
+
+
+_SCENE = "mattingkit samples --scene hair --size 480x640 --seed 3"
+
+
+def _known_weights(incomplete: str) -> list[str]:
+    from mattingkit.methods.u2net.weights import WEIGHTS
+
+    return [name for name in WEIGHTS if name.startswith(incomplete)]
+
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", autocompletion=_known_weights)]
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+def _chosen(names: list[str] | None) -> dict[str, Weights]:
+    """The named weights, or all."""
+    from mattingkit.methods.u2net.weights import WEIGHTS, weights_path
+
+    for name in names or []:
+        try:
+            weights_path(name)
+        except ValueError as failure:
+            raise typer.BadParameter(str(failure)) from None
+    return {name: WEIGHTS[name] for name in dict.fromkeys(names or WEIGHTS)}
+
+
+def list_weights(as_json: Json = False) -> None:
+    """List the weights there are, and which of them are here."""
+    from mattingkit.methods.u2net.weights import weights_path
+
+    found = {name: (weights, weights_path(name)) for name, weights in _chosen(None).items()}
+    if as_json:
+        console.print_json(
+            {
+                name: {
+                    "title": weights.title,
+                    "megabytes": weights.megabytes,
+                    "here": path.is_file(),
+                    "path": path,
+                    "url": weights.url,
+                    "md5": weights.md5,
+                }
+                for name, (weights, path) in found.items()
+            }
+        )
+        return
+    rows = [
+        [name, f"{weights.megabytes:g} MB", "yes" if path.is_file() else "no", weights.title]
+        for name, (weights, path) in found.items()
+    ]
+    console.print_words(["name", "size", "here", "trained for"], rows)
+
+
+def fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", autocompletion=_known_weights)],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Fetch published weights into your cache, with checksum; a broken transfer is taken up where it stopped."""
+    import pooch
+
+    from mattingkit.methods.u2net.weights import fetch_weights
+
+    # pooch's own remarks ("Downloading data from …") would break the bar.
+    pooch.get_logger().setLevel("WARNING")
+    for name in _chosen(names):
+        path = fetch_weights(name, progress=not quiet)
+        print(path)
+
+
+def verify(names: Names = None, as_json: Json = False) -> None:
+    """Check the weights that are here against their checksums; named ones must be here."""
+    from mattingkit.methods.u2net.weights import verify_weights, weights_path
+
+    states = {}
+    for name in _chosen(names):
+        present = weights_path(name).is_file()
+        states[name] = ("whole" if verify_weights(name) else "damaged") if present else "not here"
+    if as_json:
+        console.print_json(states)
+    else:
+        console.print_words(["name", "state"], [[name, state] for name, state in states.items()])
+    for name, state in states.items():
+        if state == "damaged":
+            console.error(f"{weights_path(name)} is damaged; remove it and run: mattingkit weights fetch {name}")
+        elif state == "not here" and names:
+            console.error(f"{name} is not here; run: mattingkit weights fetch {name}")
+    if any(state == "damaged" or (state == "not here" and names) for state in states.values()):
+        raise typer.Exit(1)
+
+
+def where(names: Names = None, as_json: Json = False) -> None:
+    """Print where weights lie, or would lie once fetched."""
+    from mattingkit.methods.u2net.weights import weights_path
+
+    paths = {name: weights_path(name) for name in _chosen(names)}
+    if as_json:
+        console.print_json(paths)
+    else:
+        print(*paths.values(), sep="\n")
+
+
+def _known_samples(incomplete: str) -> list[str]:
+    from mattingkit import samples as package
+
+    return [name for name in package.names() if name.startswith(incomplete)]
+
+
+def samples(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", autocompletion=_known_samples)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Copy picture, trimap, strokes and matte to this folder.")
+    ] = None,
+    scene: Annotated[
+        str | None, typer.Option("--scene", metavar="KIND", help="Render a scene whose alpha is exactly known.")
+    ] = None,
+    size: Annotated[str, typer.Option("--size", metavar="HxW", help="Of the scene, in pixels.")] = "480x640",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another scene.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """List the sample photographs, or copy them to a folder; or render a scene with known truth."""
+    from mattingkit import samples as package
+
+    if scene is not None:
+        written = _render(scene, size, seed, output)
+    else:
+        unknown = [name for name in names or [] if name not in package.names()]
+        if unknown:
+            raise typer.BadParameter(f"There is no sample {unknown[0]!r}; there are {', '.join(package.names())}.")
+        if output is None:
+            _list_samples(names or package.names(), as_json)
+            return
+        written = _copy(names or package.names(), output)
+    if as_json:
+        console.print_json(written)
+    else:
+        print(*written, sep="\n")
+
+
+def _list_samples(names: list[str], as_json: bool) -> None:
+    from mattingkit import samples as package
+
+    loaded = [package.load(name) for name in names]
+    if as_json:
+        console.print_json(
+            {
+                s.name: {"title": s.title, "licence": s.licence, "size": s.trimap.shape, "files": _files(s.name)}
+                for s in loaded
+            }
+        )
+        return
+    rows = [[s.name, f"{s.trimap.shape[0]} × {s.trimap.shape[1]}", s.licence, s.title] for s in loaded]
+    console.print_words(["name", "size", "licence", "shows"], rows)
+    console.note(f"Rendered scenes with known truth (--scene): {', '.join(package.KINDS)}")
+
+
+def _files(name: str) -> list[Path]:
+    from mattingkit.samples import data_path
+
+    return [data_path(f"{name}{ending}") for ending in (".png", "_trimap.png", "_strokes.json", "_matte.png")]
+
+
+def _copy(names: list[str], output: Path) -> list[str]:
+    output.mkdir(parents=True, exist_ok=True)
+    return [str(shutil.copy(file, output / file.name)) for name in names for file in _files(name)]
+
+
+def _render(kind: str, size: str, seed: int, output: Path | None) -> list[str]:
+    from mattingkit import samples as package
+    from mattingkit.images import save_image
+    from mattingkit.trimap import save_trimap
+
+    if output is None:
+        raise typer.BadParameter("--scene needs a folder to write to: -o scenes/")
+    height, _, width = size.lower().replace("×", "x").partition("x")
+    try:
+        made = package.render(kind, (int(height), int(width)), seed)
+    except ValueError as failure:
+        text = str(failure) if "scene" in str(failure) else f"--size takes HEIGHTxWIDTH, such as 480x640; got {size!r}."
+        raise typer.BadParameter(text) from None
+    pictures: dict[str, Any] = {"": made.image, "_alpha": made.alpha, "_fg": made.foreground, "_bg": made.background}
+    files = {output / f"{kind}_{seed}{ending}.png": pixels for ending, pixels in pictures.items()}
+    for file, pixels in files.items():
+        save_image(file, pixels)
+    trimap = output / f"{kind}_{seed}_trimap.png"
+    save_trimap(trimap, made.trimap)
+    return [*map(str, files), str(trimap)]
