@@ -295,6 +295,7 @@ def _conjugate_gradients(
     show: Callable[[], None],
 ) -> bool:
     """Run preconditioned conjugate gradients (Hestenes and Stiefel 1952); True when converged."""
+    show()
     x = iterate.x
     residual = right - system @ x
     z = precondition(residual)
@@ -305,7 +306,6 @@ def _conjugate_gradients(
     if energy <= _CG_TOLERANCE**2 * scale:
         return True
     for _ in range(_CG_STEPS):
-        show()
         product = system @ direction
         curvature = float(direction @ product)
         if not curvature > 0:
@@ -318,6 +318,7 @@ def _conjugate_gradients(
         if not energy >= 0:
             return False
         iterate.take(x, float(np.sqrt(energy / scale)))
+        show()
         if iterate.residual <= _CG_TOLERANCE:
             return True
         direction = z + (energy / previous) * direction
