@@ -27,7 +27,8 @@ __all__ = ["KINDS", "Scene", "render"]
 Array32 = npt.NDArray[np.float32]
 Color = tuple[float, float, float]
 
-_SMALLEST = 16
+#: Pixels of the shorter side: of the smallest scene, and of the largest at which strands are drawn one by one.
+_SMALLEST, _FINEST = 16, 1200
 
 
 class Scene(NamedTuple):
@@ -111,9 +112,9 @@ def render(
     background = _backdrop(rng, stage)
     coverage, foreground = _PAINTERS[kind](rng, stage)
     alpha = coverage.astype(np.float64)
-    # What no eye and no 8-bit file can tell from nothing, or from all, is that.
-    alpha[alpha < 1e-3] = 0
-    alpha[alpha > 1 - 1e-3] = 1
+    # What an 8-bit file would round to nothing, or to all, is that.
+    alpha[alpha < 1 / 510] = 0
+    alpha[alpha > 1 - 1 / 510] = 1
     front, back = (np.clip(layer, 0.01, 0.99).astype(np.float64) for layer in (foreground, background))
     trimap = trimap_from_alpha(alpha, pixels, low=0, high=1)
     return Scene(composite(front, back, alpha), alpha, front, back, trimap)
@@ -221,28 +222,46 @@ def _pair(rng: np.random.Generator, low: float, high: float, saturation: float) 
 
 def _over(alpha: Array32, colors: Array32, new: Array32, paint: Array32 | Color) -> tuple[Array32, Array32]:
     """Lay one more thing of coverage ``new`` over a layer: the front layer's colour is the mean of what shows."""
-    total = new + (1 - new) * alpha
-    share = np.where(total > 1e-6, new / np.maximum(total, 1e-6), 0)[..., np.newaxis]
-    return total, np.asarray(colors + share * (np.asarray(paint, np.float32) - colors), dtype=np.float32)
+    rows, cols = np.flatnonzero(new.any(axis=1)), np.flatnonzero(new.any(axis=0))
+    if not rows.size:
+        return alpha, colors
+    # Only the new thing's own window is worked on, so small things cost little on a large picture.
+    window = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
+    fresh = new[window]
+    paint = np.asarray(paint, np.float32)
+    total = fresh + (1 - fresh) * alpha[window]
+    share = np.where(total > 1e-6, fresh / np.maximum(total, 1e-6), 0).astype(np.float32)[..., np.newaxis]
+    alpha[window] = total
+    colors[window] += share * ((paint[window] if paint.ndim == 3 else paint) - colors[window])
+    return alpha, colors
 
 
 # --- strands --------------------------------------------------------------------------------------------------------
 
 
 def _strands(
-    stage: Stage, path: Callable[[Array32], tuple[Array32, Array32]], tone: Array32, width: Array32, length: float
+    stage: Stage, path: Callable[[Array32], tuple[Array32, Array32]], tone: Array32, width: Array32
 ) -> tuple[Array32, Array32]:
     """Draw strands without a staircase: coverage, and the mean tone of what covers.
 
     ``path`` gives the strands' (y, x) in units for parameters from 0 (root) to 1 (tip), shape (strands, steps);
-    ``width`` is each strand's at its root, in units, tapering to nothing at the tip; ``length`` bounds the longest.
+    ``width`` is each strand's at its root, in units, tapering to nothing at the tip.
 
     A strand of width w passing through a pixel covers w times the length of its way there. So each step of length ds
     leaves the mass w ds, shared among the four nearest pixels by bilinear weights.
     """
-    size = stage.shape[0] * stage.shape[1]
-    mass, tinted = np.zeros(size), np.zeros(size)
-    steps = max(8, int(np.ceil(length * stage.unit / 0.8)))
+    if stage.unit > _FINEST:
+        # No lens resolves more: on a larger picture strands are drawn at that size and enlarged.
+        small = Stage(*(max(_SMALLEST, round(side * _FINEST / stage.unit)) for side in stage.shape))
+        cover, mean = (Image.fromarray(part) for part in _strands(small, path, tone, width))
+        size = stage.shape[::-1]
+        # Bilinear, since what overshoots would no longer be a coverage.
+        bilinear = Image.Resampling.BILINEAR
+        return np.asarray(cover.resize(size, bilinear)), np.asarray(mean.resize(size, bilinear))
+    mass, tinted = np.zeros(stage.shape[0] * stage.shape[1]), np.zeros(stage.shape[0] * stage.shape[1])
+    rough_y, rough_x = path(np.linspace(0, 1, 33, dtype=np.float32)[np.newaxis, :])
+    longest = float(np.hypot(np.diff(rough_y), np.diff(rough_x)).sum(axis=1).max())
+    steps = max(8, int(np.ceil(longest * stage.unit / 0.8)))
     lanes = max(1, int(np.ceil(float(width.max()) * stage.unit)))
     s = np.linspace(0, 1, steps + 1, dtype=np.float32)[np.newaxis, :]
     y, x = path(s)
@@ -264,10 +283,10 @@ def _strands(
             mass,
             tinted,
         )
-    mean = tinted / np.maximum(mass, 1e-9)
+    mean_tone = tinted / np.maximum(mass, 1e-9)
     return (
         np.minimum(mass, 1).astype(np.float32).reshape(stage.shape),
-        mean.astype(np.float32).reshape(stage.shape),
+        mean_tone.astype(np.float32).reshape(stage.shape),
     )
 
 
@@ -323,7 +342,7 @@ def _hair(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
 
     tone = np.clip(0.5 + 0.28 * rng.normal(size=count), 0, 1).astype(np.float32)
     width = np.asarray(0.0016 * (0.6 + 0.8 * rng.random(count)), np.float32)
-    cover, tint = _strands(stage, path, tone, width, 1.0)
+    cover, tint = _strands(stage, path, tone, width)
     shine = 0.75 + 0.5 * np.exp(-(((stage.y - np.float32(cy) + 0.12) / 0.07) ** 2))
     return _over(alpha, colors, cover, _shade(tint, dark, light) * shine[..., np.newaxis])
 
@@ -356,8 +375,7 @@ def _fur(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     dy, dx = stage.y - np.float32(cy), stage.x - np.float32(cx)
     mottle = _noise(rng, stage, 5, 4)
     colors = _shade(0.7 * mottle, dark, light)
-    body = stage.cover(np.hypot(dy, dx) - radius(np.arctan2(dx, -dy)), 0.015)
-    alpha = body
+    alpha = stage.cover(np.hypot(dy, dx) - radius(np.arctan2(dx, -dy)), 0.015)
 
     count = 9000
     angle = rng.uniform(-np.pi, np.pi, count).astype(np.float32)
@@ -378,7 +396,7 @@ def _fur(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
 
     tone = np.clip(0.5 + 0.25 * rng.normal(size=count), 0, 1).astype(np.float32)
     width = np.asarray(0.0022 * (0.6 + 0.8 * rng.random(count)), np.float32)
-    cover, tint = _strands(stage, path, tone, width, 0.1)
+    cover, tint = _strands(stage, path, tone, width)
     alpha, colors = _over(alpha, colors, cover, _shade(np.clip(0.65 * tint + 0.5 * (mottle - 0.25), 0, 1), dark, light))
     for x in (-0.1, 0.1):
         eye = stage.cover(stage.ellipse(cy - 0.08, cx + x, 0.034, 0.030), 0.006)
