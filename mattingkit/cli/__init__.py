@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from mattingkit import __version__
-from mattingkit.cli import batching, comparing, console, cutting, learning, resources
+from mattingkit.cli import batching, benchmarking, comparing, console, cutting, learning, resources
 
 __all__ = ["build", "main"]
 
@@ -56,6 +56,7 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
     comparing.register(app)
     cutting.register(app, list(arguments))
     batching.register(app, list(arguments))
+    benchmarking.register(app)
     resources.register(app)
     return app
 

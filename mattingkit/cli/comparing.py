@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mattingkit.compare import Result
     from mattingkit.images import FloatArray
 
-__all__ = ["known_methods", "register"]
+__all__ = ["known_methods", "parse_settings", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -77,7 +77,7 @@ def compare(
         raise typer.BadParameter("--truth belongs to a picture; name the picture first.")
     names = console.split_names(methods or [], lambda name: name == "all" or find_method(name))
     names = list(METHODS) if "all" in names else list(dict.fromkeys(names or DEFAULT_METHODS))
-    parameters = _parse_settings(settings or [], names)
+    parameters = parse_settings(settings or [], names)
     picture, known, exact = _load(image, trimap, truth, names)
     result = _run(picture, known, exact, names, parameters)
     written = result.save(output)
@@ -139,7 +139,7 @@ def _run(
     return Result(picture, known, entries, exact)
 
 
-def _parse_settings(settings: list[str], names: list[str]) -> dict[str, dict[str, Any]]:
+def parse_settings(settings: list[str], names: list[str]) -> dict[str, dict[str, Any]]:
     """Read ``closed_form.epsilon=1e-6`` into parameters by method."""
     from mattingkit.alpha import find_method
     from mattingkit.params import check_parameters

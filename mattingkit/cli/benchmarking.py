@@ -1,0 +1,126 @@
+"""``mattingkit benchmark``: methods over a data set with known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mattingkit.cli import console
+from mattingkit.cli.comparing import known_methods, parse_settings
+
+__all__ = ["register"]
+
+DATA_SETS = ("alphamatting",)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the application."""
+    app.command(
+        "benchmark",
+        epilog=console.example(
+            "mattingkit benchmark fetch alphamatting",
+            "mattingkit benchmark alphamatting/",
+            "mattingkit benchmark alphamatting/ -m closed_form,knn -o results/ --workers 1",
+        ),
+    )(benchmark)
+
+
+def benchmark(
+    folder: Annotated[
+        str, typer.Argument(metavar="FOLDER|fetch", help="A data set: input/, trimap…/, alpha/; or the word fetch.")
+    ],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="After fetch: the public data set to fetch, alphamatting.")
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--methods",
+            "--method",
+            "-m",
+            metavar="A,B,…",
+            help="Comma-separated or repeated.  [default: all]",
+            autocompletion=known_methods,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder to write to.  [default: benchmark, or NAME with fetch]"),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="METHOD.NAME=VALUE", help="A method's parameter; may be repeated."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", "-j", min=1, help="Processes; use 1 for timings.  [default: one per core]"),
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads in each process.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every score as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no remarks.")] = False,
+) -> None:
+    """Score methods on a data set laid out as alphamatting.com's: a table, and a figure of ranks. Resumable.
+
+    `mattingkit benchmark fetch alphamatting` fetches the 27 public pictures of alphamatting.com first.
+    """
+    console.SETTINGS.quiet = quiet
+    if folder == "fetch":
+        _fetch(name, output)
+        return
+    if name is not None:
+        raise typer.BadParameter(f"One folder at a time; what is {name!r}?")
+    _run(Path(folder), methods or [], output or Path("benchmark"), settings or [], workers, threads, as_json)
+
+
+def _fetch(name: str | None, output: Path | None) -> None:
+    import pooch
+
+    from mattingkit.datasets import fetch_alphamatting, find_pictures
+
+    if name not in DATA_SETS:
+        raise typer.BadParameter(f"There is no public data set {name!r}; there is: {', '.join(DATA_SETS)}.")
+    pooch.get_logger().setLevel("WARNING")
+    folder = fetch_alphamatting(output or Path(name), progress=not console.SETTINGS.quiet)
+    console.note(f"{len(find_pictures(folder))} pairs of picture and trimap; go on with: mattingkit benchmark {folder}")
+    print(folder)
+
+
+def _run(
+    folder: Path,
+    methods: list[str],
+    output: Path,
+    settings: list[str],
+    workers: int | None,
+    threads: int,
+    as_json: bool,
+) -> None:
+    from dataclasses import asdict
+
+    from mattingkit.alpha import METHODS, find_method
+    from mattingkit.benchmark import Benchmark, scores_of
+
+    names = console.split_names(methods, lambda name: name == "all" or find_method(name))
+    names = list(dict.fromkeys(names)) if names and "all" not in names else list(METHODS)
+    parameters = parse_settings(settings, names)
+    total, scores = scores_of(folder, names, output, parameters=parameters, workers=workers, threads=threads)
+    collected = []
+    with console.progress_bar(total, "benchmark", "score") as line:
+        for score, _ in scores:
+            collected.append(score)
+            line.set_postfix_str(f"{score.method} {score.picture}", refresh=False)
+            if score.reason:
+                with console.above(line):
+                    console.error(f"{score.method} on {score.trimaps}/{score.picture}: {score.reason}")
+            line.update()
+    order = {name: i for i, name in enumerate(names)}
+    result = Benchmark(sorted(collected, key=lambda score: order[score.method]))
+    written = result.save(output)
+    if as_json:
+        console.print_json([asdict(score) for score in result.scores])
+    else:
+        console.print_table(result.table())
+    console.note(f"Wrote {', '.join(path.name for path in written)} and the alphas to {output}")
+    if any(score.reason for score in result.scores):
+        raise typer.Exit(1)
