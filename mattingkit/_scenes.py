@@ -115,7 +115,7 @@ def render(
     # What an 8-bit file would round to nothing, or to all, is that.
     alpha[alpha < 1 / 510] = 0
     alpha[alpha > 1 - 1 / 510] = 1
-    front, back = (np.clip(layer, 0.01, 0.99).astype(np.float64) for layer in (foreground, background))
+    front, back = (np.clip(layer, 0.01, 0.99, out=layer).astype(np.float64) for layer in (foreground, background))
     trimap = trimap_from_alpha(alpha, pixels, low=0, high=1)
     return Scene(composite(front, back, alpha), alpha, front, back, trimap)
 
@@ -230,7 +230,7 @@ def _over(alpha: Array32, colors: Array32, new: Array32, paint: Array32 | Color)
     fresh = new[window]
     paint = np.asarray(paint, np.float32)
     total = fresh + (1 - fresh) * alpha[window]
-    share = np.where(total > 1e-6, fresh / np.maximum(total, 1e-6), 0).astype(np.float32)[..., np.newaxis]
+    share = np.where(total > 1e-6, fresh / np.maximum(total, 1e-6), 0).astype(np.float32, copy=False)[..., np.newaxis]
     alpha[window] = total
     colors[window] += share * ((paint[window] if paint.ndim == 3 else paint) - colors[window])
     return alpha, colors
