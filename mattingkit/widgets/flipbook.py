@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from mattingkit.widgets.showing import as_png
+from mattingkit.widgets.showing import as_png, with_static
 
 __all__ = ["Flipbook"]
 
@@ -66,8 +66,4 @@ class Flipbook(ipywidgets.VBox):  # type: ignore[misc]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Add the last frame as a static picture, for pages and viewers that run no widgets."""
-        shown = super()._repr_mimebundle_(**options)
-        data = shown[0] if isinstance(shown, tuple) else shown
-        if data:
-            data["image/png"] = self._pictures[-1]
-        return shown
+        return with_static(super()._repr_mimebundle_(**options), self._pictures[-1])

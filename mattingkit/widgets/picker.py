@@ -19,7 +19,7 @@ from PIL import Image
 
 from mattingkit.images import as_image
 from mattingkit.widgets.canvas_lock import held
-from mattingkit.widgets.showing import answer
+from mattingkit.widgets.showing import answer, with_static
 
 __all__ = ["PixelPicker"]
 
@@ -139,11 +139,8 @@ class PixelPicker(ipywidgets.VBox):  # type: ignore[misc]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Add a static picture, for pages and viewers that run no widgets."""
-        shown = super()._repr_mimebundle_(**options)
-        data = shown[0] if isinstance(shown, tuple) else shown
-        if data and isinstance(self.answer, ipywidgets.Image):
-            data["image/png"] = self.answer.value
-        return shown
+        png = self.answer.value if isinstance(self.answer, ipywidgets.Image) else b""
+        return with_static(super()._repr_mimebundle_(**options), png)
 
 
 def _slider(name: str, size: int, value: int) -> Any:

@@ -6,6 +6,7 @@ image or of HTML works from any. What goes wrong in a function is shown where it
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import ipywidgets
 import numpy as np
 
-__all__ = ["answer", "as_png", "as_widget"]
+__all__ = ["answer", "as_png", "as_widget", "with_static"]
 
 
 def as_png(shown: Any) -> bytes:
@@ -64,3 +65,24 @@ def answer(function: Callable[..., Any], *arguments: Any) -> Any:
     except Exception as error:
         # A callback's traceback would end in a log that nobody reads.
         return as_widget(f"{type(error).__name__}: {error}")
+
+
+def with_static(bundle: Any, png: bytes) -> Any:
+    """Put a picture beside a widget's view, for pages and viewers that run no widgets.
+
+    Parameters
+    ----------
+    bundle : mapping, or (mapping, mapping), or None
+        What the widget's own ``_repr_mimebundle_`` returned; the mapping of types to data is changed in place.
+    png : bytes
+        Joined as base64, as a message to the front end carries it.
+
+    Examples
+    --------
+    >>> with_static({"text/plain": "a widget"}, b"abc")
+    {'text/plain': 'a widget', 'image/png': 'YWJj'}
+    """
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    if data and png:
+        data["image/png"] = base64.b64encode(png).decode("ascii")
+    return bundle
