@@ -138,6 +138,11 @@ class Dissection:
         self._work = (pivots**3 / 3 + pivots**2 * borders + pivots * borders**2).astype(np.float64)
         self._factor: FloatArray | None = None
 
+    @property
+    def order(self) -> IntArray:
+        """The unknown pixels, numbered row by row, in the order of their elimination."""
+        return self._tree.pixels
+
     def factorise(
         self,
         matrix: scipy.sparse.csr_matrix,
@@ -191,8 +196,8 @@ class Dissection:
         for node in rest:
             if flag[0] or failed[0]:
                 break
-            # Sorted, so that sums round alike whichever thread was first.
-            children = sorted(updates.pop(node, []), key=lambda child: child[0])
+            # In the order of the subtrees' stacks, so that sums round alike on any number of threads.
+            children = sorted(updates.pop(node, []), key=lambda child: -child[0])
             finished(node, node, self._factor_top(node, children, entries, factor, flag, failed))
         if flag[0]:
             raise CancelledError

@@ -76,7 +76,9 @@ def as_unit_floats(values: npt.ArrayLike, what: str) -> FloatArray:
         raise ValueError(
             f"The {what} has float values from {low:.4g} to {high:.4g}; they must lie in [0, 1]: {remedy}."
         )
-    return np.ascontiguousarray(np.clip(array.astype(np.float64), 0.0, 1.0))
+    values = np.array(array, dtype=np.float64, order="C")
+    # In place: a second copy of a large picture would be felt.
+    return np.clip(values, 0.0, 1.0, out=values)
 
 
 def as_image(image: npt.ArrayLike) -> FloatArray:

@@ -120,7 +120,8 @@ class LiveMatting:
         except CancelledError:
             return None
         finally:
-            self._jobs.discard(job)
+            with self._lock:
+                self._jobs.discard(job)
         return self._keep(turn, level, alpha)
 
     def refine(self, *, on_progress: ProgressCallback | None = None) -> FloatArray | None:
@@ -165,7 +166,8 @@ class LiveMatting:
         except CancelledError:
             return None
         finally:
-            self._jobs.difference_update(mine)
+            with self._lock:
+                self._jobs.difference_update(mine)
         return self._keep(turn, level, alpha)
 
     def cancel(self) -> None:
