@@ -296,6 +296,49 @@ def _reach(indptr, indices, width):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _count(counts, y0, y1, x0, x1):  # type: ignore[no-untyped-def]
+    """Unknown pixels in a box, from the table of sums over all boxes that start at the origin."""
+    return counts[y1, x1] - counts[y0, x1] - counts[y1, x0] + counts[y0, x0]
+
+
+@njit(cache=True, nogil=True)
+def _tighten(counts, box):  # type: ignore[no-untyped-def]
+    """Shrink a box, in place, to the unknown pixels in it."""
+    y0, y1, x0, x1 = box[0], box[1], box[2], box[3]
+    while _count(counts, y0, y0 + 1, x0, x1) == 0:
+        y0 += 1
+    while _count(counts, y1 - 1, y1, x0, x1) == 0:
+        y1 -= 1
+    while _count(counts, y0, y1, x0, x0 + 1) == 0:
+        x0 += 1
+    while _count(counts, y0, y1, x1 - 1, x1) == 0:
+        x1 -= 1
+    box[0], box[1], box[2], box[3] = y0, y1, x0, x1
+
+
+@njit(cache=True, nogil=True)
+def _best_cut(counts, box, along_x, reach):  # type: ignore[no-untyped-def]
+    """Where to cut: of the strips near the middle, the one with the fewest unknown pixels and the evenest halves."""
+    y0, y1, x0, x1 = box[0], box[1], box[2], box[3]
+    total = _count(counts, y0, y1, x0, x1)
+    length = x1 - x0 if along_x else y1 - y0
+    least, best = 1e300, length // 2
+    for cut in range(1 + length // 3, length - length // 3):
+        end = min(cut + reach, length)
+        if along_x:
+            strip = _count(counts, y0, y1, x0 + cut, x0 + end)
+            left = _count(counts, y0, y1, x0, x0 + cut)
+        else:
+            strip = _count(counts, y0 + cut, y0 + end, x0, x1)
+            left = _count(counts, y0, y0 + cut, x0, x1)
+        lean = (2.0 * left + strip - total) / total
+        cost = strip * (1.0 + lean * lean) + 1e-3 * abs(2.0 * cut + reach - length) / length
+        if cost < least:
+            least, best = cost, cut
+    return best
+
+
+@njit(cache=True, nogil=True)
 def _dissect(unknown, counts, reach, leaf):  # type: ignore[no-untyped-def]
     """Cut the picture up. Returns the nodes' boxes and parents, and for every unknown pixel its node.
 
@@ -304,90 +347,57 @@ def _dissect(unknown, counts, reach, leaf):  # type: ignore[no-untyped-def]
     height, width = unknown.shape
     owner = np.full((height, width), -1, np.int32)
     limit = 2 * (counts[height, width] + 1)
-    boxes = np.zeros((limit, 4), np.int32)
+    boxes = np.zeros((limit, 4), np.int64)
     parent = np.full(limit, -1, np.int32)
-    # A box waiting to be cut, and the node of the strip that was cut beside it. Depth-first.
-    stack = np.zeros((256, 5), np.int32)
-    stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3], stack[0, 4] = 0, height, 0, width, -1
+    # Boxes that wait to be cut, and for each the node above it. Depth-first, so there are never many.
+    waiting = np.zeros((256, 4), np.int64)
+    above = np.zeros(256, np.int32)
+    waiting[0, 1], waiting[0, 3], above[0] = height, width, -1
     top, nodes = 1, 0
     while top > 0:
         top -= 1
-        y0, y1, x0, x1 = stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3]
-        above = stack[top, 4]
-        total = counts[y1, x1] - counts[y0, x1] - counts[y1, x0] + counts[y0, x0]
+        box, node = waiting[top].copy(), above[top]
+        total = _count(counts, box[0], box[1], box[2], box[3])
         if total == 0:
             continue
-        while counts[y0 + 1, x1] - counts[y0, x1] - counts[y0 + 1, x0] + counts[y0, x0] == 0:
-            y0 += 1
-        while counts[y1, x1] - counts[y1 - 1, x1] - counts[y1, x0] + counts[y1 - 1, x0] == 0:
-            y1 -= 1
-        while counts[y1, x0 + 1] - counts[y0, x0 + 1] - counts[y1, x0] + counts[y0, x0] == 0:
-            x0 += 1
-        while counts[y1, x1] - counts[y0, x1] - counts[y1, x1 - 1] + counts[y0, x1 - 1] == 0:
-            x1 -= 1
-        along_x = x1 - x0 >= y1 - y0
-        length = x1 - x0 if along_x else y1 - y0
-        if total <= leaf or length < 2 * reach + 2:
-            s0, s1 = 0, length
-        else:
-            # Of the strips near the middle, the one with the fewest unknown pixels; ties go to the middle.
-            best, s0 = np.inf, 0
-            for s in range(max(1, int(0.35 * length)), int(0.65 * length) + 1):
-                e = min(s + reach, length)
-                if along_x:
-                    a, b = x0 + s, x0 + e
-                    strip = counts[y1, b] - counts[y0, b] - counts[y1, a] + counts[y0, a]
-                    left = counts[y1, a] - counts[y0, a] - counts[y1, x0] + counts[y0, x0]
-                else:
-                    a, b = y0 + s, y0 + e
-                    strip = counts[b, x1] - counts[a, x1] - counts[b, x0] + counts[a, x0]
-                    left = counts[a, x1] - counts[y0, x1] - counts[a, x0] + counts[y0, x0]
-                lean = (2 * left + strip - total) / total
-                cost = strip * (1 + lean * lean) + 1e-3 * abs(2 * s + reach - length) / length
-                if cost < best:
-                    best, s0 = cost, s
-            s1 = min(s0 + reach, length)
-        if along_x:
-            b0, b1, b2, b3 = y0, y1, x0 + s0, x0 + s1
-        else:
-            b0, b1, b2, b3 = y0 + s0, y0 + s1, x0, x1
-        node = above
-        if counts[b1, b3] - counts[b0, b3] - counts[b1, b2] + counts[b0, b2] > 0:
+        _tighten(counts, box)
+        along_x = box[3] - box[2] >= box[1] - box[0]
+        axis = 2 if along_x else 0
+        length = box[axis + 1] - box[axis]
+        whole = total <= leaf or length < 2 * reach + 2
+        strip = box.copy()
+        if not whole:
+            strip[axis] = box[axis] + _best_cut(counts, box, along_x, reach)
+            strip[axis + 1] = min(strip[axis] + reach, box[axis + 1])
+        if _count(counts, strip[0], strip[1], strip[2], strip[3]) > 0:
+            boxes[nodes] = box
+            parent[nodes] = node
             node = nodes
             nodes += 1
-            boxes[node, 0], boxes[node, 1], boxes[node, 2], boxes[node, 3] = y0, y1, x0, x1
-            parent[node] = above
-            for y in range(b0, b1):
-                for x in range(b2, b3):
+            for y in range(strip[0], strip[1]):
+                for x in range(strip[2], strip[3]):
                     if unknown[y, x]:
                         owner[y, x] = node
-        if s0 > 0:
-            if top + 2 > stack.shape[0]:
-                larger = np.zeros((2 * stack.shape[0], 5), np.int32)
-                larger[:top] = stack[:top]
-                stack = larger
+        if not whole:
             for half in range(2):
-                stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3] = y0, y1, x0, x1
-                stack[top, 4] = node
-                if along_x and half == 0:
-                    stack[top, 3] = x0 + s0
-                elif along_x:
-                    stack[top, 2] = x0 + s1
-                elif half == 0:
-                    stack[top, 1] = y0 + s0
+                waiting[top] = box
+                above[top] = node
+                if half == 0:
+                    waiting[top, axis + 1] = strip[axis]
                 else:
-                    stack[top, 0] = y0 + s1
-                if stack[top, 0] < stack[top, 1] and stack[top, 2] < stack[top, 3]:
-                    top += 1
+                    waiting[top, axis] = strip[axis + 1]
+                top += 1
     # Depth-first numbers, reversed, put every child before its parent.
     for y in range(height):
         for x in range(width):
             if owner[y, x] >= 0:
                 owner[y, x] = nodes - 1 - owner[y, x]
-    flipped = np.empty(nodes, np.int32)
+    above = np.empty(nodes, np.int32)
+    reversed_boxes = np.empty((nodes, 4), np.int64)
     for node in range(nodes):
-        flipped[nodes - 1 - node] = nodes - 1 - parent[node] if parent[node] >= 0 else -1
-    return boxes[:nodes][::-1].copy(), flipped, owner
+        above[nodes - 1 - node] = nodes - 1 - parent[node] if parent[node] >= 0 else -1
+        reversed_boxes[nodes - 1 - node] = boxes[node]
+    return reversed_boxes, above, owner
 
 
 @njit(cache=True, nogil=True)

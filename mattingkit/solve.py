@@ -16,6 +16,7 @@ import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
@@ -352,11 +353,13 @@ def _preconditioner(system: scipy.sparse.csr_matrix, job: Job) -> Callable[[Floa
 
 def _memory_limit() -> float:
     """Bytes the direct solver may take; where the system does not tell its memory, 4 GB."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        total = 0
-    return _MEMORY_SHARE * total if total > 0 else 4e9
+    known = []
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        known.append(float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
+    # A container may have less than the machine; without a limit the file says "max".
+    with contextlib.suppress(ValueError, OSError):
+        known.append(float(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return _MEMORY_SHARE * min(known) if known else 4e9
 
 
 def _checked_system(
