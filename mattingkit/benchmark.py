@@ -145,7 +145,7 @@ class Benchmark:
         from matplotlib.figure import Figure
 
         panels = self.trimaps
-        figure = Figure(figsize=(4.6 * len(panels) + 1.2, 0.42 * len(self.methods) + 1.6), layout="constrained")
+        figure = Figure(figsize=(4.6 * len(panels) + 1.2, 0.42 * len(self.methods) + 1.8), layout="constrained")
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         markers = dict(zip(METRICS, "osD^", strict=True))
         for axis, trimaps in zip(axes, panels, strict=True):
@@ -159,7 +159,8 @@ class Benchmark:
             axis.set_xlabel("mean rank (1 is best)")
             axis.set_xlim(0, len(self.methods) + 0.5)
             axis.spines[["top", "right"]].set_visible(False)
-        axes[-1].legend(loc="lower right", fontsize="small", frameon=False)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize="small", frameon=False)
         return figure
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
@@ -216,10 +217,10 @@ def scores_of(
     from mattingkit.alpha import find_method
     from mattingkit.params import check_parameters
 
+    pictures = find_pictures(folder)
     given = {name: dict((parameters or {}).get(name, {})) for name in dict.fromkeys(methods)}
     for name, values in given.items():
         check_parameters(name, find_method(name).function, values)
-    pictures = find_pictures(folder)
     tasks = [(picture, method) for picture in pictures for method in given]
     return len(tasks), _scores(tasks, given, Path(output), workers or default_workers(), threads)
 

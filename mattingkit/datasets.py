@@ -208,9 +208,11 @@ def _unpack(archive: Path, target: Path) -> None:
     """Unpack the pictures of an archive; a folder in it of the archive's own name is not repeated."""
     with zipfile.ZipFile(archive) as content:
         for member in content.infolist():
-            parts = [part for part in Path(member.filename).parts if part not in ("", ".", "..", "/", "__MACOSX")]
+            parts = list(Path(member.filename).parts)
+            if {"..", "/", "__MACOSX"} & set(parts):
+                continue
             if parts and parts[0].lower() == archive.stem.lower():
-                parts = parts[1:]
+                del parts[0]
             if member.is_dir() or not parts or Path(parts[-1]).suffix.lower() not in PICTURE_SUFFIXES:
                 continue
             with content.open(member) as source, atomic_write(target.joinpath(*parts)) as file:

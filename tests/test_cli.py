@@ -243,6 +243,85 @@ def test_the_method_is_found_in_any_spelling_of_its_option():
     assert method_in(["cutout", "--", "-m", "rw"]) == "closed_form"
 
 
+def test_compare_without_arguments_compares_on_the_sample(tmp_path):
+    outcome = run("compare", cwd=tmp_path, timeout=300)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "sample portrait" in outcome.stderr
+    header, *rows = outcome.stdout.splitlines()
+    assert header.split()[:2] == ["method", "seconds"]
+    assert [row.split("  ")[0] for row in rows] == ["Bayesian", "Closed form", "U²-Net"]
+    for name in ("bayesian", "closed_form", "u2net"):
+        assert mk.load_image(tmp_path / "out" / f"{name}_alpha.png").shape == (512, 512, 3)
+    assert mk.load_image(tmp_path / "out" / "comparison.png").std() > 0.1
+
+
+# weights and samples
+
+
+def test_weights_say_what_is_here(tmp_path):
+    home = {"MATTINGKIT_HOME": str(tmp_path)}
+    listed = json.loads(run("weights", "list", "--json", env=home).stdout)
+    assert listed["embedded"]["here"] is True
+    assert listed["u2net"]["here"] is False
+    assert "u2net_human_seg" in run("weights", "list", env=home).stdout
+    where = run("weights", "where", "u2net", env=home).stdout.strip()
+    assert where == listed["u2net"]["path"]
+    assert Path(where).is_relative_to(tmp_path)
+    assert run("weights", "verify", "embedded", env=home).returncode == 0
+    assert run("weights", "verify", env=home).returncode == 0
+    assert "weights fetch u2net" in failed(run("weights", "verify", "u2net", env=home), 1)
+    Path(where).parent.mkdir(parents=True)
+    Path(where).write_bytes(b"half a file")
+    assert "is damaged" in failed(run("weights", "verify", env=home), 1)
+    assert json.loads(run("weights", "verify", "--json", env=home).stdout)["u2net"] == "damaged"
+
+
+def test_weights_that_cannot_be_fetched_are_one_line_with_the_remedy(tmp_path):
+    away = {"MATTINGKIT_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    line = failed(run("weights", "fetch", "u2netp", env=away), 1)
+    assert "8e83ca70e441ab06c318d82300c84806" in line
+    assert str(tmp_path) in line
+    assert run("weights", "fetch", "embedded", env=away).returncode == 0
+    assert "did you mean 'u2netp'" in failed(run("weights", "fetch", "u2nettp"), 2)
+
+
+@pytest.mark.parametrize("command", ["list", "fetch", "verify", "where"])
+def test_every_command_on_weights_has_help_with_an_example(command):
+    assert f"mattingkit weights {command}" in run("weights", command, "--help").stdout
+
+
+def test_samples_are_listed_and_copied(tmp_path):
+    assert list(json.loads(run("samples", "--json").stdout)) == mk.samples.names()
+    assert "public domain" in run("samples").stdout
+    written = run("samples", "portrait", "-o", tmp_path).stdout.split()
+    assert {Path(path).name for path in written} == {path.name for path in tmp_path.iterdir()}
+    np.testing.assert_array_equal(mk.load_image(tmp_path / "portrait.png"), mk.samples.portrait().image)
+    assert "no sample 'dog'" in failed(run("samples", "dog"), 2)
+
+
+def test_scenes_are_rendered_with_their_truth(tmp_path):
+    run("samples", "--scene", "hair", "--size", "40x50", "--seed", "3", "-o", tmp_path)
+    scene = mk.samples.render("hair", (40, 50), 3)
+    assert np.abs(mk.load_image(tmp_path / "hair_3_alpha.png")[..., 0] - scene.alpha).max() <= 0.5 / 255 + 1e-9
+    np.testing.assert_array_equal(mk.load_trimap(tmp_path / "hair_3_trimap.png"), scene.trimap)
+    assert "no kind of scene" in failed(run("samples", "--scene", "hare", "-o", tmp_path), 2)
+    assert "--size takes" in failed(run("samples", "--scene", "hair", "--size", "big", "-o", tmp_path), 2)
+
+
+def test_help_texts_in_the_documents_are_what_the_command_prints():
+    documents = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    shown = re.compile(r"```console\n\$ (mattingkit [^\n]*--help)\n(.*?)```", re.DOTALL)
+    for document in documents:
+        for line, text in shown.findall(document.read_text()):
+            assert run(*line.split()[1:]).stdout.strip() == text.strip(), f"{document.name}: {line}"
+
+
+def test_the_reference_of_commands_is_up_to_date():
+    from mattingkit.cli.reference import reference
+
+    assert (REPOSITORY / "docs" / "command.md").read_text() == reference(), "run: python -m mattingkit.cli.reference"
+
+
 # lab
 
 

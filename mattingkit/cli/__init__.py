@@ -58,6 +58,7 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
     batching.register(app, list(arguments))
     benchmarking.register(app)
     resources.register(app)
+    learning.register(app, "app")
     return app
 
 
@@ -106,13 +107,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mattingkit ...
     0
     """
+    # The methods share out their work themselves; OpenBLAS doing the same for every short vector of a solver only
+    # makes threads wait for one another (on a busy machine, several times the run time). Read when numpy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = _words() if arguments is None else list(arguments)
     console.SETTINGS.reset()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = console.show_warning
             app = build(words)
-            code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+            given = None if arguments is None else words
+            code = app(args=given, prog_name="mattingkit", standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""``mattingkit lab``: the lessons in a folder of the reader's own, and JupyterLab open on it."""
+"""``mattingkit lab``, the lessons in a folder of the reader's own; ``mattingkit app``, the page without code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -172,5 +173,45 @@ def _become(command: list[str], folder: Path) -> None:
     raise typer.Exit(subprocess.call(command, cwd=folder))
 
 
-_COMMANDS: dict[str, Any] = {"lab": lab}
-_EPILOGS = {"lab": console.example("mattingkit lab", "mattingkit lab --folder lessons --no-browser --port 8890")}
+def app(
+    extra: Annotated[
+        list[str] | None, typer.Argument(metavar="-- VOILA_OPTIONS", help="Handed to Voilà as they are.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The server's port.")] = 8866,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
+) -> None:
+    """Serve the studio as a page without code, on this machine alone; each visitor has a state of their own."""
+    if importlib.util.find_spec("voila") is None:
+        raise ImportError("The page is served by Voilà; install it with: pip install 'mattingkit[app]'")
+    folder = Path(tempfile.mkdtemp(prefix="mattingkit-app-"))
+    page = folder / "mattingkit.ipynb"
+    page.write_text(json.dumps(_PAGE), encoding="utf-8")
+    command = [sys.executable, "-m", "voila", str(page), f"--port={port}", "--Voila.ip=127.0.0.1"]
+    if not browser:
+        command.append("--no-browser")
+    console.note(f"Serving http://127.0.0.1:{port}/ until Ctrl-C.")
+    _become([*command, *(extra or [])], folder)
+
+
+#: The whole page: one cell that shows the studio.
+_PAGE = {
+    "cells": [
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": "studio",
+            "metadata": {},
+            "outputs": [],
+            "source": "import mattingkit as mk\n\nmk.widgets.Studio()",
+        }
+    ],
+    "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+
+_COMMANDS: dict[str, Any] = {"lab": lab, "app": app}
+_EPILOGS = {
+    "app": console.example("mattingkit app", "mattingkit app --no-browser --port 8900"),
+    "lab": console.example("mattingkit lab", "mattingkit lab --folder lessons --no-browser --port 8890"),
+}

@@ -169,8 +169,8 @@ def with_method_options(command: Callable[..., Any], method: str) -> Callable[..
     command : callable
         A typer command whose keyword ``parameters`` receives those that were given.
     method : str
-        A name in :data:`mattingkit.METHODS`; for an unknown one the command keeps its own options, and fails with the
-        proper message when it runs.
+        A name in :data:`mattingkit.METHODS`, or "" for none. For an unknown one the command keeps its own options,
+        and fails with the proper message when it runs.
 
     Returns
     -------
@@ -183,19 +183,20 @@ def with_method_options(command: Callable[..., Any], method: str) -> Callable[..
     >>> "epsilon" in signature(with_method_options(command, "closed_form")).parameters
     True
     """
-    from mattingkit.alpha import METHODS
-
     own = [argument for name, argument in signature(command).parameters.items() if name != "parameters"]
     hints = get_type_hints(command, include_extras=True)
     own = [argument.replace(annotation=hints.get(argument.name, argument.annotation)) for argument in own]
     taken = {argument.name for argument in own}
     found: dict[str, Parameter] = {}
     prose: dict[str, str] = {}
-    if method in METHODS:
-        prose = _documented(METHODS[method].function)
+    if method:
+        from mattingkit.alpha import METHODS
+
+        known = METHODS.get(method)
+        prose = {} if known is None else _documented(known.function)
         found = {
             name: parameter
-            for name, parameter in METHODS[method].parameters.items()
+            for name, parameter in ({} if known is None else known.parameters).items()
             if name not in taken and scalar_type(parameter) is not None
         }
     generated = [
