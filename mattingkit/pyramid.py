@@ -235,24 +235,25 @@ def _fit(first, last, picture, alpha, epsilon, radius, model):  # type: ignore[n
 def _carry(first, last, model, picture, trimap, scale, haze, alpha):  # type: ignore[no-untyped-def]
     rows, columns = model.shape[0], model.shape[1]
     stretch = 1.0 / (1.0 - 2.0 * haze)
+    line = np.empty((columns, 4))
     for y in range(first, last):
         # A cell's model holds at its centre; pixel centres lie at half-integers.
         v = min(max((y + 0.5) / scale - 0.5, 0.0), rows - 1.0)
-        v0 = min(int(v), max(rows - 2, 0))
+        v0 = int(v)
         v1 = min(v0 + 1, rows - 1)
         fy = v - v0
+        for column in range(columns):
+            for c in range(4):
+                line[column, c] = model[v0, column, c] * (1 - fy) + model[v1, column, c] * fy
         for x in range(trimap.shape[1]):
             if trimap[y, x] != UNKNOWN:
                 alpha[y, x] = trimap[y, x]
                 continue
             u = min(max((x + 0.5) / scale - 0.5, 0.0), columns - 1.0)
-            u0 = min(int(u), max(columns - 2, 0))
+            u0 = int(u)
             u1 = min(u0 + 1, columns - 1)
             fx = u - u0
-            value = 0.0
-            for c in range(4):
-                top = model[v0, u0, c] * (1 - fx) + model[v0, u1, c] * fx
-                low = model[v1, u0, c] * (1 - fx) + model[v1, u1, c] * fx
-                coefficient = top * (1 - fy) + low * fy
-                value += coefficient * picture[y, x, c] if c < 3 else coefficient
+            value = line[u0, 3] * (1 - fx) + line[u1, 3] * fx
+            for c in range(3):
+                value += (line[u0, c] * (1 - fx) + line[u1, c] * fx) * picture[y, x, c]
             alpha[y, x] = min(max((value - haze) * stretch, 0.0), 1.0)
