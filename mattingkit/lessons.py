@@ -106,7 +106,7 @@ def curves(
     xlabel: str = "",
     ylabel: str = "",
     marks: Mapping[str, float] | None = None,
-    log: bool = False,
+    colours: Sequence[str] | None = None,
     width: float = 6.0,
 ) -> Figure:
     """Draw curves over one axis.
@@ -118,8 +118,8 @@ def curves(
     xlabel, ylabel : str
     marks : mapping of label to x, optional
         Upright lines.
-    log : bool, default False
-        Logarithmic x.
+    colours : sequence of colour names, optional
+        One for each curve.
     width : float, default 6
         In inches.
 
@@ -135,15 +135,19 @@ def curves(
     figure = _new_figure(figsize=(width, 0.5 * width), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     for place, (label, y) in enumerate(series.items()):
-        axes.plot(np.asarray(x), np.asarray(y), label=label, color=_HUES[place % 4], linewidth=2)
+        axes.plot(
+            np.asarray(x),
+            np.asarray(y),
+            label=label,
+            color=colours[place] if colours else _HUES[place % 4],
+            linewidth=2,
+        )
     for label, position in (marks or {}).items():
         axes.axvline(position, color="gray", linestyle="--", linewidth=1)
         axes.annotate(
             label, (position, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -14), textcoords="offset points"
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    if log:
-        axes.set_xscale("log")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return figure
