@@ -491,6 +491,25 @@ def test_failures_are_one_line_and_faults_have_their_name():
     assert attempt("mattingkit.workers:nosuch", {})["error"].startswith("AttributeError: ")
 
 
+def test_weights_are_loaded_once_a_worker(photos, tmp_path):
+    code = """
+import json, sys
+from mattingkit.methods.u2net import predict
+from mattingkit.recipe import Recipe
+from mattingkit.workers import attempt
+from dataclasses import asdict
+sources, output = json.loads(sys.argv[1]), sys.argv[2]
+for source in sources:
+    job = {"source": source, "output": output, "trimap": None, "largest": 64, "recipe": asdict(Recipe(method="u2net"))}
+    attempt("mattingkit.batch:run_job", job)
+information = predict._network.cache_info()
+print(information.misses, information.hits)
+"""
+    sources = json.dumps([str(path) for path in sorted((photos / "in").iterdir())[:3]])
+    line = [sys.executable, "-c", code, sources, str(tmp_path / "out.png")]
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout.split() == ["1", "2"]
+
+
 def test_what_a_solver_warns_of_is_in_the_report(photos, tmp_path):
     source = photos / "in" / "000.jpg"
     (outcome,) = mk.batch(source, tmp_path, trimaps=photos / "trimaps", method="rw", workers=1, max_iterations=1)
