@@ -33,6 +33,7 @@ from mattingkit.fronts import (
     solve_rows,
     substitute,
     update_rows,
+    weakest_pivot,
 )
 from mattingkit.images import FloatArray
 from mattingkit.threads import CancelledError, over_rows, run_all, thread_count
@@ -46,6 +47,8 @@ BoolArray = npt.NDArray[np.bool_]
 _LEAF = 96
 #: Fronts up to this size are one thread's work, larger ones are shared.
 _SMALL_FRONT = 1500
+#: A pivot that keeps less than this share of its diagonal entry is nothing but rounding errors.
+_SAFE_PIVOT = 1e-13
 
 
 class NotPositiveDefiniteError(ArithmeticError):
@@ -172,7 +175,7 @@ class Dissection:
             finished(node, node, self._factor_top(node, children, entries, factor, flag, failed))
         if flag[0]:
             raise CancelledError
-        if failed[0]:
+        if failed[0] or weakest_pivot(self._tree, entries, factor) < _SAFE_PIVOT:
             raise NotPositiveDefiniteError("the system is singular to within rounding")
         self._factor = factor
 

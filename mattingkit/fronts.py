@@ -34,14 +34,13 @@ __all__ = [
     "solve_rows",
     "substitute",
     "update_rows",
+    "weakest_pivot",
 ]
 
 IntArray = npt.NDArray[np.int32]
 
 #: Columns eliminated at a time; a multiple of 4.
 BLOCK = 64
-#: A pivot that lost more than this share of its value to cancellation is noise.
-_SAFE_PIVOT = 1e-15
 
 
 class Tree(NamedTuple):
@@ -143,8 +142,7 @@ def factor_block(panel, k, end):  # type: ignore[no-untyped-def]
         pivot = panel[c, c]
         for m in range(k, c):
             pivot -= panel[c, m] * panel[c, m]
-        # Against the entry as it stands after earlier blocks: cancellation within one block is what shows here.
-        if not pivot > _SAFE_PIVOT * abs(panel[c, c]):
+        if not pivot > 0.0:
             return False
         root = np.sqrt(pivot)
         panel[c, c] = root
@@ -318,6 +316,23 @@ def factor_subtree(first, root, tree, entries, factor, stop, failed):  # type: i
         waiting[depth] = node
         depth += 1
     return stack[:used].copy()
+
+
+@njit(cache=True, nogil=True)
+def weakest_pivot(tree, entries, factor):  # type: ignore[no-untyped-def]
+    """The smallest share of a matrix's diagonal entry that elimination left of it: rounding's size where singular."""
+    weakest = 1.0
+    for node in range(tree.parent.size):
+        first, last = tree.start[node], tree.start[node + 1]
+        for column in range(last - first):
+            i = tree.pixels[first + column]
+            before = entries.diagonal[i]
+            for p in range(entries.indptr[i], entries.indptr[i + 1]):
+                if entries.indices[p] == i:
+                    before += entries.data[p]
+            root = factor[tree.panel_start[node] + column * (last - first) + column]
+            weakest = min(weakest, root * root / before)
+    return weakest
 
 
 @njit(cache=True, nogil=True)
