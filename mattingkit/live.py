@@ -122,6 +122,7 @@ class LiveMatting:
         finally:
             with self._lock:
                 self._jobs.discard(job)
+        job.give_warnings(stacklevel=2)
         return self._keep(turn, level, alpha)
 
     def refine(self, *, on_progress: ProgressCallback | None = None) -> FloatArray | None:
