@@ -1,0 +1,200 @@
+"""Any number of alphas of one picture, compared in the page: grid, wipe, blink, one zoom and pan for all.
+
+Everything is sent once as picture files; what a person then does (zoom, pan, views, backgrounds, differences, values
+under the cursor) is answered in the page and needs no kernel. Only the foreground's colours are estimated here, in a
+thread, when a view first asks for them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import numpy.typing as npt
+import traitlets
+
+from mattingkit.compare import Result
+from mattingkit.compositing import fit_background
+from mattingkit.images import FloatArray, as_image
+from mattingkit.metrics import METRICS
+from mattingkit.trimap import as_alpha, as_trimap
+from mattingkit.widgets.showing import with_static
+from mattingkit.widgets.tinting import gray_png, photo_file
+
+__all__ = ["AlphaComparison"]
+
+_STATIC = Path(__file__).parent / "static"
+
+
+class AlphaComparison(anywidget.AnyWidget):
+    """Compare alphas side by side.
+
+    Drag pans and Ctrl with the wheel zooms, in all panes at once; so do the arrow keys, ``+``, ``-`` and 0.
+
+    Parameters
+    ----------
+    alphas : Result, or mapping of title to array_like of shape (H, W)
+        What :func:`mattingkit.compare` returned, or alphas by any names.
+    image : array_like, shape (H, W, 3), optional
+        Needed with a mapping.
+    trimap : array_like, shape (H, W), optional
+        Shown, and scores are measured over its unknown pixels.
+    truth : array_like, shape (H, W), optional
+        The true alpha: differences and scores.
+    background : array_like, shape (H, W, 3), optional
+        A picture to put cut-outs on.
+
+    Attributes
+    ----------
+    mode : {"grid", "wipe", "blink"}
+    view : {"alpha", "cutout", "foreground", "difference", "image"}
+    zoom : list of three floats
+        (zoom, top, left): 1 shows the whole picture.
+    first, second : str
+        Names of the two in wipe and blink.
+    reference : str
+        What differences are taken from: a name, or "truth".
+    divider : float
+        Where the wipe stands, 0 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For no alphas at all, no image, arrays that are none, or sizes that differ.
+
+    Examples
+    --------
+    >>> view = AlphaComparison({"half": np.full((4, 6), 0.5)}, image=np.zeros((4, 6, 3)), truth=np.ones((4, 6)))
+    >>> view.entries[0]["title"], view.entries[0]["scores"]["SAD"]
+    ('half', 0.012)
+    """
+
+    _esm = _STATIC / "compare.js"
+    _css = _STATIC / "compare.css"
+
+    shape = traitlets.List(traitlets.Int()).tag(sync=True)
+    photo = traitlets.Bytes().tag(sync=True)
+    picture = traitlets.Bytes().tag(sync=True)
+    truth = traitlets.Bytes().tag(sync=True)
+    trimap = traitlets.Bytes().tag(sync=True)
+    has_truth = traitlets.Bool(False).tag(sync=True)
+    has_trimap = traitlets.Bool(False).tag(sync=True)
+    entries = traitlets.List(traitlets.Dict()).tag(sync=True)
+    alphas = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    foregrounds = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    mode = traitlets.Enum(["grid", "wipe", "blink"], "grid").tag(sync=True)
+    view = traitlets.Enum(["alpha", "cutout", "foreground", "difference", "image"], "alpha").tag(sync=True)
+    background = traitlets.Enum(
+        ["checkerboard", "black", "white", "#438edb", "#d9001b", "color", "picture"], "checkerboard"
+    ).tag(sync=True)
+    color = traitlets.Unicode("#00aa55").tag(sync=True)
+    reference = traitlets.Unicode().tag(sync=True)
+    first = traitlets.Unicode().tag(sync=True)
+    second = traitlets.Unicode().tag(sync=True)
+    divider = traitlets.Float(0.5, min=0, max=1).tag(sync=True)
+    blinking = traitlets.Bool(True).tag(sync=True)
+    interval = traitlets.Int(700, min=100).tag(sync=True)
+    zoom = traitlets.List(traitlets.Float(), [1.0, 0.0, 0.0]).tag(sync=True)
+
+    def __init__(
+        self,
+        alphas: Result | Mapping[str, npt.ArrayLike],
+        image: npt.ArrayLike | None = None,
+        trimap: npt.ArrayLike | None = None,
+        truth: npt.ArrayLike | None = None,
+        background: npt.ArrayLike | None = None,
+    ) -> None:
+        found: dict[str, FloatArray | None] = {}
+        entries: list[dict[str, Any]] = []
+        if isinstance(alphas, Result):
+            image = alphas.image if image is None else image
+            trimap = alphas.trimap if trimap is None else trimap
+            truth = alphas.ground_truth if truth is None else truth
+            for result in alphas:
+                found[result.name] = result.alpha
+                entries.append(_entry(result.name, result.title, result.seconds, result.scores, result.error))
+        elif isinstance(alphas, Mapping):
+            found = {str(name): as_alpha(alpha) for name, alpha in alphas.items()}
+            entries = [_entry(name, name, None, {}, None) for name in found]
+        else:
+            raise TypeError(f"Give a Result of mk.compare, or a dict of name to alpha; got {type(alphas).__name__}.")
+        if not found:
+            raise ValueError("There is nothing to compare: give at least one alpha.")
+        if image is None:
+            raise TypeError("Give the picture the alphas belong to: AlphaComparison(alphas, image=…).")
+        self._image = as_image(image)
+        self._shape = self._image.shape[:2]
+        true = None if truth is None else as_alpha(truth)
+        known = None if trimap is None else as_trimap(trimap)
+        named = {**found, "truth": true, "trimap": known}
+        for name, array in named.items():
+            if array is not None and array.shape != self._shape:
+                raise ValueError(f"{name} has size {array.shape}, the picture {self._shape}; they must be the same.")
+        if true is not None:
+            for entry in entries:
+                alpha = found[entry["name"]]
+                if alpha is not None and not entry["scores"]:
+                    entry["scores"] = {key: float(metric(alpha, true, known)) for key, metric in METRICS.items()}
+        self._found, self._true, self._known = found, true, known
+        self._colours: threading.Thread | None = None
+        names = [name for name, alpha in found.items() if alpha is not None]
+        left, right = (names[0], names[-1]) if names else ("", "")
+        behind = b"" if background is None else photo_file(fit_background(background, (self._shape[0], self._shape[1])))
+        super().__init__(
+            shape=list(self._shape),
+            photo=photo_file(self._image),
+            picture=behind,
+            truth=b"" if true is None else gray_png(true),
+            trimap=b"" if known is None else gray_png(known),
+            has_truth=true is not None,
+            has_trimap=known is not None,
+            entries=entries,
+            alphas=[b"" if alpha is None else gray_png(alpha) for alpha in found.values()],
+            reference="truth" if true is not None else left,
+            first=left,
+            second="truth" if left == right and true is not None else right,
+        )
+        self.observe(self._want_colours, "view")
+
+    def _want_colours(self, change: Any) -> None:
+        if change["new"] in ("cutout", "foreground") and self._colours is None:
+            self._colours = threading.Thread(target=self._estimate_colours, name="mattingkit-colours", daemon=True)
+            self._colours.start()
+
+    def _estimate_colours(self) -> None:
+        from mattingkit.foreground import estimate_foreground
+
+        self.foregrounds = [
+            b"" if alpha is None else photo_file(estimate_foreground(self._image, alpha))
+            for alpha in self._found.values()
+        ]
+
+    def snapshot(self) -> bytes:
+        """Return the picture, the trimap and the alphas side by side, as a PNG file."""
+        from mattingkit.figures import show
+
+        pictures: dict[str, npt.ArrayLike] = {"image": self._image}
+        if self._known is not None:
+            pictures["trimap"] = self._known
+        for entry in self.entries:
+            alpha = self._found[entry["name"]]
+            if alpha is not None:
+                seconds = entry["seconds"]
+                pictures[entry["title"] + ("" if seconds is None else f", {seconds:.2f} s")] = alpha
+        if self._true is not None:
+            pictures["ground truth"] = self._true
+        png: bytes = show(pictures, columns=min(5, len(pictures)))._repr_png_()  # type: ignore[attr-defined]
+        return png
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Show the widget, with a static picture for pages and viewers that run none."""
+        return with_static(super()._repr_mimebundle_(**options), self.snapshot())
+
+
+def _entry(name: str, title: str, seconds: float | None, scores: dict[str, float], error: str | None) -> dict[str, Any]:
+    finite = {key: float(value) for key, value in scores.items() if np.isfinite(value)}
+    return {"name": name, "title": title, "seconds": seconds, "scores": finite, "error": error}

@@ -1,0 +1,416 @@
+// Any number of alphas of one picture, side by side: one zoom and one pan for all, values under the cursor in all.
+// Each pane's picture is made once for a view and a background; zooming and panning only draws it, so it stays smooth.
+const BACKGROUNDS = { checkerboard: "Checkerboard", black: "Black", white: "White", "#438edb": "Blue #438EDB",
+  "#d9001b": "Red #D9001B", color: "Colour…", picture: "Picture" };
+const VIEWS = { alpha: "Alpha", cutout: "Cut-out", foreground: "Foreground", difference: "Difference", image: "Image" };
+const MODES = { grid: "Grid", wipe: "Wipe", blink: "Blink" };
+
+const make = (tag, properties = {}, ...children) => {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key.startsWith("aria-") || key === "role" || key.startsWith("data-")) node.setAttribute(key, value);
+    else node[key] = value;
+  }
+  node.append(...children);
+  return node;
+};
+
+async function pixels(bytes, [H, W]) {
+  if (!bytes || !bytes.byteLength) return null;
+  const bitmap = await createImageBitmap(new Blob([bytes]), { colorSpaceConversion: "none" });
+  const canvas = new OffscreenCanvas(W, H);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0, W, H);
+  return context.getImageData(0, 0, W, H);
+}
+
+function render({ model, el }) {
+  const off = new AbortController();
+  const on = { signal: off.signal };
+  const shape = model.get("shape");
+  const [H, W] = shape;
+  el.classList.add("mk-compare");
+  let data = { photo: null, trimap: null, truth: null, picture: null, alphas: [], foregrounds: [] };
+  let panes = [];
+  let cursor = null;
+  let phase = 0;
+  let timer = null;
+  let queued = false;
+  const get = (name) => model.get(name);
+  const set = (name, value) => { model.set(name, value); model.save_changes(); };
+
+  // Controls, all native and labelled -----------------------------------------------------------------------------------
+  const choose = (trait, label, options) => {
+    const select = make("select", { "aria-label": label });
+    const fill = (entries) => {
+      select.replaceChildren(...Object.entries(entries).map(([value, text]) => make("option", { value, textContent: text })));
+      select.value = get(trait);
+    };
+    fill(options);
+    select.addEventListener("change", () => set(trait, select.value), on);
+    return { node: make("label", {}, `${label} `, select), select, fill };
+  };
+  const button = (text, title, act) => {
+    const node = make("button", { type: "button", textContent: text, title });
+    node.addEventListener("click", act, on);
+    return node;
+  };
+  const modes = Object.entries(MODES).map(([name, text]) => button(text, `${text} view`, () => set("mode", name)));
+  const view = choose("view", "Show", VIEWS);
+  const background = choose("background", "on", BACKGROUNDS);
+  const color = make("input", { type: "color", value: get("color"), "aria-label": "Background colour" });
+  color.addEventListener("input", () => set("color", color.value), on);
+  const reference = choose("reference", "from", {});
+  const first = choose("first", "Left", {});
+  const second = choose("second", "Right", {});
+  const wipe = make("input", { type: "range", min: 0, max: 1000, value: 500, "aria-label": "Wipe position" });
+  wipe.addEventListener("input", () => set("divider", wipe.value / 1000), on);
+  const wipeLabel = make("label", {}, "Wipe ", wipe);
+  const pause = button("Pause", "Stop or go on blinking", () => set("blinking", !get("blinking")));
+  const zoomOut = button("−", "Zoom out", () => zoomBy(1 / 1.5));
+  const zoomIn = button("+", "Zoom in", () => zoomBy(1.5));
+  const fit = button("Fit", "Show the whole picture", () => look(1, 0, 0));
+  const bar = make("div", { className: "mk-compare-bar" },
+    make("span", { className: "mk-seg", role: "group", "aria-label": "Arrangement" }, ...modes),
+    view.node, background.node, color, reference.node, first.node, second.node, wipeLabel, pause,
+    make("span", { className: "mk-seg", role: "group", "aria-label": "Zoom" }, zoomOut, zoomIn, fit));
+  const grid = make("div", { className: "mk-panes" });
+  const note = make("div", { className: "mk-note", role: "status" });
+  const table = make("table", { className: "mk-table" });
+  el.append(bar, grid, note, make("div", { className: "mk-scroll" }, table));
+
+  const entries = () => get("entries");
+  const title = (name) => entries().find((one) => one.name === name)?.title ?? (name === "truth" ? "Ground truth" : name);
+  const usable = () => entries().map((one, k) => ({ ...one, k })).filter((one) => data.alphas[one.k]);
+  const alphaOf = (name) => (name === "truth" ? data.truth : data.alphas[entries().findIndex((one) => one.name === name)]);
+
+  function arrange() {
+    const names = Object.fromEntries(entries().filter((one) => !one.error).map((one) => [one.name, one.title]));
+    reference.fill({ ...(get("has_truth") ? { truth: "Ground truth" } : {}), ...names });
+    const all = { ...names, ...(get("has_truth") ? { truth: "Ground truth" } : {}) };
+    first.fill(all);
+    second.fill(all);
+    const mode = get("mode");
+    modes.forEach((node, k) => node.setAttribute("aria-pressed", String(Object.keys(MODES)[k] === mode)));
+    for (const one of [view, background]) one.select.value = get(one === view ? "view" : "background");
+    const show = (node, wanted) => { node.style.display = wanted ? "" : "none"; };
+    show(background.node, get("view") === "cutout");
+    show(color, get("view") === "cutout" && get("background") === "color");
+    show(reference.node, get("view") === "difference");
+    show(first.node, mode !== "grid");
+    show(second.node, mode !== "grid");
+    show(wipeLabel, mode === "wipe");
+    show(pause, mode === "blink");
+    pause.textContent = get("blinking") ? "Pause" : "Blink";
+    wipe.value = Math.round(get("divider") * 1000);
+
+    let wanted;
+    if (mode === "grid") {
+      wanted = entries().map((one) => ({ name: one.name, title: one.title, error: one.error }));
+      if (get("has_truth")) wanted.push({ name: "truth", title: "Ground truth" });
+      if (get("has_trimap")) wanted.unshift({ name: "trimap", title: "Trimap" });
+      wanted.unshift({ name: "image", title: "Image" });
+    } else wanted = [{ name: "pair", title: "" }];
+    const key = JSON.stringify([mode, wanted]);
+    if (key !== grid.dataset.key) {
+      grid.dataset.key = key;
+      grid.className = `mk-panes mk-${mode}`;
+      panes = wanted.map(makePane);
+      grid.replaceChildren(...panes.map((pane) => pane.figure));
+    }
+    rebuild();
+    clock();
+    tabulate();
+    resize();
+  }
+
+  function makePane(one) {
+    const canvas = make("canvas", { tabIndex: 0, role: "img", "aria-label": `${one.title || "Comparison"}; arrows pan, plus and minus zoom` });
+    const caption = make("figcaption", {}, make("span", { textContent: one.title, className: "mk-title" }), make("span", { className: "mk-value" }));
+    const figure = make("figure", {}, canvas, caption);
+    if (one.error) figure.replaceChildren(make("div", { className: "mk-failed", role: "alert", textContent: one.error }), caption);
+    else if (one.name !== "image" && one.name !== "trimap") figure.setAttribute("data-alpha", one.name);
+    const pane = { ...one, figure, canvas, caption };
+    listen(pane);
+    return pane;
+  }
+
+  // Pictures --------------------------------------------------------------------------------------------------------------
+  function picture(name) {
+    if (name === "image") return canvasOf(data.photo);
+    if (name === "trimap") return canvasOf(data.trimap);
+    const alpha = alphaOf(name);
+    if (!alpha) return null;
+    const kind = get("view");
+    if (kind === "alpha") return canvasOf(alpha);
+    if (kind === "image") return canvasOf(data.photo);
+    if (kind === "difference") return difference(alpha, alphaOf(get("reference")));
+    const at = entries().findIndex((one) => one.name === name);
+    const colours = data.foregrounds[at] ?? data.photo;
+    if (kind === "foreground") return canvasOf(colours);
+    const out = new ImageData(W, H);
+    for (let i = 0; i < out.data.length; i += 4) {
+      out.data[i] = colours.data[i]; out.data[i + 1] = colours.data[i + 1]; out.data[i + 2] = colours.data[i + 2];
+      out.data[i + 3] = alpha.data[i];
+    }
+    return canvasOf(out);
+  }
+  function canvasOf(image) {
+    if (!image) return null;
+    const canvas = new OffscreenCanvas(W, H);
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    return canvas;
+  }
+  // Blue where this alpha is lower than the reference, red where it is higher, white where they agree.
+  function difference(alpha, other) {
+    if (!other) return canvasOf(alpha);
+    const out = new ImageData(W, H);
+    for (let i = 0; i < out.data.length; i += 4) {
+      const d = alpha.data[i] - other.data[i];
+      const fade = 255 - Math.min(255, 2 * Math.abs(d));
+      out.data[i] = d < 0 ? fade : 255; out.data[i + 1] = fade; out.data[i + 2] = d > 0 ? fade : 255; out.data[i + 3] = 255;
+    }
+    return canvasOf(out);
+  }
+  function rebuild() {
+    if (!data.photo) return;
+    const cache = new Map();
+    const once = (name) => { if (!cache.has(name)) cache.set(name, picture(name)); return cache.get(name); };
+    for (const pane of panes) {
+      if (pane.name === "pair") pane.pictures = [once(get("first")), once(get("second"))];
+      else pane.pictures = [once(pane.name)];
+    }
+    paint();
+  }
+
+  function scaleOf(canvas) { return (canvas.width / W) * get("zoom")[0]; }
+  function paint() {
+    if (queued) return;
+    queued = true;
+    requestAnimationFrame(() => { queued = false; for (const pane of panes) draw(pane); });
+  }
+  function draw(pane) {
+    const { canvas } = pane;
+    if (!pane.pictures || !canvas.isConnected || !canvas.width) return;
+    const context = canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    const [, top, left] = get("zoom");
+    const scale = scaleOf(canvas);
+    behind(context, canvas, pane, scale, top, left);
+    const blit = (source) => {
+      if (!source) return;
+      context.setTransform(scale, 0, 0, scale, -left * scale, -top * scale);
+      context.imageSmoothingEnabled = scale < 2;
+      context.imageSmoothingQuality = "high";
+      context.drawImage(source, 0, 0);
+      context.setTransform(1, 0, 0, 1, 0, 0);
+    };
+    if (pane.name !== "pair") { blit(pane.pictures[0]); }
+    else if (get("mode") === "blink") {
+      blit(pane.pictures[phase]);
+      pane.caption.firstChild.textContent = title(get(phase ? "second" : "first"));
+    } else {
+      const x = Math.round(get("divider") * canvas.width);
+      for (const [k, from, to] of [[0, 0, x], [1, x, canvas.width]]) {
+        context.save();
+        context.beginPath();
+        context.rect(from, 0, to - from, canvas.height);
+        context.clip();
+        blit(pane.pictures[k]);
+        context.restore();
+      }
+      context.fillStyle = "#fff"; context.fillRect(x - 2, 0, 4, canvas.height);
+      context.fillStyle = "#000"; context.fillRect(x - 1, 0, 2, canvas.height);
+      pane.caption.firstChild.textContent = `${title(get("first"))}  |  ${title(get("second"))}`;
+    }
+    if (cursor && pane.name !== "pair") cross(context, scale, top, left);
+  }
+  function behind(context, canvas, pane, scale, top, left) {
+    if (get("view") !== "cutout" || pane.name === "image" || pane.name === "trimap") return;
+    const kind = get("background");
+    if (kind === "picture" && data.picture) {
+      context.setTransform(scale, 0, 0, scale, -left * scale, -top * scale);
+      context.drawImage(canvasOf(data.picture), 0, 0);
+      context.setTransform(1, 0, 0, 1, 0, 0);
+    } else if (kind === "checkerboard" || kind === "picture") {
+      const tile = new OffscreenCanvas(16, 16);
+      const small = tile.getContext("2d");
+      small.fillStyle = "#fff"; small.fillRect(0, 0, 16, 16);
+      small.fillStyle = "#bbb"; small.fillRect(0, 0, 8, 8); small.fillRect(8, 8, 8, 8);
+      context.fillStyle = context.createPattern(tile, "repeat");
+      context.fillRect(0, 0, canvas.width, canvas.height);
+    } else {
+      context.fillStyle = kind === "color" ? get("color") : kind;
+      context.fillRect(0, 0, canvas.width, canvas.height);
+    }
+  }
+  function cross(context, scale, top, left) {
+    const x = (cursor[1] + 0.5 - left) * scale;
+    const y = (cursor[0] + 0.5 - top) * scale;
+    for (const [width, style] of [[3, "#fff"], [1, "#000"]]) {
+      context.lineWidth = width; context.strokeStyle = style;
+      context.beginPath();
+      context.moveTo(x - 7, y); context.lineTo(x + 7, y); context.moveTo(x, y - 7); context.lineTo(x, y + 7);
+      context.stroke();
+    }
+  }
+  function values() {
+    for (const pane of panes) {
+      const node = pane.caption.lastChild;
+      if (!cursor) { node.textContent = ""; continue; }
+      const i = 4 * (cursor[0] * W + cursor[1]);
+      const say = (image) => (image ? (image.data[i] / 255).toFixed(3) : "");
+      if (pane.name === "image") node.textContent = data.photo ? [0, 1, 2].map((c) => data.photo.data[i + c]).join(" ") : "";
+      else if (pane.name === "trimap") node.textContent = say(data.trimap);
+      else if (pane.name === "pair") node.textContent = `${say(alphaOf(get("first")))} | ${say(alphaOf(get("second")))}`;
+      else node.textContent = say(alphaOf(pane.name));
+    }
+    note.textContent = cursor ? `row ${cursor[0]}, column ${cursor[1]}` : "";
+  }
+
+  // Zoom, pan, cursor, wipe ---------------------------------------------------------------------------------------------
+  function look(zoom, top, left) {
+    const z = Math.min(64, Math.max(1, zoom));
+    const clamp = (value, length) => Math.min(Math.max(0, value), length - length / z);
+    set("zoom", [z, clamp(top, H), clamp(left, W)]);
+  }
+  function zoomBy(factor, at) {
+    const [zoom, top, left] = get("zoom");
+    const wanted = Math.min(64, Math.max(1, zoom * factor));
+    const [row, col] = at ?? [top + H / zoom / 2, left + W / zoom / 2];
+    look(wanted, row - ((row - top) * zoom) / wanted, col - ((col - left) * zoom) / wanted);
+  }
+  function place(event, canvas) {
+    const box = canvas.getBoundingClientRect();
+    const [zoom, top, left] = get("zoom");
+    return [top + ((event.clientY - box.top) / box.height) * (H / zoom), left + ((event.clientX - box.left) / box.width) * (W / zoom)];
+  }
+  function listen(pane) {
+    const { canvas } = pane;
+    let grip = null;
+    const fingers = new Map();
+    let apart = 0;
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      event.preventDefault();
+      canvas.focus({ preventScroll: true });
+      canvas.setPointerCapture(event.pointerId);
+      fingers.set(event.pointerId, event);
+      apart = 0;
+      grip = { x: event.clientX, y: event.clientY, wipe: get("mode") === "wipe" && !event.shiftKey && nearDivider(event, canvas) };
+    }, on);
+    canvas.addEventListener("pointermove", (event) => {
+      const spot = place(event, canvas).map(Math.floor);
+      cursor = spot[0] >= 0 && spot[0] < H && spot[1] >= 0 && spot[1] < W ? spot : null;
+      if (fingers.has(event.pointerId)) fingers.set(event.pointerId, event);
+      const box = canvas.getBoundingClientRect();
+      if (fingers.size === 2) {
+        const [a, b] = [...fingers.values()];
+        const now = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+        if (apart) zoomBy(now / apart, place({ clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 }, canvas));
+        apart = now;
+      } else if (grip?.wipe) set("divider", Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
+      else if (grip) {
+        const [zoom, top, left] = get("zoom");
+        look(zoom, top - ((event.clientY - grip.y) / box.height) * (H / zoom), left - ((event.clientX - grip.x) / box.width) * (W / zoom));
+        grip = { ...grip, x: event.clientX, y: event.clientY };
+      } else canvas.style.cursor = get("mode") === "wipe" && nearDivider(event, canvas) ? "ew-resize" : "crosshair";
+      values();
+      paint();
+    }, on);
+    for (const name of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(name, (event) => { fingers.delete(event.pointerId); grip = null; }, on);
+    }
+    canvas.addEventListener("pointerleave", () => { cursor = null; values(); paint(); }, on);
+    canvas.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      zoomBy(Math.exp(-event.deltaY / 300), place(event, canvas));
+    }, { passive: false, signal: off.signal });
+    canvas.addEventListener("keydown", (event) => {
+      const [zoom, top, left] = get("zoom");
+      const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+      if (step) look(zoom, top + (0.1 * step[0] * H) / zoom, left + (0.1 * step[1] * W) / zoom);
+      else if (event.key === "+" || event.key === "=") zoomBy(1.5);
+      else if (event.key === "-") zoomBy(1 / 1.5);
+      else if (event.key === "0") look(1, 0, 0);
+      else if (event.key === " " && get("mode") === "blink") { phase = 1 - phase; paint(); }
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    }, on);
+  }
+  const nearDivider = (event, canvas) => {
+    const box = canvas.getBoundingClientRect();
+    return Math.abs(event.clientX - box.left - get("divider") * box.width) < 24;
+  };
+
+  function clock() {
+    clearInterval(timer);
+    if (get("mode") === "blink" && get("blinking")) {
+      timer = setInterval(() => { phase = 1 - phase; paint(); }, get("interval"));
+    }
+  }
+  function tabulate() {
+    const scores = [...new Set(entries().flatMap((one) => Object.keys(one.scores ?? {})))];
+    const timed = entries().some((one) => one.seconds != null);
+    if (!scores.length && !timed) { table.replaceChildren(); return; }
+    const digits = (value) => (value == null ? "–" : Math.abs(value) < 1 ? value.toFixed(4) : value.toFixed(2));
+    const head = ["Method", ...scores, ...(timed ? ["Seconds"] : [])];
+    const best = Object.fromEntries(scores.map((name) => [name, Math.min(...entries().map((one) => one.scores?.[name] ?? Infinity))]));
+    const rows = entries().map((one) => make("tr", {}, make("th", { scope: "row", textContent: one.title }),
+      ...scores.map((name) => make("td", { textContent: digits(one.scores?.[name]), className: one.scores?.[name] === best[name] ? "mk-best" : "" })),
+      ...(timed ? [make("td", { textContent: one.error ? "failed" : digits(one.seconds) })] : [])));
+    table.replaceChildren(make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col", textContent: text })))),
+      make("tbody", {}, ...rows));
+  }
+  function resize() {
+    const available = Math.max(160, (grid.clientWidth || el.clientWidth || 640));
+    const gap = 8;
+    const least = Math.min(220, available);
+    const columns = get("mode") === "grid" ? Math.max(1, Math.min(panes.length, Math.floor((available + gap) / (least + gap)))) : 1;
+    let width = Math.floor((available - gap * (columns - 1)) / columns) - 2;
+    width = Math.min(width, get("mode") === "grid" ? 420 : Math.round((560 * W) / H), Math.round((640 * W) / H));
+    const ratio = window.devicePixelRatio || 1;
+    for (const { canvas, figure } of panes) {
+      figure.style.width = `${width + 2}px`;
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${Math.round((width * H) / W)}px`;
+      canvas.width = Math.round(width * ratio);
+      canvas.height = Math.round(((width * H) / W) * ratio);
+    }
+    paint();
+  }
+
+  async function load() {
+    const [photo, trimap, truth, back] = await Promise.all(["photo", "trimap", "truth", "picture"].map((name) => pixels(get(name), shape)));
+    const alphas = await Promise.all(get("alphas").map((one) => pixels(one, shape)));
+    const foregrounds = await Promise.all(get("foregrounds").map((one) => pixels(one, shape)));
+    if (off.signal.aborted) return;
+    data = { photo, trimap, truth, picture: back, alphas, foregrounds };
+    el.dataset.loaded = String(alphas.length);
+    arrange();
+    values();
+  }
+  async function colours() {
+    data.foregrounds = await Promise.all(get("foregrounds").map((one) => pixels(one, shape)));
+    rebuild();
+  }
+  const watch = { "change:alphas": load, "change:entries": load, "change:foregrounds": colours, "change:zoom": paint, "change:picture": load,
+    "change:divider": () => { wipe.value = Math.round(get("divider") * 1000); paint(); }, "change:interval": clock };
+  for (const name of ["mode", "view", "background", "reference", "first", "second", "blinking"]) watch[`change:${name}`] = arrange;
+  watch["change:color"] = () => { color.value = get("color"); rebuild(); };
+  for (const [name, handler] of Object.entries(watch)) model.on(name, handler);
+  const observer = new ResizeObserver(() => resize());
+  observer.observe(el);
+  load();
+  return () => {
+    off.abort();
+    clearInterval(timer);
+    observer.disconnect();
+    for (const [name, handler] of Object.entries(watch)) model.off(name, handler);
+  };
+}
+
+export default { render };

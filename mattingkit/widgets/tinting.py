@@ -1,0 +1,127 @@
+"""Pictures for the screen: photographs, tinted trimaps, alphas and cut-outs as image files a browser decodes quickly.
+
+The hues of the labels are the blue, vermilion and yellow of Okabe and Ito's palette, which colour-blind people tell
+apart, and each has its own hatching besides.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+
+from mattingkit.compositing import checkerboard, composite
+from mattingkit.images import FloatArray, to_uint8
+
+__all__ = ["HUES", "VIEWS", "gray_png", "photo_file", "result_file", "tint_file"]
+
+#: Okabe and Ito: Color Universal Design, 2008, https://jfly.uni-koeln.de/color/
+HUES = {"foreground": "#0072b2", "background": "#d55e00", "unknown": "#f0e442"}
+
+#: What the pane beside the pad can show, and how it is captioned.
+VIEWS = {
+    "alpha": "Alpha",
+    "checkerboard": "Cut-out",
+    "white": "On white",
+    "#438edb": "On blue",
+    "#d9001b": "On red",
+    "black": "On black",
+}
+
+
+def photo_file(image: FloatArray) -> bytes:
+    """Return a photograph as a JPEG file (quality 95), a small or very flat one as PNG.
+
+    Examples
+    --------
+    >>> photo_file(np.zeros((4, 4, 3)))[1:4]
+    b'PNG'
+    """
+    from PIL import Image
+
+    file = io.BytesIO()
+    picture = Image.fromarray(to_uint8(image))
+    if image.shape[0] * image.shape[1] < 65536:
+        picture.save(file, "PNG")
+    else:
+        picture.save(file, "JPEG", quality=95, subsampling=0)
+    return file.getvalue()
+
+
+def gray_png(values: FloatArray) -> bytes:
+    """Return an alpha or a trimap as an 8-bit gray PNG file.
+
+    Examples
+    --------
+    >>> gray_png(np.zeros((4, 4)))[1:4]
+    b'PNG'
+    """
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(to_uint8(values)).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def tint_file(trimap: FloatArray, said_unknown: npt.NDArray[np.bool_], spacing: int = 8) -> bytes:
+    """Return what was said as a PNG file: hues with hatching, transparent where nothing was.
+
+    Parameters
+    ----------
+    trimap : ndarray, shape (H, W)
+    said_unknown : ndarray of bool, shape (H, W)
+        Unknown pixels to show as such.
+    spacing : int, default 8
+        Of the hatching, in image pixels.
+
+    Examples
+    --------
+    >>> tint_file(np.ones((4, 4)), np.zeros((4, 4), bool))[1:4]
+    b'PNG'
+    """
+    from PIL import Image
+
+    rows = np.arange(trimap.shape[0])[:, np.newaxis]
+    cols = np.arange(trimap.shape[1])[np.newaxis, :]
+    index = np.zeros(trimap.shape, dtype=np.uint8)
+    lines = max(1, spacing // 5)
+    index[trimap == 1] = 1
+    falling = (rows + cols) % spacing < lines
+    index[(trimap == 0) & ~falling] = 3
+    index[(trimap == 0) & falling] = 4
+    dots = ((rows % spacing) < 2 * lines) & ((cols % spacing) < 2 * lines)
+    index[said_unknown & ~dots] = 5
+    index[said_unknown & dots] = 6
+    palette = [0, 0, 0]
+    for hue in HUES.values():
+        color = [int(hue[k : k + 2], 16) for k in (1, 3, 5)]
+        palette += [*color, *(int(0.45 * c) for c in color)]
+    picture = Image.fromarray(index)
+    picture.putpalette(palette)
+    file = io.BytesIO()
+    picture.save(file, "PNG", transparency=bytes([0, *[255] * 6]), compress_level=1)
+    return file.getvalue()
+
+
+def result_file(view: str, image: FloatArray, alpha: FloatArray, foreground: FloatArray | None) -> bytes:
+    """Return an alpha, or the cut-out over a background, as an image file.
+
+    Parameters
+    ----------
+    view : str
+        A key of :data:`VIEWS`, or any colour :func:`mattingkit.composite` takes.
+    image, alpha
+        Of one size.
+    foreground : ndarray, shape (H, W, 3), or None
+        The photograph's colours are used without it.
+
+    Examples
+    --------
+    >>> result_file("alpha", np.zeros((4, 4, 3)), np.zeros((4, 4)), None)[1:4]
+    b'PNG'
+    """
+    if view == "alpha":
+        return gray_png(alpha)
+    behind = checkerboard((alpha.shape[0], alpha.shape[1])) if view == "checkerboard" else view
+    return photo_file(composite(image if foreground is None else foreground, behind, alpha))

@@ -1,0 +1,317 @@
+"""A real JupyterLab and a real Chromium, one each for all tests here, and a :class:`Notebook` to drive them with.
+
+``lab`` starts the server on a free port of the loopback with folders of its own; ``notebook`` opens a fresh notebook
+from a list of cells. Nothing sleeps: every wait polls a condition.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TIMEOUT = 90.0
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+def until(condition: Callable[[], Any], what: str, timeout: float = TIMEOUT) -> Any:
+    """Poll a condition until it holds, and return what it gave."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {timeout:.0f} s (last seen: {value!r})")
+        time.sleep(0.05)
+
+
+def isolated_environment(folder: Path) -> dict[str, str]:
+    """Folders of its own for everything Jupyter and the pad write."""
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER", "BINDER", "COLAB"))
+    }
+    names = {
+        "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython", "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "XDG_CACHE_HOME": "cache", "HOME": "home",
+    }  # fmt: skip
+    for key, name in names.items():
+        (folder / name).mkdir()
+        environment[key] = str(folder / name)
+    if "MPLCONFIGDIR" not in environment:
+        environment["MPLCONFIGDIR"] = str(folder / "cache")
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
+    return environment
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+class Server:
+    """A server process, its address and its folder."""
+
+    def __init__(self, command: list[str], folder: Path, environment: dict[str, str], url: str, probe: str) -> None:
+        self.url, self.folder = url, folder
+        self.log = folder / "server.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=folder / "work", env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        until(lambda: self._answers(probe), f"the server at {url} answers")
+
+    def _answers(self, probe: str) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"The server ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
+        try:
+            with urllib.request.urlopen(self.url + probe, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A JupyterLab whose application object the tests can reach from the page."""
+    pytest.importorskip("jupyterlab")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    folder = tmp_path_factory.mktemp("lab")
+    environment = isolated_environment(folder)
+    (folder / "work").mkdir()
+    # The news dialog would ask its question over the first notebook.
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    port = free_port()
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password=", "--allow-root",
+        "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder / 'work'}",
+        "--LabApp.news_url=", "--ServerApp.disable_check_xsrf=True",
+    ]  # fmt: skip
+    server = Server(command, folder, environment, f"http://127.0.0.1:{port}", "/api")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Notebook:
+    """One notebook open in JupyterLab."""
+
+    def __init__(self, page: Any, server: Server, path: str) -> None:
+        self.page, self.server, self.path = page, server, path
+
+    def open(self) -> Notebook:
+        """Go to the notebook and wait for its kernel."""
+        self.page.goto(f"{self.server.url}/lab/tree/{self.path}?reset", wait_until="domcontentloaded")
+        self.page.wait_for_function("() => window.jupyterapp", timeout=TIMEOUT * 1000)
+        self.page.evaluate("() => window.jupyterapp.started.then(() => true)")
+        self.page.evaluate(_HELPERS)
+        self.page.wait_for_function(
+            "path => window.mk.kernel(path)?.status === 'idle'", arg=self.path, timeout=TIMEOUT * 1000
+        )
+        return self
+
+    def run_all(self, timeout: float = TIMEOUT) -> None:
+        """Run every cell and wait; raises with the text of a cell that failed."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')", None)
+        self.page.wait_for_function(
+            "path => window.mk.kernel(path)?.status === 'idle'", arg=self.path, timeout=timeout * 1000
+        )
+        failed = self.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
+        if failed.count():
+            raise AssertionError(failed.first.inner_text())
+
+    def evaluate(self, code: str) -> Any:
+        """Evaluate a Python expression in the kernel; the value travels as JSON."""
+        mark = uuid.uuid4().hex
+        wrapped = f"import json as _json; print({mark!r} + _json.dumps({code}))"
+        text = self.page.evaluate("([path, code]) => window.mk.run(path, code)", [self.path, wrapped])
+        if mark not in text:
+            raise AssertionError(f"{code}\n{text}")
+        return json.loads(text.split(mark, 1)[1])
+
+    def execute(self, code: str) -> None:
+        """Run Python in the kernel without a cell."""
+        text = self.page.evaluate("([path, code]) => window.mk.run(path, code)", [self.path, code])
+        if "Error" in text:
+            raise AssertionError(text)
+
+    def start(self, code: str) -> None:
+        """Begin to run Python in the kernel and do not wait for it."""
+        self.page.evaluate("([path, code]) => { window.mk.run(path, code); }", [self.path, code])
+
+    def until(self, code: str, timeout: float = TIMEOUT) -> Any:
+        """Poll a Python expression until it is true."""
+        return until(lambda: self.evaluate(code), code, timeout)
+
+    def button(self, label: str, nth: int = 0) -> Any:
+        """The button with this label."""
+        return self.page.get_by_role("button", name=label, exact=True).nth(nth)
+
+    def click(self, label: str, nth: int = 0) -> None:
+        """Press a button by its label."""
+        self.button(label, nth).click(timeout=TIMEOUT * 1000)
+
+    def canvas(self, nth: int = 0) -> Canvas:
+        """One of the drawing pads on the page."""
+        return Canvas(self.page, self.page.locator("canvas[aria-roledescription='drawing pad']").nth(nth))
+
+    def reload(self) -> None:
+        """Save, and reload the page; the kernel lives on."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        self.page.reload(wait_until="domcontentloaded")
+        self.page.wait_for_function("() => window.jupyterapp", timeout=TIMEOUT * 1000)
+        self.page.evaluate("() => window.jupyterapp.started.then(() => true)")
+        self.page.evaluate(_HELPERS)
+        self.page.wait_for_function("path => window.mk.kernel(path)", arg=self.path, timeout=TIMEOUT * 1000)
+
+
+_HELPERS = """() => { window.mk = {
+  panel: (path) => [...window.jupyterapp.shell.widgets('main')].find((w) => w.context && w.context.path === path),
+  kernel: (path) => window.mk.panel(path)?.sessionContext.session?.kernel,
+  run: async (path, code) => {
+    let text = '';
+    const future = window.mk.kernel(path).requestExecute({ code, store_history: false, stop_on_error: false });
+    future.onIOPub = ({ content }) => {
+      if (content.text) text += content.text;
+      if (content.ename) text += `${content.ename}: ${content.evalue}` + content.traceback.join('');
+    };
+    await future.done;
+    return text;
+  },
+}; }"""
+
+
+class Canvas:
+    """A canvas on the page, addressed in fractions of its width and height."""
+
+    def __init__(self, page: Any, locator: Any) -> None:
+        self.page, self.locator = page, locator
+        locator.wait_for(state="visible", timeout=TIMEOUT * 1000)
+
+    def box(self) -> dict[str, float]:
+        self.locator.scroll_into_view_if_needed()
+        box: dict[str, float] = self.locator.bounding_box()
+        return box
+
+    def place(self, across: float, down: float) -> tuple[float, float]:
+        """Page coordinates of a point in fractions of the canvas."""
+        box = self.box()
+        return box["x"] + across * box["width"], box["y"] + down * box["height"]
+
+    def drag(self, *points: tuple[float, float], steps: int = 8, release: bool = True) -> None:
+        """Press, move through the points, release; points in fractions (across, down)."""
+        placed = [self.place(*point) for point in points]
+        self.page.mouse.move(*placed[0])
+        self.page.mouse.down()
+        for point in placed[1:]:
+            self.page.mouse.move(*point, steps=steps)
+        if release:
+            self.page.mouse.up()
+
+    def click(self, across: float, down: float, **options: Any) -> None:
+        self.page.mouse.click(*self.place(across, down), **options)
+
+    def pixel(self, across: float, down: float) -> tuple[int, int, int]:
+        """The colour the canvas shows there, read from the canvas itself."""
+        rgba = self.locator.evaluate(
+            """(canvas, [across, down]) => [...canvas.getContext('2d').getImageData(
+                 Math.floor(across * canvas.width), Math.floor(down * canvas.height), 1, 1).data]""",
+            [across, down],
+        )
+        return rgba[0], rgba[1], rgba[2]
+
+
+@pytest.fixture
+def notebook(lab: Server, chromium: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
+    """``notebook(*cells)`` opens a new notebook of these cells; ``notebook(path=…)`` a copy of one."""
+    contexts = []
+    opened: list[Notebook] = []
+
+    def make(
+        *cells: str, path: Path | None = None, width: int = 1280, height: int = 900, dark: bool = False
+    ) -> Notebook:
+        name = f"{uuid.uuid4().hex[:8]}.ipynb"
+        target = lab.folder / "work" / name
+        if path is not None:
+            shutil.copy(path, target)
+        else:
+            content = [
+                {
+                    "cell_type": "code",
+                    "id": f"cell{k}",
+                    "metadata": {},
+                    "outputs": [],
+                    "execution_count": None,
+                    "source": c,
+                }
+                for k, c in enumerate(cells)
+            ]
+            kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            document = {"cells": content, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+            target.write_text(json.dumps(document))
+        context = chromium.new_context(viewport={"width": width, "height": height})
+        context.set_default_timeout(TIMEOUT * 1000)
+        contexts.append(context)
+        page = context.new_page()
+        made = Notebook(page, lab, name).open()
+        if dark:
+            page.evaluate(
+                "() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+            )
+            page.wait_for_function("() => document.body.dataset.jpThemeLight === 'false'")
+        opened.append(made)
+        return made
+
+    yield make
+    for one in opened:
+        one.page.evaluate("path => window.mk.kernel(path)?.shutdown()", one.path)
+    for context in contexts:
+        context.close()
