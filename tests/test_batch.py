@@ -273,7 +273,7 @@ def test_broken_files_are_reported_and_good_ones_are_done(tmp_path):
     for path in (tmp_path / "trimaps").iterdir():
         # one trimap per file, whatever its suffix
         assert path.suffix == ".png"
-    outcome = run("batch", "in", "out", "--trimaps", "trimaps", "-m", "rw", cwd=tmp_path)
+    outcome = run("batch", "in", "out", "--trimaps", "trimaps", "-m", "rw", "--max-megapixels", 64, cwd=tmp_path)
     assert outcome.returncode == 1
     assert "Traceback" not in outcome.stderr + outcome.stdout
     rows = {Path(row["source"]).name: row for row in report(tmp_path / "out")}
@@ -281,10 +281,20 @@ def test_broken_files_are_reported_and_good_ones_are_done(tmp_path):
     assert {name for name, row in rows.items() if row["status"] == "failed"} == bad
     assert all(row["reason"] for row in rows.values() if row["status"] == "failed")
     assert sum(row["status"] == "done" and Path(row["source"]).stem.isdigit() for row in rows.values()) == 30
-    assert "more than the limit of 64" in rows["large.png"]["reason"]
-    assert "claims more pixels" in rows["huge.png"]["reason"] or "limit of 64" in rows["huge.png"]["reason"]
+    assert "9000 = 99 megapixels, more than the limit of 64 (--max-megapixels)" in rows["large.png"]["reason"]
+    assert "claims more pixels than a picture should have" in rows["huge.png"]["reason"]
     assert "1 other files left alone" in outcome.stderr
     assert len(results(tmp_path / "out")) == 51 - len(bad)
+
+
+def test_by_default_memory_limits_how_large_a_picture_may_be(tmp_path):
+    module = sys.modules["mattingkit.batch"]
+    assert 1 <= module._largest_for(64) <= module._largest_for(1) <= 100
+    assert module._largest_for(10**6) == 1
+    Image.new("RGB", (3000, 2000)).save(tmp_path / "six.png")
+    mk.save_trimap(tmp_path / "trimaps" / "six.png", np.eye(4))
+    (outcome,) = mk.batch(tmp_path / "six.png", tmp_path / "out", trimaps=tmp_path / "trimaps", workers=10**6)
+    assert "3000 × 2000 = 6 megapixels, more than the limit of 1" in outcome.reason
 
 
 # Resuming

@@ -80,8 +80,14 @@ def batch(
         float | None, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Give a photograph up after so long.")
     ] = None,
     largest: Annotated[
-        float, typer.Option("--max-megapixels", min=0.0, metavar="MP", help="Refuse larger photographs.")
-    ] = 64,
+        float | None,
+        typer.Option(
+            "--max-megapixels",
+            min=0.0,
+            metavar="MP",
+            help="Refuse larger photographs.  [default: what memory allows all workers at once, at most 100]",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per photograph as it comes.")] = False,
     quiet: cutting.QuietOption = False,
     *,
