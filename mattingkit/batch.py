@@ -24,7 +24,7 @@ from mattingkit.journal import Journal, file_digest, remove_leftovers, stamp
 from mattingkit.recipe import Recipe
 from mattingkit.workers import Answer, default_workers, run_dask, run_local
 
-__all__ = ["Batch", "Outcome", "batch"]
+__all__ = ["Batch", "Outcome", "batch", "load_known"]
 
 #: Bytes of memory that one pixel costs a worker at its peak; closed form on 12 megapixels was measured at 210.
 _BYTES_PER_PIXEL = 250
@@ -377,7 +377,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     begun = time.perf_counter()
     recipe = Recipe(**job["recipe"])
     photo = read_photo(job["source"], largest=job["largest"])
-    known = None if job["trimap"] is None else _load_known(job["trimap"], photo.image)
+    known = None if job["trimap"] is None else load_known(job["trimap"], photo.image)
     product = recipe.finish(photo, recipe.separate(photo, known))
     output = job["output"]
     write_photo(output, product.pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
@@ -386,16 +386,50 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     return {"sha256": file_digest(output), "width": width, "height": height, "seconds": seconds}
 
 
-def _load_known(path: str, image: FloatArray) -> FloatArray:
-    """A trimap from its file, or from strokes."""
-    from mattingkit.trimap import load_trimap, trimap_from_strokes
+def load_known(path: str | os.PathLike[str], image: FloatArray, base: FloatArray | None = None) -> FloatArray:
+    """Read what a person said of a picture: a trimap, or a drawing as the pad saves it.
 
-    if not path.lower().endswith(".json"):
+    Parameters
+    ----------
+    path : path
+        A picture, or .json.
+    image : ndarray of float64, shape (H, W, 3)
+        What was drawn upon: a fill follows its colours.
+    base : ndarray of float64, shape (H, W), optional
+        The trimap a drawing mends; all unknown without one.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where there is no such file, it is something else, or belongs to a picture of another size.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mattingkit.strokes import save_strokes
+    >>> from mattingkit.trimap import Stroke
+    >>> path = Path(tempfile.mkdtemp(), "strokes.json")
+    >>> save_strokes(path, [Stroke([(0, 1)], label=1, radius=0.5)], (1, 3))
+    >>> import numpy as np
+    >>> load_known(path, np.zeros((1, 3, 3)))
+    array([[0.5, 1. , 0.5]])
+    """
+    from mattingkit.trimap import load_trimap
+
+    if not os.fspath(path).lower().endswith(".json"):
         return load_trimap(path)
-    from mattingkit.strokes import load_strokes
+    from mattingkit.widgets.drawing import Drawing
 
-    shape = (image.shape[0], image.shape[1])
-    return trimap_from_strokes(shape, load_strokes(path, shape))
+    drawing = Drawing(image, base)
+    try:
+        drawing.load(path)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)!r}: {error}") from None
+    return drawing.trimap
 
 
 class _Report:

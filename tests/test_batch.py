@@ -205,7 +205,8 @@ def test_strokes_serve_as_trimaps(photos, tmp_path):
     }
     assert outcomes["000"].status == "done"
     assert outcomes["001"].status == "failed"
-    assert "drawn on a picture of (61, 80)" in outcomes["001"].reason
+    assert "001.json" in outcomes["001"].reason
+    assert "has size (61, 80), the picture (60, 80)" in outcomes["001"].reason
 
 
 def test_trimaps_beside_their_photographs_are_no_photographs(tmp_path):

@@ -17,6 +17,7 @@ from PIL import Image, ImageCms
 import mattingkit as mk
 from mattingkit.id_photo import ID_SIZES
 from mattingkit.strokes import save_strokes
+from mattingkit.widgets.drawing import Drawing, Lasso
 
 COMMAND = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -54,6 +55,7 @@ def desk(tmp_path_factory):
         mk.Stroke([(40, 112), (80, 112)], 0, 4),
     ]
     save_strokes(folder / "strokes.json", strokes, (160, 120))
+    (folder / "broken.json").write_text("{}")
     mk.save_image(folder / "beach.png", np.linspace(0, 1, 90 * 200 * 3).reshape(90, 200, 3))
     return folder
 
@@ -192,6 +194,19 @@ def test_strokes_from_the_pad_serve_as_trimap(desk, tmp_path):
     assert (alpha[100:, 50:70] > 0.9).all()
 
 
+def test_every_kind_of_mark_the_pad_saves_is_read(desk, tmp_path):
+    drawing = Drawing(mk.load_image(desk / "photo.jpg"), mk.load_trimap(desk / "trimap.png"))
+    drawing.add(Lasso([(50, 50), (50, 70), (70, 70), (70, 50)], label=0))
+    drawing.add(mk.Stroke([(60, 60)], None, 3))
+    drawing.save(tmp_path / "drawing.json")
+    run("photo.jpg", "--strokes", tmp_path / "drawing.json", "-m", "rw", "-o", tmp_path / "a.png", cwd=desk)
+    alpha = np.asarray(opened(tmp_path / "a.png"))[..., 3] / 255
+    known = drawing.trimap != 0.5
+    assert alpha[52, 52] == 0
+    assert alpha[60, 60] == 1
+    np.testing.assert_array_equal(alpha[known], drawing.trimap[known])
+
+
 def test_strokes_mend_a_trimap(desk, tmp_path):
     save_strokes(tmp_path / "mend.json", [mk.Stroke([(60, 60)], 0, 5)], (160, 120))
     run("photo.jpg", *KNOWN, "--strokes", tmp_path / "mend.json", "-o", tmp_path / "a.png", cwd=desk)
@@ -289,7 +304,9 @@ def test_a_wrong_command_line_is_one_line_and_code_2(desk, tmp_path, arguments, 
         (["nosuch.jpg"], None, "There is no file 'nosuch.jpg'"),
         (["photo.jpg", "--trimap", "nosuch.png"], None, "There is no file 'nosuch.png'"),
         (["photo.jpg", "--trimap", "beach.png"], None, "same size"),
-        (["photo.jpg", "--strokes", "trimap.png"], None, "holds no strokes"),
+        (["photo.jpg", "--strokes", "trimap.png"], None, "goes to --trimap"),
+        (["photo.jpg", "--strokes", "nosuch.json"], None, "There is no file 'nosuch.json'"),
+        (["photo.jpg", "--strokes", "broken.json"], None, "holds no strokes"),
         (["photo.jpg", "-b", "nosuch.jpg"], None, "no background picture 'nosuch.jpg'"),
         (["photo.jpg", "--weights", "u2netpp"], None, "did you mean 'u2netp'"),
         (["photo.jpg", "--weights", "nosuch.pth"], None, "nosuch.pth"),

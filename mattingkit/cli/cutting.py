@@ -192,6 +192,10 @@ def cutout(
         raise typer.BadParameter("--synthesis belongs to --all; for one picture use --background PICTURE.")
     if as_json and output == "-":
         raise typer.BadParameter("--json and the picture cannot both go to standard output; name a file with -o.")
+    if strokes is not None and strokes.suffix.lower() != ".json":
+        raise typer.BadParameter(
+            f"--strokes takes the .json file that the pad saves; a picture goes to --trimap: {strokes}"
+        )
     if len(photos) > 1 and (strokes is not None or trimap not in (None, "auto")):
         raise typer.BadParameter("--trimap and --strokes belong to one photograph; for many see: mattingkit batch")
     checked_only = Only.rgba if everything and background is None else only
@@ -285,7 +289,7 @@ def _one(
     record: dict[str, Any] = {"photo": source, "files": [], "error": None}
     try:
         photo = read_photo(source)
-        known = load_known(photo, trimap, strokes, recipe)
+        known = _known(photo, trimap, strokes, recipe)
         if alone:
             with console.bar(Path(source).name if source != "-" else "stdin") as on_progress:
                 parts = recipe.separate(photo, known, everything=everything, on_progress=on_progress)
@@ -330,17 +334,14 @@ def _plain_color(background: Any) -> bool:
     return True
 
 
-def load_known(photo: Photo, trimap: str | None, strokes: Path | None, recipe: Recipe) -> FloatArray | None:
+def _known(photo: Photo, trimap: str | None, strokes: Path | None, recipe: Recipe) -> FloatArray | None:
     """The trimap a person gave: a file, strokes, strokes over a file or over the automatic guess; None to guess."""
-    from mattingkit.trimap import load_trimap, trimap_from_strokes
-
-    base = None if trimap in (None, "auto") else load_trimap(str(trimap))
-    if strokes is None:
-        return base
+    from mattingkit.batch import load_known
     from mattingkit.cutout import guess_trimap
-    from mattingkit.strokes import load_strokes
 
-    if trimap == "auto":
+    base = None
+    if trimap == "auto" and strokes is not None:
         base = guess_trimap(photo.image, weights=recipe.weights, erode=recipe.erode).trimap
-    shape = (photo.image.shape[0], photo.image.shape[1])
-    return trimap_from_strokes(shape, load_strokes(strokes, shape), base)
+    elif trimap not in (None, "auto"):
+        base = load_known(str(trimap), photo.image)
+    return base if strokes is None else load_known(strokes, photo.image, base)
