@@ -9,13 +9,14 @@ costs only what the stroke changes: :meth:`LiveMatting.update` solves the coarse
 
 from __future__ import annotations
 
+import math
 import threading
 
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray, as_image
 from mattingkit.laplacian import checked_epsilon, checked_radius
-from mattingkit.methods.closed_form import HAZE, Level, Matter, scales_for, solve_full, solve_level
+from mattingkit.methods.closed_form import HAZE, SHORTEST_SIDE, Level, Matter, scales_for, solve_full, solve_level
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.pyramid import carry, reduced_shape
 from mattingkit.threads import CancelledError, Job, responsive
@@ -24,7 +25,7 @@ from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, as_trimap
 __all__ = ["LiveMatting"]
 
 #: Unknown cells the finest level of a preview may have: some ten milliseconds' work.
-_PREVIEW_CELLS = 16_000
+_PREVIEW_CELLS = 8_000
 
 
 class LiveMatting:
@@ -190,17 +191,17 @@ class LiveMatting:
         return alpha
 
     def _preview_scales(self, unknown: int) -> tuple[int, ...]:
-        """The coarse end of the chain: as far as a preview has time for."""
+        """Two levels, the finer one as fine as a preview has time for."""
         chain = scales_for(self.shape, unknown, self._matter.radius)
         if chain == (1,):
             return chain
-        while unknown / chain[0] ** 2 > _PREVIEW_CELLS and self._fits(2 * chain[0]):
-            chain = (2 * chain[0], *chain)
-        coarse = tuple(scale for scale in chain if unknown / scale**2 <= _PREVIEW_CELLS)
-        return coarse or chain[:1]
+        finer = max(chain[-1], math.ceil(math.sqrt(unknown / _PREVIEW_CELLS)))
+        while finer > chain[-1] and not self._fits(finer):
+            finer -= 1
+        return (2 * finer, finer) if self._fits(2 * finer) else (finer,)
 
     def _fits(self, scale: int) -> bool:
-        return min(reduced_shape(self.shape, scale)) >= 2 * self._matter.radius + 1
+        return min(reduced_shape(self.shape, scale)) >= max(SHORTEST_SIDE, 2 * self._matter.radius + 1)
 
     def _preview(self, known: FloatArray, job: Job) -> Level | None:
         level: Level | None = None

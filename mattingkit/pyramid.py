@@ -118,7 +118,7 @@ def fit(picture: FloatArray, alpha: FloatArray, epsilon: float, radius: int) -> 
     return model
 
 
-def carry(model: FloatArray, picture: FloatArray, trimap: FloatArray, scale: int, haze: float = 0.0) -> FloatArray:
+def carry(model: FloatArray, picture: FloatArray, trimap: FloatArray, scale: float, haze: float = 0.0) -> FloatArray:
     """Enlarge a linear model by bilinear interpolation and apply it to a larger picture.
 
     Parameters
@@ -128,7 +128,7 @@ def carry(model: FloatArray, picture: FloatArray, trimap: FloatArray, scale: int
     picture : ndarray, shape (H, W, 3)
     trimap : ndarray, shape (H, W)
         Known pixels keep its values.
-    scale : int
+    scale : float
         Pixels of the picture to one of the model, along each axis.
     haze : float, default 0
         Alphas up to ``haze`` become 0 and those from ``1 - haze`` on 1; what lies between is stretched to fit.
@@ -145,7 +145,7 @@ def carry(model: FloatArray, picture: FloatArray, trimap: FloatArray, scale: int
            [1. , 0.4]])
     """
     alpha = np.empty(trimap.shape)
-    over_rows(_carry, trimap.shape[0], model, picture, trimap, scale, haze, alpha)
+    over_rows(_carry, trimap.shape[0], model, picture, trimap, float(scale), haze, alpha)
     return alpha
 
 

@@ -30,7 +30,7 @@ __all__ = ["estimate_alpha_closed_form"]
 #: Unknown cells that the finest level of "auto" may have: about a quarter of a second's work, 200 MB.
 _FINEST_CELLS = 100_000
 #: A level whose shorter side has fewer cells than this says too little to be worth solving.
-_SHORTEST_SIDE = 32
+SHORTEST_SIDE = 32
 #: Levels of the chain, and the weight of one level's answer in the next one's system.
 _LEVELS, _CHAIN_WEIGHT = 4, 1e-3
 #: How many times its size the known area may become when cells that are known in part are called known.
@@ -166,7 +166,7 @@ def scales_for(shape: tuple[int, ...], unknown: int, radius: int) -> tuple[int, 
     >>> scales_for((40, 60), unknown=2000, radius=1)
     (1,)
     """
-    shortest = max(_SHORTEST_SIDE, 2 * radius + 1)
+    shortest = max(SHORTEST_SIDE, 2 * radius + 1)
     if min(reduced_shape(shape, 2)) < shortest:
         return (1,)
     chain = [max(2, int(np.ceil(np.sqrt(unknown / _FINEST_CELLS))))]
@@ -229,7 +229,7 @@ def solve_level(
     if weight is not None and target is not None:
         system = system.with_prior(_reduce_map(weight, scale), _reduce_map(target, scale))
     if above is not None:
-        guess = carry(above.model, picture, cells, above.scale // scale)
+        guess = carry(above.model, picture, cells, above.scale / scale)
         system = system.with_prior(np.full(cells.shape, _CHAIN_WEIGHT), guess)
     alpha = solve_system(system, job)
     return Level(scale, fit(picture, alpha, epsilon, matter.radius))
