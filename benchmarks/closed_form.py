@@ -208,9 +208,8 @@ def compare(kind: str, given: argparse.Namespace) -> dict[str, Any]:
     limit = given.scribbles if kind == "scribbles" else 10**6
     ours = measure(__file__, "run_pictures", "auto", given.pictures, kind, limit, threads=given.threads)
     theirs = measure(__file__, "run_pictures", "pymatting", given.pictures, kind, limit, threads=given.threads)
-    for run in (ours, theirs):
-        if run.failure:
-            raise SystemExit(f"{kind}: {run.failure}")
+    succeeded(ours)
+    succeeded(theirs)
     row = {
         "pictures": len(ours.value["names"]),
         "unknown": float(np.mean(ours.value["unknown"])),
@@ -232,9 +231,11 @@ def compare(kind: str, given: argparse.Namespace) -> dict[str, Any]:
     return row
 
 
-def failed(run: Measurement) -> str:
-    """A failure in few words."""
-    return run.failure.split(".")[0]
+def succeeded(run: Measurement) -> Measurement:
+    """The run, if there is anything to report of it."""
+    if run.failure:
+        raise SystemExit(f"A measurement failed: {run.failure}")
+    return run
 
 
 def figure(rows: dict[str, dict[str, Any]], path: Path) -> None:
@@ -255,7 +256,7 @@ def figure(rows: dict[str, dict[str, Any]], path: Path) -> None:
         ax.set(title=f"{ours}, PyMatting = 1", xlim=(0, 1.15), yticks=places)
         ax.set_yticklabels([labels[kind] for kind in rows])
         ax.spines[["top", "right"]].set_visible(False)
-    axes[1].legend(loc="lower right", frameon=False, fontsize=8)
+    axes[1].legend(loc="lower right", framealpha=1, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path, dpi=110)
     print(f"figure: {path}")
@@ -276,27 +277,26 @@ def main() -> None:
     print("           unknown      seconds a picture                SAD                   peak memory")
     rows = {kind: compare(kind, given) for kind in ("trimap1", "trimap2", "scribbles")}
 
-    exactness = measure(__file__, "run_exactness", given.pictures, threads=given.threads)
-    if exactness.failure:
-        print(f"\nscale=1: {exactness.failure}")
-    else:
-        value = exactness.value
-        print(
-            f"\nscale=1 on scribbles, {value['unknown']:.0%} unknown: at most {value['largest_difference']:.1e} from "
-            f"SciPy's LU; {value['seconds']:.2f} s against {value['lu_seconds']:.1f} s"
-        )
-    preview = measure(__file__, "run_preview", 1.0, 25, threads=given.threads)
+    exactness = succeeded(measure(__file__, "run_exactness", given.pictures, threads=given.threads))
+    value = exactness.value
+    print(
+        f"\nscale=1 on scribbles, {value['unknown']:.0%} unknown: at most {value['largest_difference']:.1e} from "
+        f"SciPy's LU; {value['seconds']:.2f} s against {value['lu_seconds']:.1f} s"
+    )
+    preview = succeeded(measure(__file__, "run_preview", 1.0, 25, threads=given.threads))
     print(
         f"preview after a stroke, 1 MP: {1e3 * np.median(preview.value):.0f} ms, "
         f"worst {1e3 * max(preview.value):.0f} ms"
     )
-    large = {size: measure(__file__, "run_large", "auto", size, threads=given.threads) for size in (1.0, 10.4)}
+    large = {
+        size: succeeded(measure(__file__, "run_large", "auto", size, threads=given.threads)) for size in (1.0, 10.4)
+    }
     for size, run in large.items():
-        print(f"{size:.1f} MP, 40 % unknown: {run.value:.2f} s, {run.peak_mb:.0f} MB {run.failure}")
+        print(f"{size:.1f} MP, 40 % unknown: {run.value:.2f} s, {run.peak_mb:.0f} MB")
     print(f"from 1 to 10.4 MP the time grows {large[10.4].value / large[1.0].value:.1f} ×")
     if given.pymatting_large:
         theirs = measure(__file__, "run_large", "pymatting", 10.4, threads=given.threads)
-        print(f"PyMatting at 10.4 MP: {failed(theirs) or f'{theirs.value:.1f} s'}, {theirs.peak_mb:.0f} MB")
+        print(f"PyMatting at 10.4 MP: {theirs.failure or f'{theirs.value:.1f} s'}, {theirs.peak_mb:.0f} MB")
     if given.json:
         extra = {"preview": preview.value, "exactness": exactness.value}
         sizes = {str(size): [run.value, run.peak_mb] for size, run in large.items()}
