@@ -107,7 +107,8 @@ class Bar:
         self.shown = ipywidgets.Dropdown(
             options=[(title, key) for key, title in VIEWS.items()], description="Result", layout={"width": "160px"}
         )
-        traitlets.link((pad, "shown"), (self.shown, "value"))
+        self.shown.observe(lambda change: setattr(pad, "shown", change["new"]), "value")
+        pad.observe(self._follow_shown, "shown")
         first = _row(group(*self.labels.values()), group(self.size), group(self.undo, self.redo, self.clear))
         second = _row(
             group(*self.tools.values()),
@@ -136,6 +137,14 @@ class Bar:
         self.undo.disabled = not self._pad.drawing.can_undo
         self.redo.disabled = not self._pad.drawing.can_redo
         self.links.value = ""
+
+    def _follow_shown(self, change: Any) -> None:
+        """Another colour than those listed, or a picture, becomes a choice of its own."""
+        value = change["new"]
+        if value not in [key for _, key in self.shown.options]:
+            listed = [(title, key) for title, key in self.shown.options if key in VIEWS]
+            self.shown.options = [*listed, ("On picture" if value == "picture" else f"On {value}", value)]
+        self.shown.value = value
 
     def _uploaded(self, change: Any) -> None:
         files = change["new"]

@@ -126,6 +126,8 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         self._lock = threading.RLock()
         self._worker = Worker(picture, self, live, parameters) if live is not None else None
         self._foreground: FloatArray | None = None
+        #: The picture behind the cut-out where :attr:`shown` is "picture".
+        self.backdrop: FloatArray | None = None
         self._turn = 0
         self._final = False
         self._recovery = _recovery_file(picture, autosave)
@@ -148,7 +150,7 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         self.add_class("mk-pad")
         self.observe(self._look_changed, ["view", "opacity"])
         self.observe(lambda change: self.surface.refresh(), ["label", "radius", "tool"])
-        self.observe(lambda change: self._show_result(), "shown")
+        self.observe(lambda change: self.guarded(self._show_other), "shown")
         self._offer_recovery()
 
     # Drawing in code -------------------------------------------------------------------------------------------------
@@ -254,8 +256,7 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     def guarded(self, action: Any, *arguments: Any) -> None:
         """Call; what goes wrong is shown in the pad, and the strokes stay."""
         try:
-            with CANVAS_LOCK:
-                action(*arguments)
+            action(*arguments)
         except Exception as error:
             self.bar.fail(f"{type(error).__name__}: {error}")
 
@@ -356,6 +357,12 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         if final and self.shown != "alpha":
             self._refine_colours(alpha)
 
+    def _show_other(self) -> None:
+        self._show_result()
+        if self.shown != "alpha" and self.alpha is not None and self._final and self._foreground is None:
+            alpha = self.alpha
+            threading.Thread(target=self.guarded, args=(self._refine_colours, alpha), daemon=True).start()
+
     def _refine_colours(self, alpha: FloatArray) -> None:
         from mattingkit.foreground import estimate_foreground
 
@@ -386,8 +393,9 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     def _show_result(self) -> None:
         if self.alpha is None:
             return
+        picture = result_file(self.shown, self.image, self.alpha, self._foreground, self.backdrop)
         with CANVAS_LOCK:
-            self.surface.show_result(result_file(self.shown, self.image, self.alpha, self._foreground), self.stale)
+            self.surface.show_result(picture, self.stale)
 
     # Recovery --------------------------------------------------------------------------------------------------------
 

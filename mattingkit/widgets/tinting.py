@@ -104,7 +104,13 @@ def tint_file(trimap: FloatArray, said_unknown: npt.NDArray[np.bool_], spacing: 
     return file.getvalue()
 
 
-def result_file(view: str, image: FloatArray, alpha: FloatArray, foreground: FloatArray | None) -> bytes:
+def result_file(
+    view: str,
+    image: FloatArray,
+    alpha: FloatArray,
+    foreground: FloatArray | None,
+    backdrop: FloatArray | None = None,
+) -> bytes:
     """Return an alpha, or the cut-out over a background, as an image file.
 
     Parameters
@@ -115,6 +121,8 @@ def result_file(view: str, image: FloatArray, alpha: FloatArray, foreground: Flo
         Of one size.
     foreground : ndarray, shape (H, W, 3), or None
         The photograph's colours are used without it.
+    backdrop : ndarray, shape (H, W, 3), optional
+        What ``"picture"`` stands for.
 
     Examples
     --------
@@ -123,5 +131,9 @@ def result_file(view: str, image: FloatArray, alpha: FloatArray, foreground: Flo
     """
     if view == "alpha":
         return gray_png(alpha)
-    behind = checkerboard((alpha.shape[0], alpha.shape[1])) if view == "checkerboard" else view
+    behind: FloatArray | str = view
+    if view == "checkerboard" or (view == "picture" and backdrop is None):
+        behind = checkerboard((alpha.shape[0], alpha.shape[1]))
+    elif view == "picture" and backdrop is not None:
+        behind = backdrop
     return photo_file(composite(image if foreground is None else foreground, behind, alpha))

@@ -20,6 +20,9 @@ __all__ = ["Listener", "Worker"]
 #: Seconds to wait for another stroke before work starts, and for more work before the thread ends.
 _DEBOUNCE, _IDLE = 0.03, 10.0
 
+#: Parameters that :class:`mattingkit.LiveMatting` takes; with others the method itself is called.
+_LIVE = {"epsilon", "radius"}
+
 
 class Listener(Protocol):
     """What a :class:`Worker` tells, from its own thread."""
@@ -154,7 +157,7 @@ class Worker:
         with warnings.catch_warnings():
             # A solver that stopped short still gives its best alpha; while drawing, the next stroke is the remedy.
             warnings.simplefilter("ignore")
-            if self.method == "closed_form":
+            if self.method == "closed_form" and self.parameters.keys() <= _LIVE:
                 alpha = self._live_update(trimap)
                 if alpha is None or turn != self._turn:
                     return
@@ -174,7 +177,6 @@ class Worker:
 
         live = self._live
         if live is None:
-            known = {key: self.parameters[key] for key in ("epsilon", "radius") if key in self.parameters}
-            live = self._live = LiveMatting(self.image, **known)
+            live = self._live = LiveMatting(self.image, **self.parameters)
         answer: FloatArray | None = live.update(trimap)
         return answer

@@ -1,0 +1,1 @@
+"""The page without code: ``studio.ipynb``, which ``mattingkit app`` serves through Voilà."""

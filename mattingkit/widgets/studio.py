@@ -1,0 +1,407 @@
+"""The whole way in one widget: open a photo, let U²-Net guess, scribble to fix, choose a background, save.
+
+:class:`Studio` is made of the same parts a notebook can use alone: the :class:`Scribbler`, the sliders of
+:func:`mattingkit.widgets.controls`, :class:`AlphaComparison`. It shows the few lines of Python that do the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import io
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import numpy.typing as npt
+
+from mattingkit import samples
+from mattingkit.alpha import METHODS, find_method
+from mattingkit.compositing import composite, fit_background, to_rgba
+from mattingkit.images import FloatArray, as_image, read_array, to_uint8
+from mattingkit.widgets.bar import download_link, group
+from mattingkit.widgets.dropping import DropZone
+from mattingkit.widgets.scribbler import Scribbler
+from mattingkit.widgets.sliders import Controls, controls
+from mattingkit.widgets.tinting import gray_png
+
+__all__ = ["Studio"]
+
+#: Pixels up to which a photograph is worked on as it is.
+_LARGEST = 12_000_000
+
+_SWATCHES = {
+    "Transparent": ("checkerboard", "none"),
+    "White": ("white", "white"),
+    "Blue #438EDB": ("#438edb", "blue"),
+    "Red #D9001B": ("#d9001b", "red"),
+}
+
+
+class Studio(ipywidgets.VBox):  # type: ignore[misc]
+    """Cut out a photo from beginning to end.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3), optional
+        To begin with; without one, the sample portrait.
+    ink : {"auto", "canvas", "page"}, default "auto"
+        As for :class:`Scribbler`.
+    guess : bool, default True
+        Let U²-Net make the first trimap of a photo as soon as it is opened.
+    autosave : bool, default True
+        Keep strokes for recovery; switch off where several people share one computer.
+
+    Attributes
+    ----------
+    pad : Scribbler
+    method : ipywidgets.Dropdown
+    controls : Controls
+        The method's sliders.
+    code : str
+        Python that reproduces what is shown.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For something that is no picture.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> studio = Studio(np.zeros((60, 80, 3)), guess=False, autosave=False)
+    >>> studio.set_background("white")
+    >>> print(studio.code.splitlines()[-1])
+    mk.save_image("composite.png", mk.composite(foreground, "white", alpha))
+    """
+
+    def __init__(
+        self, image: npt.ArrayLike | None = None, *, ink: str = "auto", guess: bool = True, autosave: bool = True
+    ) -> None:
+        self._ink, self._guess_first, self._autosave = ink, guess, autosave
+        self._name, self._background = "photo.jpg", "checkerboard"
+        self._jobs: set[str] = set()
+        self._note = ipywidgets.HTML()
+        self._note.add_class("mk-status")
+        zone = DropZone("Open a photo…", "or drop one here", self._opened, self._fail)
+        self._samples = ipywidgets.Dropdown(
+            options=[("choose", ""), *((name.capitalize(), name) for name in samples.names())],
+            description="or a sample", layout={"width": "200px"},
+        )  # fmt: skip
+        self._samples.observe(lambda change: self._open_sample(change["new"]), "value")
+        self._guess = _button("Find the subject", "U²-Net makes a first trimap", self.guess)
+        self.method = ipywidgets.Dropdown(
+            options=[(one.title, name) for name, one in METHODS.items() if name != "u2net"],
+            value="closed_form", description="Method", layout={"width": "230px"},
+        )  # fmt: skip
+        self.method.observe(lambda change: self._choose(change["new"]), "value")
+        self.controls: Controls = controls("closed_form")
+        self._parameters = ipywidgets.Accordion([self.controls], titles=["Parameters"], selected_index=None)
+        self._compared = {
+            name: ipywidgets.Checkbox(name in ("closed_form", "u2net", "knn"), description=one.title, indent=False)
+            for name, one in METHODS.items()
+        }
+        compare = _button("Compare", "Run the methods ticked, side by side", self.compare)
+        choose = ipywidgets.Accordion(
+            [_wrap(*self._compared.values(), compare)], titles=["Several methods at once"], selected_index=None
+        )
+        self._comparison = ipywidgets.VBox()
+        swatches = []
+        for title, (value, style) in _SWATCHES.items():
+            button = _button(title, f"Put the cut-out on {title}", functools.partial(self.set_background, value))
+            if style != "none":
+                button.add_class("mk-swatch")
+                button.add_class(f"mk-swatch-{style}")
+            swatches.append(button)
+        self._color = ipywidgets.ColorPicker(
+            value="#2e7d32", description="Other", concise=False, layout={"width": "190px"}
+        )
+        self._color.observe(lambda change: self._guarded(self.set_background, change["new"]), "value")
+        backdrop = DropZone("Background picture…", "or drop it here", self._backdrop_opened, self._fail)
+        self._files = ipywidgets.HTML()
+        prepare = _button("Prepare files", "Colours of the subject are estimated; links appear", self.prepare)
+        self._code = ipywidgets.HTML()
+        self._place = ipywidgets.VBox()
+        super().__init__(
+            [
+                _wrap(zone, self._samples, self._guess),
+                self._note,
+                self._place,
+                _step("Method"),
+                _wrap(self.method),
+                self._parameters,
+                choose,
+                self._comparison,
+                _step("New background"),
+                _wrap(*swatches, self._color, backdrop),
+                _step("Save"),
+                _wrap(prepare, self._files),
+                ipywidgets.Accordion([self._code], titles=["The same in Python"], selected_index=None),
+            ]
+        )
+        self.add_class("mk-pad")
+        self.add_class("mk-studio")
+        if image is None:
+            sample = samples.portrait()
+            self._name = "portrait"
+            self._show(sample.image, None)
+        else:
+            self._show(as_image(image), None)
+
+    # Opening ---------------------------------------------------------------------------------------------------------
+
+    def open_image(self, image: npt.ArrayLike, name: str = "photo.jpg", trimap: npt.ArrayLike | None = None) -> None:
+        """Begin with another photograph, and a trimap for it where there is one."""
+        self._name = os.path.basename(name)
+        self._show(as_image(image), trimap)
+        if self._guess_first and trimap is None:
+            self.guess()
+
+    def _show(self, picture: FloatArray, trimap: npt.ArrayLike | None) -> None:
+        previous = getattr(self, "pad", None)
+        self.pad = Scribbler(
+            picture,
+            trimap,
+            ink=self._ink,
+            autosave=self._autosave,
+            live=self.method.value,
+            parameters=self.controls.values,
+        )
+        self.controls.observe(self._parameters_changed, "values")
+        self.pad.shown = self._shown_for(self._background)
+        self.pad.observe(self._write_code, ["shown"])
+        self._place.children = (self.pad,)
+        self._comparison.children = ()
+        self._files.value = ""
+        self._write_code()
+        if previous is not None:
+            previous.close()
+
+    def _opened(self, content: bytes, name: str) -> None:
+        self._guarded(self._open_bytes, content, name)
+
+    def _open_bytes(self, content: bytes, name: str) -> None:
+        picture = _decode(content, name)
+        pixels = picture.shape[0] * picture.shape[1]
+        step = 1
+        while pixels / step**2 > _LARGEST:
+            step += 1
+        if step > 1:
+            picture = _reduced(picture, step)
+        self._say(f"Opened {name}, {picture.shape[1]} × {picture.shape[0]} pixels" + (
+            f", reduced to 1/{step} of its size so that drawing stays smooth." if step > 1 else "."
+        ))  # fmt: skip
+        self.open_image(picture, name)
+
+    def _open_sample(self, name: str) -> None:
+        if name:
+            sample = samples.load(name)
+            self._say(f"{sample.title} ({sample.licence}).")
+            self.open_image(sample.image, name)
+
+    # The first guess -------------------------------------------------------------------------------------------------
+
+    def guess(self) -> None:
+        """Let U²-Net find the subject and make the trimap of it, in the background."""
+        pad = self.pad
+        self._say("Looking for the subject…")
+
+        def work() -> None:
+            from mattingkit.cutout import guess_trimap
+            from mattingkit.widgets.drawing import Base
+
+            try:
+                trimap = guess_trimap(pad.image).trimap
+            except FileNotFoundError as error:
+                self._fail(f"U²-Net's weights are not here, so there is no first guess; scribble instead. {error}")
+                return
+            if self.pad is pad:
+                pad.commit(Base(trimap))
+                self._say("U²-Net's guess. Scribble where it is wrong: blue stays, orange goes.")
+
+        self._in_thread("guess", work)
+
+    # Methods ---------------------------------------------------------------------------------------------------------
+
+    def _choose(self, name: str) -> None:
+        self.controls.unobserve_all("values")
+        self.controls = controls(name)
+        self.controls.observe(self._parameters_changed, "values")
+        self._parameters.children = (self.controls,)
+        self._guarded(self.pad.set_method, name, self.controls.values)
+        self._write_code()
+
+    def _parameters_changed(self, change: Any) -> None:
+        self._guarded(self.pad.set_method, self.method.value, change["new"])
+        self._write_code()
+
+    def compare(self) -> None:
+        """Run the ticked methods on the present trimap and show them side by side, in the background."""
+        names = [name for name, box in self._compared.items() if box.value]
+        pad = self.pad
+        trimap = pad.trimap
+
+        def work() -> None:
+            from mattingkit.compare import compare
+            from mattingkit.widgets.comparison import AlphaComparison
+
+            needs = any(find_method(name).needs_trimap for name in names)
+            chosen = {self.method.value: self.controls.values} if self.method.value in names else None
+            result = compare(pad.image, trimap if needs else None, names, parameters=chosen)
+            if self.pad is pad:
+                self._comparison.children = (AlphaComparison(result),)
+                self._say("")
+
+        self._say("Comparing " + ", ".join(find_method(name).title for name in names) + "…")
+        self._in_thread("compare", work)
+
+    # Background and saving -------------------------------------------------------------------------------------------
+
+    def set_background(self, background: str) -> None:
+        """Show the cut-out on a colour, on "checkerboard", or on "picture", the one opened last."""
+        self._background = background
+        self.pad.shown = self._shown_for(background)
+        self._write_code()
+
+    def _shown_for(self, background: str) -> str:
+        return "picture" if background == "picture" and self.pad.backdrop is not None else background
+
+    def _backdrop_opened(self, content: bytes, name: str) -> None:
+        def take() -> None:
+            height, width = self.pad.image.shape[:2]
+            self.pad.backdrop = fit_background(_decode(content, name), (height, width))
+            if self.pad.shown == "picture":
+                self.pad.shown = "checkerboard"
+            self.set_background("picture")
+
+        self._guarded(take)
+
+    def prepare(self) -> None:
+        """Estimate the subject's colours and make links to every file, in the background."""
+        pad = self.pad
+        if pad.alpha is None:
+            self._fail("There is no alpha yet: mark some foreground and some background first.")
+            return
+        self._say("Preparing files…")
+
+        def work() -> None:
+            from mattingkit.foreground import estimate_foreground
+
+            alpha = pad.alpha
+            foreground = estimate_foreground(pad.image, alpha)
+            stem = os.path.splitext(self._name)[0]
+            files = {f"{stem}_cutout.png": _png(to_rgba(foreground, alpha))}
+            behind = pad.backdrop if self._background == "picture" else self._background
+            if self._background != "checkerboard" and behind is not None:
+                files[f"{stem}_composite.png"] = _png(composite(foreground, behind, alpha))
+            files[f"{stem}_alpha.png"] = gray_png(alpha)
+            files[f"{stem}_trimap.png"] = gray_png(pad.drawing.trimap)
+            files[f"{stem}_strokes.json"] = pad.drawing.to_json()
+            self._files.value = " · ".join(download_link(content, name, name) for name, content in files.items())
+            self._say("These are of an older alpha than the strokes." if pad.stale else "")
+
+        self._in_thread("prepare", work)
+
+    @property
+    def code(self) -> str:
+        """Python that reproduces what is shown, from the saved trimap."""
+        given = "".join(f", {name}={value!r}" for name, value in self.controls.values.items())
+        stem = os.path.splitext(self._name)[0]
+        lines = [
+            "import mattingkit as mk",
+            "",
+            f"image = mk.samples.{self._name}().image"
+            if self._name in samples.names()
+            else f"image = mk.load_image({self._name!r})",
+            f'trimap = mk.load_trimap("{stem}_trimap.png")',
+            f'alpha = mk.estimate_alpha(image, trimap, method="{self.method.value}"{given})',
+            "foreground = mk.estimate_foreground(image, alpha)",
+            'mk.save_image("cutout.png", mk.to_rgba(foreground, alpha))',
+        ]
+        if self._background == "picture":
+            lines += ['background = mk.load_image("background.jpg")  # of the photo\'s size']
+            lines += ['mk.save_image("composite.png", mk.composite(foreground, background, alpha))']
+        elif self._background != "checkerboard":
+            lines += [f'mk.save_image("composite.png", mk.composite(foreground, "{self._background}", alpha))']
+        return "\n".join(lines)
+
+    def _write_code(self, change: Any = None) -> None:
+        self._code.value = f"<pre>{html.escape(self.code)}</pre>"
+
+    # Work and words --------------------------------------------------------------------------------------------------
+
+    def _in_thread(self, name: str, work: Callable[[], None]) -> None:
+        """Do long work beside the kernel's own thread; the same work is not begun twice at once."""
+        if name in self._jobs:
+            return
+        self._jobs.add(name)
+
+        def run() -> None:
+            try:
+                self._guarded(work)
+            finally:
+                self._jobs.discard(name)
+
+        threading.Thread(target=run, name=f"mattingkit-{name}", daemon=True).start()
+
+    def _guarded(self, action: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            action(*arguments)
+        except Exception as error:
+            self._fail(f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+
+    def _say(self, text: str) -> None:
+        self._note.value = f'<span role="status" class="mk-muted">{html.escape(text)}</span>' if text else ""
+
+    def _fail(self, reason: str) -> None:
+        self._note.value = f'<span role="alert" class="mk-error">{html.escape(reason)}</span>'
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Show the widget; the first guess begins now."""
+        from mattingkit.widgets.showing import with_static
+
+        if self._guess_first and not self.pad.strokes:
+            self.guess()
+        return with_static(super()._repr_mimebundle_(**options), self.pad.snapshot())
+
+
+def _decode(content: bytes, name: str) -> FloatArray:
+    file = io.BytesIO(content)
+    file.name = name
+    return as_image(read_array(file))
+
+
+def _reduced(picture: FloatArray, step: int) -> FloatArray:
+    from PIL import Image
+
+    size = (picture.shape[1] // step, picture.shape[0] // step)
+    return as_image(np.asarray(Image.fromarray(to_uint8(picture)).resize(size, Image.Resampling.LANCZOS)))
+
+
+def _png(pixels: FloatArray) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(to_uint8(pixels)).save(file, "PNG", compress_level=4)
+    return file.getvalue()
+
+
+def _button(text: str, tooltip: str, action: Callable[[], Any]) -> Any:
+    button = ipywidgets.Button(description=text, tooltip=tooltip)
+    button.on_click(lambda _: action())
+    return button
+
+
+def _step(title: str) -> Any:
+    heading = ipywidgets.HTML(f"<h3>{title}</h3>")
+    heading.add_class("mk-step")
+    return heading
+
+
+def _wrap(*children: Any) -> Any:
+    row = ipywidgets.HBox([group(child) for child in children], layout={"flex_flow": "row wrap"})
+    row.add_class("mk-bar")
+    return row
