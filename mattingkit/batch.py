@@ -206,6 +206,8 @@ def batch(
     for name, value in (("workers", workers), ("threads", threads)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is 1 or more; got {value}.")
+    if client is not None and (not hasattr(client, "submit") or getattr(client, "asynchronous", False)):
+        raise TypeError(f"client is a synchronous distributed.Client, connected to a cluster; got {client!r}.")
     processes = workers or default_workers()
     limit = _largest_for(processes) if largest is None else largest
     work = _Work(recipe, Path(output), threads, timeout, limit, resume, stop)

@@ -147,6 +147,7 @@ def test_trimaps_are_matched_by_name(tmp_path):
         ({"only": "all"}, ValueError, "rgba, alpha or composite"),
         ({"quality": 0}, ValueError, "between 1 and 100"),
         ({"workers": 0}, ValueError, "workers is 1 or more"),
+        ({"client": "tcp://127.0.0.1:8786"}, TypeError, "synchronous distributed.Client"),
         ({"background": np.zeros((2, 2, 3))}, TypeError, "by its path"),
         ({"method": "u2net", "trimaps": "."}, TypeError, "takes no trimap"),
     ],
