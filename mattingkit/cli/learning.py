@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -183,32 +184,15 @@ def app(
     """Serve the studio as a page without code, on this machine alone; each visitor has a state of their own."""
     if importlib.util.find_spec("voila") is None:
         raise ImportError("The page is served by Voilà; install it with: pip install 'mattingkit[app]'")
+    # Kernels work in the folder of their page, which should not be the package's own.
     folder = Path(tempfile.mkdtemp(prefix="mattingkit-app-"))
-    page = folder / "mattingkit.ipynb"
-    page.write_text(json.dumps(_PAGE), encoding="utf-8")
+    page = Path(shutil.copy(Path(__file__).resolve().parents[1] / "app" / "studio.ipynb", folder))
     command = [sys.executable, "-m", "voila", str(page), f"--port={port}", "--Voila.ip=127.0.0.1"]
     if not browser:
         command.append("--no-browser")
     console.note(f"Serving http://127.0.0.1:{port}/ until Ctrl-C.")
     _become([*command, *(extra or [])], folder)
 
-
-#: The whole page: one cell that shows the studio.
-_PAGE = {
-    "cells": [
-        {
-            "cell_type": "code",
-            "execution_count": None,
-            "id": "studio",
-            "metadata": {},
-            "outputs": [],
-            "source": "import mattingkit as mk\n\nmk.widgets.Studio()",
-        }
-    ],
-    "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
-    "nbformat": 4,
-    "nbformat_minor": 5,
-}
 
 _COMMANDS: dict[str, Any] = {"lab": lab, "app": app}
 _EPILOGS = {
