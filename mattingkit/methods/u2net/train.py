@@ -158,7 +158,7 @@ def train(settings: Settings, on_record: Callable[[Record], None] | None = None)
         _Run(settings, names, 0, on_record).go()
     else:
         store = out / f".rendezvous-{os.getpid()}"
-        others = multiprocessing.spawn(  # type: ignore[attr-defined]
+        others = multiprocessing.spawn(  # type: ignore[attr-defined,no-untyped-call]
             _other_process, (settings, names, store), settings.processes - 1, join=False
         )
         try:
