@@ -52,9 +52,9 @@ class Flipbook(ipywidgets.VBox):  # type: ignore[misc]
         self.play = ipywidgets.Play(min=0, max=last, interval=interval, description="play", repeat=True)
         self.slider = ipywidgets.IntSlider(0, 0, last, description="frame", readout=False)
         self.caption = ipywidgets.Label(self._captions[0])
-        self.image = ipywidgets.Image(
-            value=self._pictures[0], format="png", layout=ipywidgets.Layout(max_width="100%", object_fit="contain")
-        )
+        # At its own size: a box would stretch it to the page's width, and blur it.
+        layout = ipywidgets.Layout(max_width="100%", align_self="flex-start")
+        self.image = ipywidgets.Image(value=self._pictures[0], format="png", layout=layout)
         # Linked in the page: playing goes on while the kernel is busy with something else.
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
         self.slider.observe(self._turn, "value")

@@ -1,0 +1,157 @@
+"""Every widget of lessons 00 to 04, used once in a real JupyterLab: what it changed is read in the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+MakeNotebook = Callable[..., Any]
+
+
+class Open:
+    """A lesson open in JupyterLab, all its cells run."""
+
+    def __init__(self, notebook: MakeNotebook, name: str) -> None:
+        self.book = notebook(path=FOLDER / f"{name}.ipynb")
+        self.book.run_all(timeout=240)
+        self.page = self.book.page
+
+    def cell(self, text: str) -> Any:
+        """The code cell that contains this text, scrolled into view."""
+        cell = self.page.locator(".jp-CodeCell", has_text=text).first
+        cell.scroll_into_view_if_needed()
+        return cell
+
+    def slide(self, text: str, nth: int = 0, key: str = "ArrowRight", times: int = 1) -> None:
+        """Move a slider of a cell from the keyboard."""
+        handle = self.cell(text).locator(".noUi-handle").nth(nth)
+        handle.scroll_into_view_if_needed()
+        handle.focus()
+        for _ in range(times):
+            self.page.keyboard.press(key)
+
+    def until(self, code: str) -> None:
+        self.book.until(code, timeout=60)
+
+    def pick(self, across: float, down: float) -> None:
+        """Click on the lesson's PixelPicker, in fractions of its picture."""
+        canvas = self.cell("PixelPicker(").locator("canvas").first
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        self.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+
+    def interacted(self, function: str, parameter: str, before: Any) -> None:
+        """An ``interact`` took a new value and shows one picture for it."""
+        self.until(f"{function}.widget.kwargs[{parameter!r}] != {before!r}")
+        self.until(f"any('image/png' in o.get('data', {{}}) for o in {function}.widget.out.outputs)")
+        assert self.book.evaluate(f"[o['output_type'] for o in {function}.widget.out.outputs]") != ["error"]
+
+
+def shape(opened: Open, array: str) -> tuple[int, int]:
+    height, width = opened.book.evaluate(f"{array}.shape[:2]")
+    return height, width
+
+
+def picked(opened: Open, array: str, across: float, down: float) -> None:
+    """A click lands on the pixel under the mouse, and its answer replaces the one before."""
+    height, width = shape(opened, array)
+    opened.book.execute("shown_before = getattr(picker.answer, 'value', None)")
+    opened.pick(across, down)
+    row, col = int(down * height), int(across * width)
+    opened.until(f"abs(picker.pixel[0] - {row}) <= 1 and abs(picker.pixel[1] - {col}) <= 1")
+    opened.until("getattr(picker.answer, 'value', None) != shown_before")
+    assert opened.book.evaluate("[picker.row.value, picker.col.value] == list(picker.pixel)")
+
+
+def test_00_quickstart(notebook: MakeNotebook) -> None:
+    lesson = Open(notebook, "00_quickstart")
+    lesson.cell("Scribbler(")
+    before = lesson.book.evaluate("len(pad.strokes)")
+    canvas = lesson.book.canvas()
+    lesson.book.click("Background")
+    canvas.drag((0.8, 0.1), (0.95, 0.3))
+    lesson.until(f"len(pad.strokes) == {before + 1}")
+    assert lesson.book.evaluate("float(pad.trimap[int(0.2 * 512), int(0.875 * 512)])") == 0.0
+    lesson.until("pad.alpha is not None and not pad.stale")
+    panes = lesson.page.locator(".mk-compare figure[data-alpha]")
+    panes.first.scroll_into_view_if_needed()
+    panes.first.wait_for(state="visible")
+    assert panes.count() == 3
+    field = lesson.cell("ColorPicker(").locator("input[type=text]").first
+    field.scroll_into_view_if_needed()
+    field.fill("#ff0000")
+    field.blur()
+    lesson.until("behind_her.widget.kwargs['colour'] == '#ff0000'")
+
+
+def test_01_take_a_picture_apart(notebook: MakeNotebook) -> None:
+    lesson = Open(notebook, "01_take_a_picture_apart")
+    picked(lesson, "image", 0.5, 0.25)
+    lesson.slide("interact(moved")
+    lesson.interacted("moved", "pixels", 2)
+    lesson.slide("interact(believed")
+    lesson.interacted("believed", "front", 0.1)
+    lesson.slide("interact(with_grays", nth=1)
+    lesson.interacted("with_grays", "second", 0.5)
+
+
+def test_02_say_what_you_know(notebook: MakeNotebook) -> None:
+    lesson = Open(notebook, "02_say_what_you_know")
+    lesson.slide("interact(with_width")
+    lesson.interacted("with_width", "width", 8)
+    lesson.cell("Scribbler(")
+    canvas = lesson.book.canvas()
+    lesson.book.click("Background")
+    canvas.drag((0.05, 0.1), (0.05, 0.7))
+    lesson.until("len(pad.strokes) == 3")
+    height, width = shape(lesson, "image")
+    assert lesson.book.evaluate(f"float(pad.trimap[{int(0.4 * height)}, {int(0.05 * width)}])") == 0.0
+    lesson.until("score.value.startswith('3 strokes: SAD')")
+
+
+def test_03_bayesian(notebook: MakeNotebook) -> None:
+    lesson = Open(notebook, "03_bayesian")
+    for name, text in (("turning", "turning = "), ("march", "march = ")):
+        lesson.book.execute(f"first_frame = {name}.image.value")
+        lesson.slide(text)
+        lesson.until(f"{name}.slider.value == 1 and {name}.image.value != first_frame")
+    lesson.slide("interact(after", times=2)
+    lesson.interacted("after", "step", 1)
+    picked(lesson, "image", 0.5, 0.5)
+    assert "The trimap knows this pixel: 1" in lesson.book.evaluate("picker.answer.value")
+    lesson.cell("interact(with_sigma").locator("select").first.select_option("0.05")
+    lesson.interacted("with_sigma", "sigma_C", 0.002)
+
+
+def test_04_closed_form(notebook: MakeNotebook) -> None:
+    lesson = Open(notebook, "04_closed_form")
+    picked(lesson, "image", 0.7, 0.6)
+    lesson.book.execute("first_frame = watching.image.value")
+    lesson.slide("watching = ", times=5)
+    lesson.until("watching.slider.value == 5 and watching.image.value != first_frame")
+    assert lesson.book.evaluate("watching.caption.value").startswith("step 10")
+    lesson.slide("interact(mixture", key="ArrowLeft")
+    lesson.interacted("mixture", "k", 20)
+    lesson.slide("interact(with_epsilon")
+    lesson.interacted("with_epsilon", "epsilon", 1e-7)
+
+
+def test_pixel_picker_from_the_keyboard(notebook: MakeNotebook) -> None:
+    """The sliders do what a click does, and Tab passes from one to the next."""
+    book = notebook(
+        "import numpy as np\nimport mattingkit as mk\n"
+        "picker = mk.widgets.PixelPicker(np.zeros((20, 30, 3)), lambda row, col: f'{row}, {col}')\npicker"
+    )
+    book.run_all()
+    handles = book.page.locator(".noUi-handle")
+    handles.nth(0).focus()
+    book.page.keyboard.press("ArrowRight")
+    book.until("picker.pixel == (11, 15)")
+    # From the first slider over its number to the second slider.
+    book.page.keyboard.press("Tab")
+    book.page.keyboard.press("Tab")
+    book.page.keyboard.press("ArrowRight")
+    book.until("picker.pixel == (11, 16)")
+    assert book.evaluate("picker.answer.value") == "<pre>11, 16</pre>"
