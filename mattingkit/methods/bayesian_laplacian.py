@@ -1,0 +1,110 @@
+r"""The two classics in one energy: Bayesian matting as data term, the Laplacian as smoothness.
+
+Bayesian matting (Chuang et al. 2001) decides each pixel by its own samples: right where foreground and background
+differ, noisy where they do not. Closed-form matting (Levin et al. 2008) has no opinion about any single pixel, only
+about how alpha follows colour from one to the next. Joined, the first is the data term of the second:
+
+.. math:: \min_\alpha\; \alpha^T L \alpha + (\alpha - \hat\alpha)^T \Gamma (\alpha - \hat\alpha)
+
+with :math:`\hat\alpha` the Bayesian alpha and :math:`\Gamma` a diagonal matrix of weights: ``weight`` times each
+pixel's confidence, so that the data term is silent where the samples were. Known pixels are fixed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mattingkit.images import FloatArray
+from mattingkit.methods.bayesian import SigmaC
+from mattingkit.methods.bayesian import solve as solve_bayesian
+from mattingkit.methods.closed_form import estimate_alpha_closed_form
+from mattingkit.params import Choice, Range
+from mattingkit.progress import Progress, ProgressCallback
+from mattingkit.trimap import check_pair
+
+__all__ = ["estimate_alpha_bayesian_laplacian"]
+
+
+def estimate_alpha_bayesian_laplacian(
+    image: npt.ArrayLike,
+    trimap: npt.ArrayLike,
+    *,
+    weight: Annotated[float, Range(1e-6, 1.0, log=True)] = 1e-4,
+    sigma_C: SigmaC = 0.01,
+    epsilon: Annotated[float, Range(1e-9, 1e-1, log=True)] = 1e-7,
+    scale: Annotated[Literal["auto", 1, 2, 4, 8], Choice("auto", 1, 2, 4, 8)] = "auto",
+    on_progress: ProgressCallback | None = None,
+) -> FloatArray:
+    """Estimate alpha with the Bayesian answer as data term and the matting Laplacian as smoothness.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    trimap : array_like, shape (H, W)
+        0 background, 0.5 unknown, 1 foreground.
+    weight : float, default 1e-4
+        Of the data term at full confidence. Towards 0 the result is closed form's; large weights give the Bayesian
+        alpha wherever it is confident.
+    sigma_C : float, default 0.01
+        Standard deviation of the camera's noise in the Bayesian step.
+    epsilon : float, default 1e-7
+        Regularisation of the Laplacian's window covariances.
+    scale : {"auto", 1, 2, 4, 8}, default "auto"
+        As in :func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`.
+    on_progress : callable, optional
+        Called after each ring of the Bayesian march, then by the solver; steps are percent of the whole. Raising from
+        it cancels.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        In [0, 1]; known pixels keep the trimap's value.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that :func:`mattingkit.trimap.check_pair` refuses, or parameters out of range.
+
+    References
+    ----------
+    Chuang et al.: A Bayesian Approach to Digital Matting. CVPR 2001. https://doi.org/10.1109/CVPR.2001.990970
+    Levin, Lischinski, Weiss: A Closed-Form Solution to Natural Image Matting. TPAMI 30(2), 2008.
+    https://doi.org/10.1109/TPAMI.2007.1177
+    Wang, Cohen: Optimized Color Sampling for Robust Matting. CVPR 2007, for the form of the energy.
+
+    Examples
+    --------
+    >>> image = np.tile(np.linspace(0, 1, 9)[:, None], (9, 1, 3))
+    >>> trimap = np.full((9, 9), 0.5); trimap[:, 0] = 0; trimap[:, 8] = 1
+    >>> estimate_alpha_bayesian_laplacian(image, trimap)[4].round(1)[[0, 4, 8]]
+    array([0. , 0.5, 1. ])
+    """
+    picture, known = check_pair(image, trimap)
+    if not (np.isfinite(weight) and weight > 0):
+        raise ValueError(f"weight must be a number above 0; got {weight!r}.")
+    bayesian = solve_bayesian(picture, known, sigma_C=sigma_C, on_progress=_part(on_progress, 0, 50))
+    return estimate_alpha_closed_form(
+        picture,
+        known,
+        epsilon=epsilon,
+        scale=scale,
+        prior=bayesian.alpha,
+        prior_weight=weight * bayesian.confidence,  # type: ignore[arg-type]  # one for each pixel
+        on_progress=_part(on_progress, 50, 100),
+    )
+
+
+def _part(on_progress: ProgressCallback | None, start: int, end: int) -> ProgressCallback | None:
+    """Report a part's progress as percent of the whole."""
+    if on_progress is None:
+        return None
+    report = on_progress
+
+    def scaled(progress: Progress) -> None:
+        share = progress.step / progress.total if progress.total else 0.5
+        report(Progress(max(1, round(start + share * (end - start))), 100, progress.alpha))
+
+    return scaled

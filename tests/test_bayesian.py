@@ -1,0 +1,195 @@
+"""Bayesian matting against a textbook version, on scenes with exact truth, and in its own promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from oracles import bayesian_textbook
+
+import mattingkit as mk
+from mattingkit.methods import bayesian
+
+
+def scene(seed=0, size=40, noise=0.01):
+    """A soft disc of textured foreground on a textured background, and its trimap."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.indices((size, size)) - (size - 1) / 2
+    alpha = np.clip((size / 3.2 - np.hypot(rows, cols)) / 6 + 0.5, 0, 1)
+    F = np.array([0.8, 0.5, 0.3]) + 0.12 * np.sign(np.sin(cols / 3))[..., None] * [1, 0.4, -0.5]
+    B = np.array([0.2, 0.4, 0.7]) + 0.1 * np.sign(np.sin(rows / 4))[..., None] * [0.3, 1, 0.2]
+    image = np.clip(alpha[..., None] * F + (1 - alpha[..., None]) * B + rng.normal(0, noise, (size, size, 3)), 0, 1)
+    trimap = np.where(alpha == 0, 0.0, np.where(alpha == 1, 1.0, 0.5))
+    return image, trimap, alpha
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"max_clusters": 1},
+        {"max_clusters": 5, "split_variance": 1e-4},
+        {"sigma_C": 0.05},
+        {"radius": 4, "sigma": 3.0},
+    ],
+)
+def test_every_pixel_equals_the_textbook(seed, options):
+    image, trimap, _ = scene(seed)
+    found = bayesian.solve(image, trimap, **options)
+    names = {"max_clusters": "most", "min_samples": "fewest", "max_iterations": "iterations"}
+    alpha, F, B = bayesian_textbook.march(image, trimap, **{names.get(k, k): v for k, v in options.items()})
+    np.testing.assert_allclose(found.alpha, alpha, atol=1e-6)
+    unknown = trimap == 0.5
+    seen_F, seen_B = unknown & (alpha > 0), unknown & (alpha < 1)
+    np.testing.assert_allclose(found.foreground[seen_F], F[seen_F], atol=1e-6)
+    np.testing.assert_allclose(found.background[seen_B], B[seen_B], atol=1e-6)
+
+
+def test_a_scene_with_exact_truth():
+    image, trimap, truth = scene(size=96)
+    found = bayesian.solve(image, trimap)
+    unknown = trimap == 0.5
+    assert np.abs(found.alpha - truth)[unknown].mean() < 0.06
+    mixed = mk.composite(found.foreground, found.background, found.alpha)
+    assert np.abs(mixed - image)[unknown].mean() < 0.03
+
+
+def test_rings_march_inward_from_all_known_pixels():
+    image, trimap, _ = scene()
+    solution = bayesian.solve(image, trimap)
+    assert (solution.order[trimap != 0.5] == 0).all()
+    padded = np.pad(solution.order, 1, constant_values=10**6)
+    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).min(axis=(2, 3))
+    unknown = trimap == 0.5
+    np.testing.assert_array_equal(solution.order[unknown], around[unknown] + 1)
+
+
+BITS = """
+import sys, hashlib, numpy as np
+from mattingkit.methods import bayesian
+image, trimap = np.load(sys.argv[1]).values()
+s = bayesian.solve(image, trimap)
+print(hashlib.sha256(s.alpha.tobytes() + s.foreground.tobytes() + s.background.tobytes()).hexdigest())
+"""
+
+
+def test_the_same_bits_on_one_thread_and_on_four(tmp_path, monkeypatch):
+    image, trimap, _ = scene(size=90)
+    np.savez(tmp_path / "scene.npz", image=image, trimap=trimap)
+    digests = set()
+    for threads in ("1", "4"):
+        monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+        for _ in range(2):
+            command = [sys.executable, "-c", BITS, str(tmp_path / "scene.npz")]
+            digests.add(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert len(digests) == 1
+
+
+def test_windows_widen_until_there_are_samples():
+    trimap = np.full((64, 64), 0.5)
+    trimap[0, :2], trimap[63, 62:] = 1, 0  # two pixels of each, 60 apart
+    image = np.random.default_rng(0).random((64, 64, 3))
+    solution = bayesian.solve(image, trimap, min_samples=40)
+    assert np.isfinite(solution.alpha).all()
+    assert (solution.samples[trimap == 0.5] > 0).all()
+
+
+@settings(max_examples=25)
+@given(
+    hnp.arrays(np.uint8, (9, 11, 3)),
+    hnp.arrays(np.float64, (9, 11), elements=st.sampled_from([0, 0.5, 0.5, 0.5, 1])),
+)
+def test_any_picture_finishes_without_nan(image, trimap):
+    trimap[0, 0], trimap[-1, -1] = 0, 1
+    solution = bayesian.solve(image, trimap)
+    for array in (solution.alpha, solution.foreground, solution.background, solution.confidence, solution.likelihood):
+        assert np.isfinite(array).all()
+    assert not np.isnan(solution.margin).any()
+    assert solution.confidence.min() >= 0
+    assert solution.confidence.max() <= 1
+
+
+def test_explain_tells_what_was_solved():
+    image, trimap, _ = scene()
+    solution = bayesian.solve(image, trimap)
+    for row, col in np.argwhere(trimap == 0.5)[::37]:
+        for given_solution in (None, solution):
+            why = bayesian.explain(image, trimap, int(row), int(col), solution=given_solution)
+            assert why.alpha == pytest.approx(solution.alpha[row, col], abs=1e-9)
+            assert why.ring == solution.order[row, col]
+            assert why.likelihoods.max() == pytest.approx(solution.likelihood[row, col])
+            assert why.likelihoods.shape == (len(why.clusters_F), len(why.clusters_B))
+            assert sum(c.weight for c in why.clusters_F) == pytest.approx(1)
+            assert len(why.samples_B) == solution.samples[row, col, 1]
+            assert why.iterates[-1, 0] == why.alpha
+
+
+def test_alternating_never_makes_the_likelihood_worse():
+    image, trimap, _ = scene(noise=0.0)
+    for row, col in np.argwhere(trimap == 0.5)[::53]:
+        steps = bayesian.explain(image, trimap, int(row), int(col)).iterates[:, 1]
+        assert all(after >= before - 1e-6 for before, after in pairwise(steps))
+
+
+@pytest.mark.parametrize(("where", "message"), [((0, 0), "knows pixel"), ((99, 0), "outside"), ((-1, 3), "outside")])
+def test_explain_refuses_pixels_it_has_nothing_to_say_about(where, message):
+    image, trimap, _ = scene()
+    with pytest.raises(ValueError, match=message):
+        bayesian.explain(image, trimap, *where)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"sigma_C": 0}, {"sigma": -1}, {"radius": 0}, {"min_samples": 1.5}, {"max_clusters": 0}, {"sigma_C": np.nan}],
+)
+def test_parameters_out_of_range(options):
+    image, trimap, _ = scene()
+    with pytest.raises(ValueError, match=next(iter(options))):
+        bayesian.solve(image, trimap, **options)
+
+
+# --- with the Laplacian ----------------------------------------------------------------------------------------------
+
+
+def test_the_weight_leads_from_closed_form_to_bayesian():
+    image, trimap, _ = scene(size=90)
+    closed, bayes = (mk.estimate_alpha(image, trimap, method) for method in ("closed_form", "bayesian"))
+    light = mk.estimate_alpha(image, trimap, "bayesian_laplacian", weight=1e-9, scale=1)
+    heavy = mk.estimate_alpha(image, trimap, "bayesian_laplacian", weight=1e6, scale=1)
+    exact = mk.estimate_alpha(image, trimap, "closed_form", scale=1)
+    np.testing.assert_allclose(light, exact, atol=0.02)
+    confident = bayesian.solve(image, trimap).confidence > 0.5
+    np.testing.assert_allclose(heavy[confident], bayes[confident], atol=1e-3)
+    assert np.abs(closed - bayes).max() > 0.05
+
+
+def test_progress_is_percent_of_the_whole():
+    image, trimap, _ = scene(size=60)
+    steps = []
+    mk.estimate_alpha(image, trimap, "bayesian_laplacian", on_progress=lambda p: steps.append((p.step, p.total)))
+    assert steps == sorted(steps)
+    assert steps[-1] == (100, 100)
+
+
+def test_a_weight_out_of_range():
+    image, trimap, _ = scene()
+    with pytest.raises(ValueError, match="weight"):
+        mk.estimate_alpha(image, trimap, "bayesian_laplacian", weight=0)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("trimap", ["trimap1", "trimap2"])
+def test_benchmark_pictures_finish(benchmark_folder, trimap):
+    for path in sorted((benchmark_folder / "input").glob("*.png"))[:3]:
+        known = mk.load_trimap(benchmark_folder / trimap / path.name)[::2, ::2]
+        solution = bayesian.solve(mk.load_image(path)[::2, ::2], known)
+        truth = mk.load_image(benchmark_folder / "alpha" / path.name)[::2, ::2, 0]
+        assert np.isfinite(solution.alpha).all()
+        assert np.abs(solution.alpha - truth)[known == 0.5].mean() < 0.2
