@@ -105,6 +105,10 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     view = traitlets.List(traitlets.Float(), [1.0, 0.0, 0.0])
     shown = traitlets.Unicode("alpha")
 
+    # Closed also where the constructor refused its arguments.
+    _worker: Worker | None = None
+    _saver: threading.Timer | None = None
+
     def __init__(
         self,
         image: npt.ArrayLike,
@@ -131,7 +135,6 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         self._turn = 0
         self._final = False
         self._recovery = _recovery_file(picture, autosave)
-        self._saver: threading.Timer | None = None
         height, columns = picture.shape[:2]
         widest = width or (406 if live is not None else 640)
         shown_width = width or max(160, min(widest, round(560 * columns / height)))

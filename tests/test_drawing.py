@@ -1,0 +1,226 @@
+"""The headless drawing: whatever is done, the trimap is what a naive rasteriser makes of the marks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+import mattingkit as mk
+from mattingkit.trimap import Stroke
+from mattingkit.widgets.drawing import LABELS, Base, Drawing, Fill, Lasso, label_value
+
+SHAPE = (13, 17)
+IMAGE = np.random.default_rng(3).uniform(size=(*SHAPE, 3)).round(1)
+
+places = st.tuples(st.floats(-4, 17, width=32), st.floats(-4, 21, width=32))
+pixels = st.tuples(st.integers(0, SHAPE[0] - 1), st.integers(0, SHAPE[1] - 1))
+labels = st.sampled_from([1.0, 0.0, 0.5, None])
+strokes = st.builds(Stroke, st.lists(places, min_size=1, max_size=4), labels, st.floats(0.5, 5, width=32))
+lassos = st.builds(Lasso, st.lists(places, min_size=3, max_size=6), labels)
+fills = st.builds(Fill, pixels, labels, st.sampled_from([1.0, 0.3, 0.0]))
+bases = st.integers(0, 2**32 - 1).map(lambda seed: Base(np.random.default_rng(seed).integers(0, 3, SHAPE) / 2))
+
+
+def naive(marks: tuple[object, ...], start: np.ndarray) -> np.ndarray:
+    """Rasterise pixel by pixel, with plain Python."""
+    below, trimap = start.copy(), start.copy()
+    for mark in marks:
+        if isinstance(mark, Base):
+            below, trimap = mark.trimap.copy(), mark.trimap.copy()
+            continue
+        before = trimap.copy()
+        for row in range(SHAPE[0]):
+            for col in range(SHAPE[1]):
+                if covers(mark, row, col, before):
+                    trimap[row, col] = below[row, col] if mark.label is None else mark.label
+    return trimap
+
+
+def covers(mark: object, row: int, col: int, trimap: np.ndarray) -> bool:
+    if isinstance(mark, Stroke):
+        ends = mark.points[1:] or mark.points
+        return any(distance2(row, col, a, b) <= mark.radius**2 + 1e-9 for a, b in zip(mark.points, ends, strict=False))
+    if isinstance(mark, Lasso):
+        inside = False
+        for k, (row_1, col_1) in enumerate(mark.points):
+            row_2, col_2 = mark.points[k - 1]
+            if (row_1 > row) != (row_2 > row):
+                inside ^= col_1 + (row - row_1) * (col_2 - col_1) / (row_2 - row_1) < col
+        return inside
+    assert isinstance(mark, Fill)
+    return (row, col) in flooded(mark, trimap)
+
+
+def distance2(row: float, col: float, a: tuple[float, float], b: tuple[float, float]) -> float:
+    along = (b[0] - a[0], b[1] - a[1])
+    length2 = along[0] ** 2 + along[1] ** 2
+    t = ((row - a[0]) * along[0] + (col - a[1]) * along[1]) / length2 if length2 else 0.0
+    t = min(1.0, max(0.0, t))
+    return (row - a[0] - t * along[0]) ** 2 + (col - a[1] - t * along[1]) ** 2
+
+
+def flooded(fill: Fill, trimap: np.ndarray) -> set[tuple[int, int]]:
+    seen, front = {fill.point}, [fill.point]
+    while front:
+        row, col = front.pop()
+        for near in ((row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1)):
+            if near in seen or not (0 <= near[0] < SHAPE[0] and 0 <= near[1] < SHAPE[1]):
+                continue
+            close = np.abs(IMAGE[near] - IMAGE[fill.point]).max() <= fill.tolerance or fill.tolerance == 1
+            if close and trimap[near] == trimap[fill.point]:
+                seen.add(near)
+                front.append(near)
+    return seen
+
+
+class DrawingMachine(RuleBasedStateMachine):
+    """Random actions; the model is a plain list of states."""
+
+    @initialize(seed=st.none() | st.integers(0, 9))
+    def begin(self, seed: int | None) -> None:
+        rng = np.random.default_rng(seed)
+        self.start = np.full(SHAPE, 0.5) if seed is None else rng.integers(0, 3, SHAPE) / 2
+        self.drawing = Drawing(IMAGE, None if seed is None else self.start)
+        self.past: list[tuple[object, ...]] = []
+        self.now: tuple[object, ...] = ()
+        self.future: list[tuple[object, ...]] = []
+
+    def becomes(self, marks: tuple[object, ...]) -> None:
+        if marks != self.now:
+            self.past.append(self.now)
+            self.future.clear()
+            self.now = marks
+
+    @rule(marks=st.lists(strokes | lassos | fills | bases, min_size=1, max_size=2))
+    def add(self, marks: list[Stroke]) -> None:
+        self.drawing.add(*marks)
+        self.becomes((*self.now, *marks))
+
+    @rule()
+    def undo(self) -> None:
+        assert self.drawing.undo() == bool(self.past)
+        if self.past:
+            self.future.append(self.now)
+            self.now = self.past.pop()
+
+    @rule()
+    def redo(self) -> None:
+        assert self.drawing.redo() == bool(self.future)
+        if self.future:
+            self.past.append(self.now)
+            self.now = self.future.pop()
+
+    @rule()
+    def clear(self) -> None:
+        self.drawing.clear()
+        self.becomes(())
+
+    @rule()
+    def save_and_load(self) -> None:
+        saved = self.drawing.to_json()
+        other = Drawing(IMAGE, self.start)
+        other.load_json(saved)
+        assert other.marks == self.drawing.marks
+        assert np.array_equal(other.trimap, self.drawing.trimap)
+        blank = Drawing(IMAGE)
+        blank.load_json(saved)
+        assert np.array_equal(blank.trimap, self.drawing.trimap)
+
+    @invariant()
+    def trimap_is_the_naive_one(self) -> None:
+        if not hasattr(self, "drawing"):
+            return
+        assert self.drawing.marks == self.now
+        assert np.array_equal(self.drawing.trimap, naive(self.now, self.start))
+        assert (self.drawing.can_undo, self.drawing.can_redo) == (bool(self.past), bool(self.future))
+
+
+TestDrawingMachine = DrawingMachine.TestCase
+TestDrawingMachine.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
+
+
+def test_two_hundred_random_strokes() -> None:
+    rng = np.random.default_rng(11)
+    drawing = Drawing(IMAGE)
+    for _ in range(200):
+        points = rng.uniform(-3, 20, (rng.integers(1, 5), 2)).tolist()
+        drawing.add(Stroke(points, [1.0, 0.0, 0.5, None][rng.integers(4)], float(rng.uniform(0.5, 4))))
+    assert np.array_equal(drawing.trimap, naive(drawing.marks, np.full(SHAPE, 0.5)))
+
+
+def test_png_and_json_round_trip(tmp_path: Path) -> None:
+    drawing = Drawing(IMAGE)
+    drawing.add(Stroke([(2, 2), (9, 9)], 1, 2), Stroke([(2, 12)], 0, 2))
+    for name in ("trimap.png", "strokes.json"):
+        drawing.save(tmp_path / name)
+        again = Drawing(IMAGE)
+        again.load(tmp_path / name)
+        assert np.array_equal(again.trimap, drawing.trimap)
+        assert again.undo()
+        assert (again.trimap == 0.5).all()
+    assert set(np.unique(mk.load_trimap(tmp_path / "trimap.png"))) == {0.0, 0.5, 1.0}
+    from mattingkit.strokes import load_strokes
+
+    assert load_strokes(tmp_path / "strokes.json", SHAPE) == list(drawing.marks)
+
+
+def test_what_was_said_unknown_is_remembered() -> None:
+    drawing = Drawing(IMAGE)
+    drawing.add(Stroke([(3, 3)], 0.5, 2))
+    assert drawing.said_unknown.sum() == 13
+    drawing.add(Stroke([(3, 3)], None, 9))
+    assert not drawing.said_unknown.any()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"version": 2, "strokes": []}', b'{"version": 1, "strokes": [{}]}']
+)
+def test_damaged_files_are_refused_and_change_nothing(content: bytes) -> None:
+    drawing = Drawing(IMAGE)
+    drawing.add(Stroke([(3, 3)], 1, 2))
+    with pytest.raises(ValueError, match="holds no strokes"):
+        drawing.load_json(content)
+    assert len(drawing.marks) == 1
+
+
+def test_another_size_is_refused() -> None:
+    saved = Drawing(np.zeros((4, 5, 3))).to_json()
+    with pytest.raises(ValueError, match=r"\(4, 5\).*\(13, 17\)"):
+        Drawing(IMAGE).load_json(saved)
+    with pytest.raises(ValueError, match="same"):
+        Drawing(IMAGE, np.zeros((4, 5)))
+    with pytest.raises(ValueError, match="same"):
+        Drawing(IMAGE).add(Base(np.zeros((4, 5))))
+    with pytest.raises(ValueError, match="inside"):
+        Drawing(IMAGE).add(Fill((13, 0), 1))
+    with pytest.raises(TypeError, match="Stroke"):
+        Drawing(IMAGE).add("stroke")  # type: ignore[arg-type]
+
+
+def test_bad_labels_are_named() -> None:
+    assert [label_value(name) for name in LABELS] == [1.0, 0.0, 0.5, None]
+    with pytest.raises(ValueError, match="green"):
+        label_value("green")
+    with pytest.raises(ValueError, match=r"0\.3"):
+        label_value(0.3)
+    with pytest.raises(ValueError, match="three points"):
+        Lasso([(0, 0), (1, 1)], 1)
+    with pytest.raises(ValueError, match="tolerance"):
+        Fill((0, 0), 1, tolerance=2)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        Drawing(IMAGE).load(tmp_path / "nowhere.json")
+
+
+def test_json_is_readable() -> None:
+    drawing = Drawing(IMAGE)
+    drawing.add(Stroke([(1, 2)], None, 3))
+    assert json.loads(drawing.to_json())["strokes"] == [{"label": "erase", "radius": 3, "points": [[1.0, 2.0]]}]
