@@ -7,11 +7,11 @@ import os
 # Before NumPy is loaded: OpenBLAS's threads spin while they wait, which slows small solves manifold on a busy machine.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from pathlib import Path  # noqa: E402
+from pathlib import Path
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import numpy as np
+import pytest
+from hypothesis import settings
 
 # The machines that run this are shared and noisy: how long an example takes says nothing about it.
 settings.register_profile("mattingkit", deadline=None, max_examples=60)

@@ -67,7 +67,9 @@ def requirement_name(line: str) -> str:
 
 def test_environment_yml_agrees_with_pyproject():
     text = (REPOSITORY / "environment.yml").read_text()
-    listed = {line.strip().removeprefix("- ") for line in text.splitlines() if line.startswith("  - ")} - {"conda-forge"}
+    listed = {line.strip().removeprefix("- ") for line in text.splitlines() if line.startswith("  - ")} - {
+        "conda-forge"
+    }
     # conda calls two of them by other names.
     aliases = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
     named = {}
