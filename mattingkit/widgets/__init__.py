@@ -2,7 +2,7 @@
 
 :class:`Scribbler` is the pad, :class:`AlphaComparison` shows any number of alphas with linked zoom, :class:`Studio`
 goes the whole way from a file to a saved cut-out, and :func:`controls` makes sliders from a method's signature.
-:class:`PixelPicker` and :class:`Flipbook` serve the lessons. What a person draws lives in
+:class:`PixelPicker`, :class:`Flipbook` and :class:`Explorer` serve the lessons. What a person draws lives in
 :class:`mattingkit.widgets.drawing.Drawing`, without any screen. Nothing of ipywidgets is imported before a name here
 is used.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mattingkit.widgets.comparison import AlphaComparison as AlphaComparison
     from mattingkit.widgets.drawing import Drawing as Drawing
+    from mattingkit.widgets.explorer import Explorer as Explorer
     from mattingkit.widgets.flipbook import Flipbook as Flipbook
     from mattingkit.widgets.picker import PixelPicker as PixelPicker
     from mattingkit.widgets.scribbler import Scribbler as Scribbler
@@ -27,6 +28,7 @@ _HOMES = {
     "AlphaComparison": "comparison",
     "Controls": "sliders",
     "Drawing": "drawing",
+    "Explorer": "explorer",
     "Flipbook": "flipbook",
     "PixelPicker": "picker",
     "Scribbler": "scribbler",

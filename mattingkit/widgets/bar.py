@@ -11,6 +11,7 @@ import ipywidgets
 import traitlets
 
 from mattingkit.progress import Progress
+from mattingkit.widgets.naming import Names
 from mattingkit.widgets.tinting import VIEWS
 
 __all__ = ["Bar", "download_link", "group"]
@@ -121,7 +122,7 @@ class Bar:
         )
         self.rows = [first, second]
         row = [group(self.shown), group(self.solve, self.cancel, self._bar)] if live else []
-        self.status_row = _row(*row, self.status)
+        self.status_row = _row(*row, self.status, Names())
         self.update_history()
 
     def _button(self, text: str, tooltip: str, action: Callable[[], Any]) -> Any:

@@ -15,6 +15,7 @@ import traitlets
 
 from mattingkit.alpha import find_method
 from mattingkit.params import Choice, Parameter, Range, parameters
+from mattingkit.widgets.naming import Names
 
 __all__ = ["Controls", "controls"]
 
@@ -54,8 +55,9 @@ class Controls(ipywidgets.VBox):  # type: ignore[misc]
             description="Defaults", tooltip="Put every slider back", layout={"width": "auto"}
         )
         self._reset.on_click(lambda _: self.reset())
-        rows = [*self.sliders.values(), *([self._reset] if self.sliders else [])]
+        rows = [*self.sliders.values(), *([self._reset, Names()] if self.sliders else [])]
         super().__init__(rows or [ipywidgets.Label("This method has no parameters.")])
+        self.add_class("mk-controls")
 
     def _collect(self, change: Any = None) -> None:
         stand = {

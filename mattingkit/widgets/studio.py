@@ -329,7 +329,7 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         return "\n".join(lines)
 
     def _write_code(self, change: Any = None) -> None:
-        self._code.value = f"<pre>{html.escape(self.code)}</pre>"
+        self._code.value = f'<pre tabindex="0">{html.escape(self.code)}</pre>'
 
     # Work and words --------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -85,14 +86,20 @@ class Server:
             self.process = subprocess.Popen(
                 command, cwd=folder / "work", env=environment, stdout=log, stderr=subprocess.STDOUT
             )
-        until(lambda: self._answers(probe), f"the server at {url} answers")
+        try:
+            until(lambda: self._answers(probe), f"the server at {url} answers")
+        except AssertionError:
+            self.stop()
+            raise
 
     def _answers(self, probe: str) -> bool:
         if self.process.poll() is not None:
             raise AssertionError(f"The server ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
         try:
             with urllib.request.urlopen(self.url + probe, timeout=5) as answer:
-                return bool(answer.status == 200)
+                return bool(answer.status)
+        except urllib.error.HTTPError:
+            return True
         except OSError:
             return False
 
@@ -269,8 +276,8 @@ class Canvas:
         return rgba[0], rgba[1], rgba[2]
 
 
-@pytest.fixture
-def notebook(lab: Server, chromium: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
+@pytest.fixture(scope="module")
+def notebook(lab: Server, chromium: Any) -> Iterator[Callable[..., Notebook]]:
     """``notebook(*cells)`` opens a new notebook of these cells; ``notebook(path=…)`` a copy of one."""
     contexts = []
     opened: list[Notebook] = []

@@ -1,0 +1,95 @@
+"""A function with sliders: move one, and its picture is drawn anew.
+
+What ``ipywidgets.interact`` does, without its Output widget, which captures by thread and by message: an explorer shows
+the same thing on whatever thread a kernel calls back, leaves a static picture where no widgets run, and does not make
+notebook runners wait for replies that an Output's own messages hold up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets
+
+from mattingkit.widgets.showing import answer, with_static
+
+__all__ = ["Explorer"]
+
+
+class Explorer(ipywidgets.VBox):  # type: ignore[misc]
+    """Call a function again whenever one of its controls changes, and show what it returns.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the controls' values by name; returns a figure, a picture, a table or a text.
+    **controls
+        One for each parameter: a widget, or what ``ipywidgets.interact`` makes one of: ``(low, high)`` and
+        ``(low, high, step)`` are sliders that begin at the parameter's default, a list is a choice, a bool a tick.
+
+    Attributes
+    ----------
+    controls : dict of str to Widget
+    kwargs : dict
+        The values last shown.
+
+    Raises
+    ------
+    ValueError
+        For something no control can be made of.
+
+    Examples
+    --------
+    >>> def doubled(number=2):
+    ...     return f"twice {number} is {2 * number}"
+    >>> explorer = Explorer(doubled, number=(0, 10))
+    >>> explorer.controls["number"].value = 4
+    >>> explorer.answer.value
+    '<pre>twice 4 is 8</pre>'
+    """
+
+    def __init__(self, function: Callable[..., Any], **controls: Any) -> None:
+        self._function = function
+        parameters = inspect.signature(function).parameters
+        self.controls = {}
+        for name, control in controls.items():
+            default = parameters[name].default if name in parameters else inspect.Parameter.empty
+            self.controls[name] = _control(name, control, default)
+        super().__init__([*self.controls.values(), ipywidgets.HTML()])
+        self._show()
+        for control in self.controls.values():
+            control.observe(self._show, "value")
+        # As interact does, so that ``function.widget`` reaches the controls; not every callable takes attributes.
+        with contextlib.suppress(AttributeError):
+            function.widget = self  # type: ignore[attr-defined]
+
+    def _show(self, change: Any = None) -> None:
+        self.kwargs = {name: control.value for name, control in self.controls.items()}
+        self.answer = answer(lambda: self._function(**self.kwargs))
+        if isinstance(self.answer, ipywidgets.Image):
+            # At its own size: a box would stretch it to the page's width, and blur it.
+            self.answer.layout.align_self = "flex-start"
+        self.children = (*self.controls.values(), self.answer)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Add the picture as a static one, for pages and viewers that run no widgets."""
+        png = self.answer.value if isinstance(self.answer, ipywidgets.Image) else b""
+        return with_static(super()._repr_mimebundle_(**options), png)
+
+
+def _control(name: str, given: Any, default: Any) -> Any:
+    if isinstance(given, ipywidgets.Widget):
+        control = given
+    else:
+        control = ipywidgets.interactive.widget_from_abbrev(given, default)
+        if control is None:
+            raise ValueError(f"No control can be made of {name}={given!r}; give (low, high), a list or a widget.")
+        if control.has_trait("continuous_update"):
+            # Each value is a computation; the last one of a drag is the one that was meant.
+            control.continuous_update = False
+    if not control.description:
+        control.description = name
+    return control
