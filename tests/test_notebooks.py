@@ -19,7 +19,7 @@ LESSONS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 
 #: Widgets that take a click or a stroke on the picture.
 ON_A_PICTURE = ("Scribbler(", "PixelPicker(", "Studio(")
-WIDGETS = (*ON_A_PICTURE, "Flipbook(", "AlphaComparison(", "interact(", ".widget()", "controls(", "interactive(")
+WIDGETS = (*ON_A_PICTURE, "Flipbook(", "Explorer(", "AlphaComparison(", ".widget()", "controls(")
 
 
 class Lesson:
@@ -123,6 +123,12 @@ def test_widgets(lesson: Lesson) -> None:
     used = [name for name in WIDGETS for _ in re.findall(re.escape(name), lesson.program)]
     assert len(used) >= 2, f"two widgets wanted; found {used}"
     assert any(name in ON_A_PICTURE for name in used), f"one that takes a click or stroke; found {used}"
+
+
+def test_no_output_widget(lesson: Lesson) -> None:
+    # The messages of an Output widget make notebook runners miss replies, and wait until their time is up.
+    for name in ("interact(", "interactive(", "interactive_output(", "Output("):
+        assert not re.search(rf"(?<!\w){re.escape(name)}", lesson.program), f"use mk.widgets.Explorer, not {name})"
 
 
 def test_links_to_lessons_lead_somewhere(lesson: Lesson) -> None:
