@@ -11,6 +11,7 @@ import ipywidgets
 import traitlets
 
 from mattingkit.progress import Progress
+from mattingkit.widgets.dropping import DropZone
 from mattingkit.widgets.naming import Names
 from mattingkit.widgets.tinting import VIEWS
 
@@ -90,10 +91,8 @@ class Bar:
             layout={"width": "110px"},
         )  # fmt: skip
         traitlets.dlink((self.tolerance, "value"), (_Attribute(pad, "tolerance"), "value"))
-        self.upload = ipywidgets.FileUpload(
-            accept=".png,.json,.tif,.bmp", description="Load", tooltip="A trimap (PNG) or strokes (JSON)"
-        )
-        self.upload.observe(self._uploaded, "value")
+        self.upload = DropZone("Load…", "", self._received, self.fail, accept=".png,.json,.tif,.bmp")
+        self.upload.add_class("mk-plain")
         self.save = self._button("Save…", "Links to the trimap (PNG) and the strokes (JSON)", self._offer_files)
         self.links = ipywidgets.HTML()
         self.restore = self._button("", "From before the kernel stopped", lambda: None)
@@ -147,12 +146,8 @@ class Bar:
             self.shown.options = [*listed, ("On picture" if value == "picture" else f"On {value}", value)]
         self.shown.value = value
 
-    def _uploaded(self, change: Any) -> None:
-        files = change["new"]
-        if files:
-            one = files[0]
-            self._pad.guarded(self._step, self._pad.drawing.load_bytes, bytes(one["content"]), one["name"])
-            self.upload.value = ()
+    def _received(self, content: bytes, name: str) -> None:
+        self._pad.guarded(self._step, self._pad.drawing.load_bytes, content, name)
 
     def _offer_files(self) -> None:
         from mattingkit.widgets.tinting import gray_png

@@ -70,7 +70,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_from_a_photo_to_files(page: Any, photo: Path, tmp_path: Path) -> None:
-    page.locator(".mk-drop input[type=file]").first.set_input_files(photo)
+    page.locator(".mk-drop:not(.mk-plain) input[type=file]").first.set_input_files(photo)
     page.get_by_text("120 pixels").or_(page.get_by_text("U²-Net")).first.wait_for()
     until(lambda: pad_of(page).box()["width"] / pad_of(page).box()["height"] > 1.2, "the photo is on the pad")
     page.get_by_role("button", name="Clear", exact=True).click()
@@ -98,7 +98,7 @@ def test_from_a_photo_to_files(page: Any, photo: Path, tmp_path: Path) -> None:
 def test_a_broken_file_gets_a_message(page: Any, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 nothing more")
-    page.locator(".mk-drop input[type=file]").first.set_input_files(broken)
+    page.locator(".mk-drop:not(.mk-plain) input[type=file]").first.set_input_files(broken)
     alert = page.get_by_role("alert")
     alert.first.wait_for()
     assert "broken.jpg" in alert.first.inner_text()
@@ -109,7 +109,7 @@ def test_a_huge_file_gets_a_message(page: Any, tmp_path: Path) -> None:
     huge = tmp_path / "huge.png"
     with huge.open("wb") as file:
         file.truncate(90_000_000)
-    page.locator(".mk-drop input[type=file]").first.set_input_files(huge)
+    page.locator(".mk-drop:not(.mk-plain) input[type=file]").first.set_input_files(huge)
     page.get_by_text("up to 80 MB can be opened").wait_for()
 
 

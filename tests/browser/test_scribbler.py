@@ -1,75 +1,102 @@
-"""The pad in a real JupyterLab: real mouse strokes, looked at in the kernel and on the page."""
+"""The pad in a real JupyterLab: real mouse strokes and keys, looked at in the kernel and on the page.
+
+One notebook holds both surfaces' pads; every test runs on each and begins with an empty pad.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import until
 
 MakeNotebook = Callable[..., Any]
 
-SETUP = """
+SIZE = 256
+SETUP = f"""
 import numpy as np
 import mattingkit as mk
 image = mk.samples.portrait().image[::2, ::2]
-pad = mk.widgets.Scribbler(image, ink={ink!r}, live={live!r}, autosave=False, width=400)
-pad
+assert image.shape == ({SIZE}, {SIZE}, 3)
+pads = {{ink: mk.widgets.Scribbler(image, ink=ink, live=None, autosave=False, width=320) for ink in ("canvas", "page")}}
+pad = pads["canvas"]
 """
 HUES = {"foreground": (0, 114, 178), "background": (213, 94, 0), "unknown": (240, 228, 66)}
 
 
+class PadOnPage:
+    """One of the two pads: its canvas on the page, and the object in the kernel."""
+
+    def __init__(self, book: Any, ink: str) -> None:
+        self.book, self.ink, self.nth = book, ink, ["canvas", "page"].index(ink)
+        self.canvas = book.canvas(self.nth)
+
+    def click(self, label: str) -> None:
+        self.book.click(label, self.nth)
+
+    def level(self, across: float, down: float) -> float:
+        place = f"int({down} * {SIZE}), int({across} * {SIZE})"
+        value: float = self.book.evaluate(f"float(pad.trimap[{place}])")
+        return value
+
+    def marks(self, number: int) -> None:
+        self.book.until(f"len(pad.strokes) == {number}")
+
+    def shows(self, label: str, across: float, down: float) -> bool:
+        """Whether the page shows a label's hue there; hatching darkens some pixels, so several are looked at."""
+        near = [(across + i / SIZE, down + j / SIZE) for i in range(-4, 5, 2) for j in range(-2, 3)]
+        seen = [self.canvas.pixel(*place) for place in near]
+        return any(max(abs(a - b) for a, b in zip(pixel, HUES[label], strict=True)) < 14 for pixel in seen)
+
+    def comes_to_show(self, label: str, across: float, down: float) -> None:
+        until(lambda: self.shows(label, across, down), f"{label} is seen at {across, down}")
+
+
+@pytest.fixture(scope="module")
+def book(notebook: MakeNotebook) -> Any:
+    opened = notebook(SETUP, "pads['canvas']", "pads['page']", height=1300)
+    opened.run_all()
+    return opened
+
+
 @pytest.fixture(params=["canvas", "page"])
-def ink(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def open_pad(notebook: MakeNotebook, ink: str, live: str | None = None, **options: Any) -> Any:
-    book = notebook(SETUP.format(ink=ink, live=live), **options)
-    book.run_all()
-    return book
-
-
-def closeness(pixel: tuple[int, ...], hue: tuple[int, ...]) -> int:
-    return max(abs(a - b) for a, b in zip(pixel, hue, strict=True))
-
-
-def test_three_colours_by_mouse_then_three_alphas(notebook: MakeNotebook, ink: str) -> None:
-    book = notebook(
-        SETUP.format(ink=ink, live=None),
-        "methods = ['closed_form', 'knn', 'u2net']",
+def pad(book: Any, request: pytest.FixtureRequest) -> Iterator[PadOnPage]:
+    ink = request.param
+    book.execute(
+        f"""pad = pads[{ink!r}]
+pad.clear(); pad.look(1, 0, 0); pad.label = "foreground"; pad.tool = "brush"; pad.radius = 6.0; pad.opacity = 1.0
+pad.bar.say("")"""
     )
-    book.run_all()
-    canvas = book.canvas()
-    book.execute("pad.opacity = 1.0; pad.radius = 6")
-    book.click("Foreground")
-    canvas.drag((0.35, 0.6), (0.55, 0.85))
-    book.click("Background")
-    canvas.drag((0.1, 0.1), (0.1, 0.4))
-    book.click("Unknown")
-    canvas.drag((0.7, 0.2), (0.9, 0.3))
-    book.until("len(pad.strokes) == 3")
-    at = "float(pad.trimap[int({down} * 256), int({across} * 256)])"
-    assert book.evaluate(at.format(across=0.45, down=0.725)) == 1.0
-    assert book.evaluate(at.format(across=0.1, down=0.25)) == 0.0
-    assert book.evaluate(at.format(across=0.8, down=0.25)) == 0.5
+    on_page = PadOnPage(book, ink)
+    box = on_page.canvas.box()
+    book.page.mouse.move(box["x"] - 40, box["y"] + 10)
+    return on_page
+
+
+def test_three_colours_by_mouse_then_three_alphas(pad: PadOnPage) -> None:
+    book = pad.book
+    pad.click("Foreground")
+    pad.canvas.drag((0.35, 0.6), (0.55, 0.85))
+    pad.click("Background")
+    pad.canvas.drag((0.1, 0.1), (0.1, 0.4))
+    pad.click("Unknown")
+    pad.canvas.drag((0.7, 0.2), (0.9, 0.3))
+    pad.marks(3)
+    assert pad.level(0.45, 0.725) == 1.0
+    assert pad.level(0.1, 0.25) == 0.0
+    assert pad.level(0.8, 0.25) == 0.5
     assert book.evaluate("sorted(set(pad.trimap.ravel().tolist()))") == [0.0, 0.5, 1.0]
-    # Hatching darkens part of background and unknown, so several pixels are looked at and the nearest one counts.
-    for label, (across, down) in {
-        "foreground": (0.45, 0.725),
-        "background": (0.1, 0.25),
-        "unknown": (0.8, 0.25),
-    }.items():
-        near = [(across + i / 256, down + j / 256) for i in range(-4, 5, 2) for j in range(-2, 3)]
-        best = min(closeness(canvas.pixel(*place), HUES[label]) for place in near)
-        assert best < 12, f"{label}: no pixel of its hue at {across, down}"
-    book.execute("result = mk.compare(image, pad.trimap, methods)\nfrom IPython.display import display")
-    book.execute("view = result.widget()")
-    assert book.evaluate("len(result.alphas)") == 3
-    book.execute("pad.children = (*pad.children, view)")
+    pad.comes_to_show("foreground", 0.45, 0.725)
+    pad.comes_to_show("background", 0.1, 0.25)
+    pad.comes_to_show("unknown", 0.8, 0.25)
+    book.execute("result = mk.compare(image, pad.trimap, ['closed_form', 'knn', 'u2net'])")
+    book.execute("view = result.widget(); whole = pad.children; pad.children = (*whole, view)")
     panes = book.page.locator(".mk-compare figure[data-alpha]")
-    panes.nth(2).wait_for(state="visible")
-    assert panes.count() == 3
+    until(lambda: panes.count() == 3, "three alphas appear")
+    # An alpha that is drawn has black and white in it; an empty canvas has one colour.
     for k in range(3):
         book.page.wait_for_function(
             """k => { const c = document.querySelectorAll('.mk-compare figure[data-alpha] canvas')[k];
@@ -78,6 +105,195 @@ def test_three_colours_by_mouse_then_three_alphas(notebook: MakeNotebook, ink: s
                  for (let i = 0; i < d.length; i += 4) {
                    if (d[i + 3]) { low = Math.min(low, d[i]); high = Math.max(high, d[i]); }
                  }
-                 return high - low > 128; }""",
+                 return high - low > 100; }""",
             arg=k,
         )
+    book.execute("pad.children = whole; view.close()")
+
+
+def test_a_fast_stroke_has_no_gaps(pad: PadOnPage) -> None:
+    pad.canvas.drag((0.1, 0.5), (0.9, 0.5), steps=2)
+    pad.marks(1)
+    assert pad.book.evaluate(f"bool((pad.trimap[{SIZE // 2}, 26:230] == 1).all())")
+
+
+def test_release_outside_ends_the_stroke(pad: PadOnPage) -> None:
+    mouse = pad.book.page.mouse
+    pad.canvas.drag((0.5, 0.5), (0.9, 0.5), release=False)
+    box = pad.canvas.box()
+    mouse.move(box["x"] + box["width"] + 60, box["y"] + 20, steps=3)
+    mouse.up()
+    pad.marks(1)
+    mouse.move(*pad.canvas.place(0.5, 0.2), steps=3)
+    mouse.move(*pad.canvas.place(0.2, 0.2), steps=3)
+    pad.canvas.drag((0.2, 0.8), (0.3, 0.8))
+    pad.marks(2)
+    assert pad.level(0.35, 0.2) == 0.5
+    assert pad.level(0.25, 0.8) == 1.0
+
+
+def test_right_button_draws_nothing(pad: PadOnPage) -> None:
+    pad.canvas.click(0.5, 0.5, button="right")
+    pad.book.page.mouse.move(*pad.canvas.place(0.8, 0.5), steps=4)
+    pad.canvas.drag((0.2, 0.2), (0.3, 0.2))
+    pad.marks(1)
+    assert pad.level(0.65, 0.5) == 0.5
+    assert pad.level(0.25, 0.2) == 1.0
+
+
+def test_tab_leaves_the_pad(pad: PadOnPage) -> None:
+    focused = "canvas => document.activeElement === canvas"
+    for key in ("Tab", "Shift+Tab"):
+        pad.canvas.click(0.5, 0.5)
+        until(lambda: pad.canvas.locator.evaluate(focused), "a click gives the canvas the focus")
+        pad.book.page.keyboard.press(key)
+        until(lambda: not pad.canvas.locator.evaluate(focused), f"{key} leaves")
+
+
+def test_keys(pad: PadOnPage) -> None:
+    book, press = pad.book, pad.book.page.keyboard.press
+    pad.canvas.click(0.5, 0.5)
+    pad.marks(1)
+    for key, label in zip("2341", ("background", "unknown", "erase", "foreground"), strict=True):
+        press(key)
+        book.until(f"pad.label == {label!r}")
+    press("]")
+    book.until("7 < pad.radius < 8")
+    press("[")
+    book.until("5 < pad.radius < 7")
+    press("z")
+    pad.marks(0)
+    press("y")
+    pad.marks(1)
+    press("+")
+    book.until("pad.view[0] == 1.5")
+    press("ArrowRight")
+    book.until("pad.view[2] > 50")
+    press("0")
+    book.until("pad.view == [1, 0, 0]")
+    for key, tool in zip("lfhb", ("lasso", "fill", "move", "brush"), strict=True):
+        press(key)
+        book.until(f"pad.tool == {tool!r}")
+
+
+def test_undo_redo_clear_erase_by_button(pad: PadOnPage) -> None:
+    pad.canvas.drag((0.2, 0.3), (0.8, 0.3))
+    pad.marks(1)
+    pad.click("Undo")
+    pad.marks(0)
+    assert pad.level(0.5, 0.3) == 0.5
+    until(lambda: not pad.shows("foreground", 0.5, 0.3), "the stroke is gone from the page")
+    pad.click("Redo")
+    pad.marks(1)
+    pad.comes_to_show("foreground", 0.5, 0.3)
+    pad.click("Erase")
+    pad.canvas.drag((0.5, 0.2), (0.5, 0.4))
+    pad.marks(2)
+    assert pad.level(0.5, 0.3) == 0.5
+    assert pad.level(0.3, 0.3) == 1.0
+    until(lambda: not pad.shows("foreground", 0.5, 0.3), "the eraser is seen")
+    pad.click("Clear")
+    pad.marks(0)
+    pad.click("Undo")
+    pad.marks(2)
+
+
+def test_zoomed_strokes_land_on_the_right_pixels(pad: PadOnPage) -> None:
+    pad.book.execute("pad.look(4, 64, 128); pad.radius = 1.5")
+    pad.canvas.drag((0.25, 0.5), (0.75, 0.5))
+    pad.marks(1)
+    # A quarter of the picture, from row 64 and column 128 on: the stroke runs along row 96, columns 144 to 176.
+    rows_cols = pad.book.evaluate("[[int(v.min()), int(v.max())] for v in np.nonzero(pad.trimap == 1)]")
+    (top, bottom), (left, right) = rows_cols
+    assert 94 <= top <= 96 <= bottom <= 98
+    assert 141 <= left <= 144
+    assert 175 <= right <= 178
+
+
+def test_the_hand_moves_the_enlarged_picture(pad: PadOnPage) -> None:
+    pad.book.execute("pad.look(4, 64, 128)")
+    pad.click("Hand")
+    pad.canvas.drag((0.5, 0.5), (0.25, 0.5))
+    pad.book.until("abs(pad.view[2] - 144) < 2 and abs(pad.view[1] - 64) < 1")
+    assert pad.book.evaluate("len(pad.strokes)") == 0
+
+
+def test_wheel_scrolls_the_page_and_zooms_with_ctrl(pad: PadOnPage) -> None:
+    page = pad.book.page
+    page.mouse.move(*pad.canvas.place(0.5, 0.5))
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -150)
+    page.keyboard.up("Control")
+    pad.book.until("pad.view[0] > 1.2")
+    # The pixel under the cursor stays where it is.
+    pad.book.until("abs(pad.view[1] + 128 / pad.view[0] - 128) < 3")
+
+
+def test_lasso_and_fill(pad: PadOnPage) -> None:
+    pad.click("Lasso")
+    pad.canvas.drag((0.2, 0.2), (0.6, 0.2), (0.6, 0.6), (0.2, 0.6), (0.2, 0.22))
+    pad.marks(1)
+    assert pad.level(0.4, 0.4) == 1.0
+    assert pad.level(0.7, 0.7) == 0.5
+    pad.click("Background")
+    pad.click("Fill")
+    pad.canvas.click(0.8, 0.8)
+    pad.marks(2)
+    assert pad.level(0.9, 0.1) == 0.0
+    assert pad.level(0.4, 0.4) == 1.0
+    pad.comes_to_show("background", 0.85, 0.85)
+
+
+def test_strokes_wait_out_a_busy_kernel(pad: PadOnPage) -> None:
+    pad.book.start("import time; time.sleep(2)")
+    pad.canvas.drag((0.3, 0.7), (0.6, 0.7))
+    pad.marks(1)
+    assert pad.level(0.45, 0.7) == 1.0
+
+
+def test_save_and_load(pad: PadOnPage, tmp_path: Path) -> None:
+    page = pad.book.page
+    pad.canvas.drag((0.3, 0.7), (0.6, 0.7))
+    pad.marks(1)
+    before = pad.book.evaluate("int(pad.trimap.sum() * 2)")
+    pad.click("Save…")
+    links = {}
+    for name in ("trimap.png", "strokes.json"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).last.click()
+        links[name] = tmp_path / name
+        download.value.save_as(links[name])
+    assert json.loads(links["strokes.json"].read_text())["strokes"][0]["label"] == "foreground"
+    for name in links:
+        pad.click("Clear")
+        pad.marks(0)
+        page.locator(".mk-pad .mk-drop input[type=file]").nth(pad.nth).set_input_files(links[name])
+        pad.marks(1)
+        assert pad.book.evaluate("int(pad.trimap.sum() * 2)") == before
+        assert pad.book.evaluate("sorted(set(pad.trimap.ravel().tolist()))") == [0.5, 1.0]
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    page.locator(".mk-pad .mk-drop input[type=file]").nth(pad.nth).set_input_files(broken)
+    pad.book.until("'no strokes' in pad.bar.status.value")
+    pad.marks(1)
+
+
+def test_reload_brings_everything_back(book: Any) -> None:
+    """Both pads at once: colours and widths are there again, and drawing goes on."""
+    for ink in ("canvas", "page"):
+        book.execute(
+            f"""pad = pads[{ink!r}]; pad.clear(); pad.look(1, 0, 0); pad.opacity = 1.0; pad.radius = 6.0
+pad.tool = "brush"; pad.label = "background"
+pad.add_stroke([(128, 40), (128, 200)], "foreground", radius=12)"""
+        )
+    book.reload()
+    for ink in ("canvas", "page"):
+        book.execute(f"pad = pads[{ink!r}]")
+        pad = PadOnPage(book, ink)
+        pad.comes_to_show("foreground", 0.4, 0.5)
+        assert pad.shows("foreground", 0.4, 0.5 + 10 / SIZE)
+        assert not pad.shows("foreground", 0.4, 0.5 + 20 / SIZE)
+        pad.canvas.drag((0.3, 0.8), (0.6, 0.8))
+        pad.marks(2)
+        assert pad.level(0.45, 0.8) == 0.0
+        pad.comes_to_show("background", 0.45, 0.8)
