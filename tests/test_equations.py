@@ -69,3 +69,9 @@ def test_home_exists_and_names_the_paper(row: Row) -> None:
 def test_every_paper_is_used() -> None:
     unused = [key for key in PAPERS if not any(row.paper.startswith(key) for row in EQUATIONS)]
     assert not unused
+
+
+def test_no_row_twice() -> None:
+    keys = [cells[0] for cells in table("key |")]
+    assert len(set(keys)) == len(keys)
+    assert len(set(EQUATIONS)) == len(EQUATIONS)
