@@ -53,7 +53,7 @@ def test_a_function_wins_over_its_module_of_the_same_name(first):
 
 def test_type_checkers_see_the_same_names():
     source = (REPOSITORY / "mattingkit" / "__init__.py").read_text()
-    typed = set(re.findall(r"import \w+ as (\w+)", source.split("__version__")[0]))
+    typed = set(re.findall(r"^    from [\w.]+ import \w+ as (\w+)$", source, re.MULTILINE))
     assert typed == set(mk._HOMES)
 
 
