@@ -1,0 +1,198 @@
+"""Training U²-Net for real, on a few rendered pictures: what a run leaves behind, and that resuming changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mattingkit.methods.u2net import estimate_alpha_u2net, load_network
+from mattingkit.methods.u2net.augment import BACKDROPS, find_pairs, read_pair, render_background, sample
+from mattingkit.methods.u2net.network import build
+from mattingkit.methods.u2net.train import Record, Settings, evaluate, loss_of, main, read_curve, train
+
+# Newer Pythons warn where a process with threads forks, which is how torch's loader starts its worker.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """On maps this small, threads only wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> tuple[str, str]:
+    """Six pictures of bright discs on dark noise, three of each of two kinds, with their masks."""
+    root = tmp_path_factory.mktemp("pairs")
+    images, masks = root / "images", root / "masks"
+    images.mkdir()
+    masks.mkdir()
+    rng = np.random.default_rng(0)
+    rows, cols = np.indices((48, 60))
+    for number, kind in enumerate(["disc", "ball"] * 3):
+        inside = (rows - 24) ** 2 + (cols - 20 - 4 * number) ** 2 < 14**2
+        picture = rng.integers(0, 90, (48, 60, 3)) + 150 * inside[..., np.newaxis]
+        Image.fromarray(picture.astype(np.uint8)).save(images / f"{kind}_{number}.jpg")
+        Image.fromarray(np.uint8(255 * inside)).save(masks / f"{kind}_{number}.png")
+    return str(images), str(masks)
+
+
+def settings(folders, out: Path, **changes) -> Settings:
+    plain = Settings(*folders, str(out), stages=((32, 2), (48, 1)), batch=2, validation=0.34, every=1)
+    return dataclasses.replace(plain, **changes)
+
+
+def state_of(out: Path) -> dict[str, torch.Tensor]:
+    return torch.load(out / "checkpoint.pt", weights_only=True)["network"]
+
+
+@pytest.fixture(scope="module")
+def run(folders, tmp_path_factory) -> Path:
+    """A whole run of three steps, in two stages."""
+    out = tmp_path_factory.mktemp("run")
+    train(settings(folders, out))
+    return out
+
+
+def test_a_run_leaves_weights_curve_and_failures(run, folders):
+    for name in ("weights.safetensors", "curve.csv", "curve.png", "failures.png", "settings.json", "checkpoint.pt"):
+        assert (run / name).stat().st_size > 0, name
+    curve = read_curve(run / "curve.csv")
+    assert [(row.step, row.size) for row in curve] == [(1, 32), (2, 32), (3, 48)]
+    assert set(curve[0].iou) == {"disc", "ball"}
+    assert json.loads((run / "settings.json").read_text())["images"] == folders[0]
+    assert (run / "weights.safetensors").stat().st_size < 2.5e6
+    assert load_network(run / "weights.safetensors")[1] in (32, 48)
+    image = np.random.default_rng(0).random((20, 30, 3))
+    assert estimate_alpha_u2net(image, weights=run / "weights.safetensors").shape == (20, 30)
+
+
+def test_training_moves_the_weights(run):
+    torch.manual_seed(0)
+    start, end = build("u2netp").state_dict(), state_of(run)
+    assert any((end[key] - value).abs().max() > 1e-5 for key, value in start.items() if "weight" in key)
+
+
+def test_a_run_stopped_and_resumed_equals_one_undisturbed(run, folders, tmp_path):
+    class StopHereError(Exception):
+        pass
+
+    def stop(record: Record) -> None:
+        raise StopHereError
+
+    for _ in range(2):  # once inside a stage, once at its end
+        with pytest.raises(StopHereError):
+            train(settings(folders, tmp_path), stop)
+    assert len(read_curve(tmp_path / "curve.csv")) == 2
+    train(settings(folders, tmp_path))
+    resumed = state_of(tmp_path)
+    for key, value in state_of(run).items():
+        torch.testing.assert_close(resumed[key], value, rtol=0, atol=0, msg=key)
+    assert [row.loss for row in read_curve(tmp_path / "curve.csv")] == [
+        row.loss for row in read_curve(run / "curve.csv")
+    ]
+
+
+def test_fine_tuning_starts_from_the_weights_named(run, folders, tmp_path):
+    still = settings(folders, tmp_path, stages=((32, 1),), learning_rate=0.0, init=str(run / "weights.safetensors"))
+    train(still)
+    kept = {key: value for key, value in state_of(tmp_path).items() if "conv" in key and key.endswith("weight")}
+    reference = load_state(run / "weights.safetensors")
+    for key, value in kept.items():
+        torch.testing.assert_close(value, reference[key], rtol=0, atol=0, msg=key)
+
+
+def load_state(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return {key: value.float() for key, value in load_file(path).items()}
+
+
+@pytest.mark.slow
+def test_processes_share_a_batch(folders, tmp_path):
+    train(settings(folders, tmp_path, stages=((32, 1),), batch=4, processes=2))
+    assert (tmp_path / "weights.safetensors").exists()
+
+
+def test_the_command(folders, tmp_path, capsys):
+    out = str(tmp_path / "run")
+    code = main([*folders, "--out", out, "--stages", "32:1", "--batch", "2", "--validation", "0.34", "--device", "cpu"])
+    assert code == 0
+    assert capsys.readouterr().out.strip().endswith("weights.safetensors")
+
+
+@pytest.mark.parametrize("stages", ["112", "16:10", "112:0", "a:b"])
+def test_wrong_stages_are_refused(stages, capsys):
+    with pytest.raises(SystemExit):
+        main(["a", "b", "--out", "c", "--stages", stages])
+    assert "--stages" in capsys.readouterr().err
+
+
+def test_pairs_that_do_not_match_are_named(folders, tmp_path):
+    with pytest.raises(ValueError, match=r"no mask for ball_1\.jpg"):
+        find_pairs(Path(folders[0]), tmp_path)
+    with pytest.raises(ValueError, match="no pictures"):
+        find_pairs(tmp_path, Path(folders[1]))
+    with pytest.raises(ValueError, match="cannot be shared by 3 processes"):
+        train(settings(folders, tmp_path, batch=4, processes=3))
+
+
+def test_samples_come_from_their_generator_alone(folders):
+    pairs = [read_pair(*names) for names in find_pairs(Path(folders[0]), Path(folders[1]))]
+    for seed in range(20):
+        first = sample(pairs, seed % 6, 40, np.random.default_rng(seed))
+        again = sample(pairs, seed % 6, 40, np.random.default_rng(seed))
+        for a, b in zip(first, again, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert first[0].shape == (3, 40, 40)
+        assert np.isfinite(first[0]).all()
+        assert 0 <= first[1].min() <= first[1].max() <= 1
+
+
+def test_the_mask_moves_with_its_subject(folders):
+    """However a view is turned, mirrored or cut, what the mask marks is brighter than what it does not."""
+    pairs = [read_pair(*names) for names in find_pairs(Path(folders[0]), Path(folders[1]))]
+    brighter = []
+    for seed in range(60):
+        picture, mask = sample(pairs, seed % 6, 40, np.random.default_rng(seed))
+        if 0.05 < mask.mean() < 0.95:
+            brighter.append(picture.mean(0)[mask[0] > 0.5].mean() > picture.mean(0)[mask[0] < 0.5].mean())
+    # Not always: a rendered backdrop may be white.
+    assert np.mean(brighter) > 0.7
+
+
+def test_studio_backdrops_are_drawn():
+    found = [np.asarray(render_background(24, np.random.default_rng(seed))).reshape(-1, 3) for seed in range(80)]
+    for backdrop in BACKDROPS:
+        assert min(np.abs(np.median(pixels, axis=0) - backdrop).max() for pixels in found) < 60, backdrop
+
+
+def test_a_right_guess_costs_less_than_a_wrong_one():
+    mask = torch.zeros(1, 1, 16, 16)
+    mask[..., 4:12, 4:12] = 1
+    right, wrong = [[sign * (mask * 16 - 8)] * 7 for sign in (1, -1)]
+    blank = [torch.zeros_like(mask)] * 7
+    assert loss_of(right, mask) < 0.05 < loss_of(blank, mask) < loss_of(wrong, mask)
+
+
+def test_evaluation_measures_iou_on_the_picture_itself(folders, run):
+    pairs = [read_pair(*names) for names in find_pairs(Path(folders[0]), Path(folders[1]))]
+    network, _ = load_network(run / "weights.safetensors")
+    iou, scores = evaluate(network, pairs, 48)
+    expected = []
+    for pair in pairs:
+        alpha = estimate_alpha_u2net(np.asarray(pair.picture), weights=run / "weights.safetensors", size=48)
+        guess, truth = alpha > 0.5, np.asarray(pair.mask) > 127
+        expected.append((guess & truth).sum() / (guess | truth).sum())
+    np.testing.assert_allclose(scores, expected, atol=0.02)
+    discs = [score for pair, score in zip(pairs, scores, strict=True) if pair.name.startswith("disc")]
+    assert iou["disc"] == pytest.approx(np.mean(discs), abs=1e-4)
