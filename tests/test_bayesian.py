@@ -155,35 +155,6 @@ def test_parameters_out_of_range(options):
         bayesian.solve(image, trimap, **options)
 
 
-# --- with the Laplacian ----------------------------------------------------------------------------------------------
-
-
-def test_the_weight_leads_from_closed_form_to_bayesian():
-    image, trimap, _ = scene(size=90)
-    closed, bayes = (mk.estimate_alpha(image, trimap, method) for method in ("closed_form", "bayesian"))
-    light = mk.estimate_alpha(image, trimap, "bayesian_laplacian", weight=1e-9, scale=1)
-    heavy = mk.estimate_alpha(image, trimap, "bayesian_laplacian", weight=1e6, scale=1)
-    exact = mk.estimate_alpha(image, trimap, "closed_form", scale=1)
-    np.testing.assert_allclose(light, exact, atol=0.02)
-    confident = bayesian.solve(image, trimap).confidence > 0.5
-    np.testing.assert_allclose(heavy[confident], bayes[confident], atol=1e-3)
-    assert np.abs(closed - bayes).max() > 0.05
-
-
-def test_progress_is_percent_of_the_whole():
-    image, trimap, _ = scene(size=60)
-    steps = []
-    mk.estimate_alpha(image, trimap, "bayesian_laplacian", on_progress=lambda p: steps.append((p.step, p.total)))
-    assert steps == sorted(steps)
-    assert steps[-1] == (100, 100)
-
-
-def test_a_weight_out_of_range():
-    image, trimap, _ = scene()
-    with pytest.raises(ValueError, match="weight"):
-        mk.estimate_alpha(image, trimap, "bayesian_laplacian", weight=0)
-
-
 @pytest.mark.shared
 @pytest.mark.parametrize("trimap", ["trimap1", "trimap2"])
 def test_benchmark_pictures_finish(benchmark_folder, trimap):

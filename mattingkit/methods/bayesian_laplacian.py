@@ -1,4 +1,4 @@
-r"""The two classics in one energy: Bayesian matting as data term, the Laplacian as smoothness.
+r"""The two classics in one energy: Bayesian evidence as data term, the Laplacian as smoothness.
 
 Bayesian matting (Chuang et al. 2001) decides each pixel by its own samples: right where foreground and background
 differ, noisy where they do not. Closed-form matting (Levin et al. 2008) has no opinion about any single pixel, only
@@ -6,8 +6,10 @@ about how alpha follows colour from one to the next. Joined, the first is the da
 
 .. math:: \min_\alpha\; \alpha^T L \alpha + (\alpha - \hat\alpha)^T \Gamma (\alpha - \hat\alpha)
 
-with :math:`\hat\alpha` the Bayesian alpha and :math:`\Gamma` a diagonal matrix of weights: ``weight`` times each
-pixel's confidence, so that the data term is silent where the samples were. Known pixels are fixed.
+with :math:`\hat\alpha` the most likely alpha given the samples and :math:`\Gamma` a diagonal matrix of weights:
+``weight`` times each pixel's confidence, so that the data term is silent where the samples were. Known pixels are
+fixed. A window's samples miss what lies farther along the boundary, so they come from
+:mod:`mattingkit.methods._sampling`; the Bayesian step is the last one there.
 """
 
 from __future__ import annotations
@@ -18,44 +20,48 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray
+from mattingkit.methods._sampling import expand_trimap, sample
 from mattingkit.methods.bayesian import SigmaC
-from mattingkit.methods.bayesian import solve as solve_bayesian
 from mattingkit.methods.closed_form import estimate_alpha_closed_form
 from mattingkit.params import Choice, Range
 from mattingkit.progress import Progress, ProgressCallback
-from mattingkit.trimap import check_pair
+from mattingkit.trimap import UNKNOWN, check_pair
 
 __all__ = ["estimate_alpha_bayesian_laplacian"]
+
+#: Up to so many unknown pixels "auto" solves at full size: on coarser levels single pixels' evidence is averaged away.
+_EXACT_PIXELS = 500_000
 
 
 def estimate_alpha_bayesian_laplacian(
     image: npt.ArrayLike,
     trimap: npt.ArrayLike,
     *,
-    weight: Annotated[float, Range(1e-6, 1.0, log=True)] = 1e-4,
+    weight: Annotated[float, Range(1e-6, 1.0, log=True)] = 3e-3,
     sigma_C: SigmaC = 0.01,
     epsilon: Annotated[float, Range(1e-9, 1e-1, log=True)] = 1e-7,
     scale: Annotated[Literal["auto", 1, 2, 4, 8], Choice("auto", 1, 2, 4, 8)] = "auto",
     on_progress: ProgressCallback | None = None,
 ) -> FloatArray:
-    """Estimate alpha with the Bayesian answer as data term and the matting Laplacian as smoothness.
+    """Estimate alpha with Bayesian evidence as data term and the matting Laplacian as smoothness.
 
     Parameters
     ----------
     image : array_like, shape (H, W, 3)
     trimap : array_like, shape (H, W)
         0 background, 0.5 unknown, 1 foreground.
-    weight : float, default 1e-4
-        Of the data term at full confidence. Towards 0 the result is closed form's; large weights give the Bayesian
-        alpha wherever it is confident.
+    weight : float, default 3e-3
+        Of the data term at full confidence. Towards 0 the result is closed form's; large weights give the
+        samples' alpha wherever they are confident.
     sigma_C : float, default 0.01
         Standard deviation of the camera's noise in the Bayesian step.
     epsilon : float, default 1e-7
         Regularisation of the Laplacian's window covariances.
     scale : {"auto", 1, 2, 4, 8}, default "auto"
-        As in :func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`.
+        As in :func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`, but "auto" is 1, the exact solution,
+        up to half a million unknown pixels.
     on_progress : callable, optional
-        Called after each ring of the Bayesian march, then by the solver; steps are percent of the whole. Raising from
+        Called as sampling begins and ends, then by the solver; steps are percent of the whole. Raising from
         it cancels.
 
     Returns
@@ -73,6 +79,8 @@ def estimate_alpha_bayesian_laplacian(
     Chuang et al.: A Bayesian Approach to Digital Matting. CVPR 2001. https://doi.org/10.1109/CVPR.2001.990970
     Levin, Lischinski, Weiss: A Closed-Form Solution to Natural Image Matting. TPAMI 30(2), 2008.
     https://doi.org/10.1109/TPAMI.2007.1177
+    Gastal, Oliveira: Shared Sampling for Real-Time Alpha Matting. Computer Graphics Forum 29(2), 2010.
+    He, Rhemann, Rother, Tang, Sun: A Global Sampling Method for Alpha Matting. CVPR 2011.
     Wang, Cohen: Optimized Color Sampling for Robust Matting. CVPR 2007, for the form of the energy.
 
     Examples
@@ -85,15 +93,23 @@ def estimate_alpha_bayesian_laplacian(
     picture, known = check_pair(image, trimap)
     if not (np.isfinite(weight) and weight > 0):
         raise ValueError(f"weight must be a number above 0; got {weight!r}.")
-    bayesian = solve_bayesian(picture, known, sigma_C=sigma_C, on_progress=_part(on_progress, 0, 50))
+    if not (np.isfinite(sigma_C) and sigma_C > 0):
+        raise ValueError(f"sigma_C must be a number above 0; got {sigma_C!r}.")
+    expanded = expand_trimap(picture, known)
+    report = _part(on_progress, 0, 40)
+    if report is not None:
+        report(Progress(1, 4, expanded.copy()))
+    evidence = sample(picture, expanded, sigma_C)
+    if report is not None:
+        report(Progress(4, 4, evidence.alpha.copy()))
     return estimate_alpha_closed_form(
         picture,
-        known,
+        expanded,
         epsilon=epsilon,
-        scale=scale,
-        prior=bayesian.alpha,
-        prior_weight=weight * bayesian.confidence,  # type: ignore[arg-type]  # one for each pixel
-        on_progress=_part(on_progress, 50, 100),
+        scale=1 if scale == "auto" and (expanded == UNKNOWN).sum() <= _EXACT_PIXELS else scale,
+        prior=evidence.alpha,
+        prior_weight=weight * evidence.confidence,  # type: ignore[arg-type]  # one for each pixel
+        on_progress=_part(on_progress, 40, 100),
     )
 
 
