@@ -1,0 +1,211 @@
+"""The lessons as a static site, for people without Python: every notebook executed, its pictures inside, one page each.
+
+Pages must be readable without a network. nbconvert's HTML leaves formulas as TeX and fetches MathJax from elsewhere to
+draw them; MathML is drawn by the browser itself, so the copy of MathJax that JupyterLab brings is not enough (it is a
+bundle of JupyterLab's, not a file a page can load) and formulas are converted while the page is built.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mattingkit.progress import Progress, ProgressCallback
+
+__all__ = ["build_site", "formulas_to_mathml"]
+
+#: Code is shown as it is: a dollar in it opens no formula. Displayed formulas before those in a line.
+_PARTS = re.compile(
+    r"(?P<code>```.*?```|`[^`\n]+`)|\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?P<line>[^$\n]+?)\$(?!\$)", re.DOTALL
+)
+
+
+def build_site(out: Path, *, source: Path | None = None, on_progress: ProgressCallback | None = None) -> Path:
+    """Execute all lessons and write them as pages with an index; the site appears whole or not at all.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the site. One that an earlier call wrote is replaced; any other that holds files is refused.
+    source : Path, optional
+        Folder of the notebooks; the package's own lessons without it.
+    on_progress : callable, optional
+        Called before each lesson and at the end; raising from it cancels, and leaves ``out`` as it was.
+
+    Returns
+    -------
+    Path
+        The index page.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there are no notebooks.
+    ValueError
+        Where ``out`` is a file, or a folder that holds something else.
+    ImportError
+        Where latex2mathml is not installed.
+    nbclient.exceptions.CellExecutionError
+        Where a lesson fails.
+
+    Examples
+    --------
+    >>> build_site(Path(tempfile.mkdtemp()), source=Path(tempfile.mkdtemp()))
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: There are no notebooks in ...
+    """
+    from mattingkit.cli.learning import lessons_folder
+
+    notebooks = sorted((source or lessons_folder()).glob("[0-9][0-9]_*.ipynb"))
+    if not notebooks:
+        raise FileNotFoundError(f"There are no notebooks in {source or lessons_folder()}.")
+    out = Path(out).resolve()
+    _check_target(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that putting it in place is a rename within one file system.
+    building = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        titles = {}
+        for done, path in enumerate(notebooks):
+            if on_progress is not None:
+                on_progress(Progress(done, len(notebooks), None))
+            titles[path.stem] = _write_page(path, building)
+        (building / "index.html").write_text(_index(titles), encoding="utf-8")
+        (building / _MARK).write_text("Written by mattingkit docs, which may replace this folder.\n", encoding="utf-8")
+        building.chmod(0o755)
+        _put_in_place(building, out)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    if on_progress is not None:
+        on_progress(Progress(len(notebooks), len(notebooks), None))
+    return out / "index.html"
+
+
+#: Tells a site of ours from a folder of somebody's.
+_MARK = ".mattingkit-site"
+
+
+def _check_target(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{str(out)!r} is a file; name a folder for the site.")
+    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
+        raise ValueError(f"{str(out)!r} holds files that are no earlier site; name an empty or a new folder.")
+
+
+def _put_in_place(building: Path, out: Path) -> None:
+    """Move the finished site to its place; an earlier one is put back if that fails."""
+    if not out.exists():
+        building.rename(out)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent)) / "site"
+    out.rename(old)
+    try:
+        building.rename(out)
+    except OSError:
+        old.rename(out)
+        raise
+    finally:
+        shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def _write_page(path: Path, folder: Path) -> str:
+    """Execute one notebook, write its page, and return its title."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbconvert import HTMLExporter
+
+    notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    title = _title(notebook)
+    # Lessons write their files to temporary folders; what they still leave must not lie among the lessons.
+    with tempfile.TemporaryDirectory() as work:
+        resources = {"metadata": {"path": work}}
+        NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _links_to_pages(formulas_to_mathml(cell.source))
+        elif cell.cell_type == "code":
+            cell.outputs = [_without_widget(output) for output in cell.outputs]
+    notebook.metadata.pop("widgets", None)
+    exporter = HTMLExporter(mathjax_url="")  # type: ignore[no-untyped-call]
+    body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    (folder / f"{path.stem}.html").write_text(_offline(body), encoding="utf-8")
+    return title
+
+
+def _title(notebook: Any) -> str:
+    first = str(notebook.cells[0].source).splitlines()[0] if notebook.cells else ""
+    return first.removeprefix("# ").strip() or "A lesson"
+
+
+def formulas_to_mathml(markdown: str) -> str:
+    r"""Replace the TeX formulas of a Markdown text by MathML, which browsers draw without help.
+
+    Parameters
+    ----------
+    markdown : str
+        With ``$…$`` and ``$$…$$``; code is left alone.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> "<mi>&#x003B1;</mi>" in formulas_to_mathml(r"the $\alpha$ of `cost = $5`")
+    True
+    """
+    from latex2mathml.converter import convert
+
+    def drawn(found: re.Match[str]) -> str:
+        if found["code"] is not None:
+            return found[0]
+        block = found["block"] is not None
+        # The converter knows no \arg.
+        tex = re.sub(r"\\arg(?![A-Za-z])", r"\\operatorname{arg}", (found["block"] if block else found["line"]).strip())
+        drawing = convert(tex, display="block" if block else "inline")
+        # On one line: a blank line would end the HTML, as Markdown reads it.
+        return re.sub(r"\s*\n\s*", " ", str(drawing))
+
+    return _PARTS.sub(drawn, markdown)
+
+
+def _links_to_pages(markdown: str) -> str:
+    return re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.html", markdown)
+
+
+def _without_widget(output: Any) -> Any:
+    """A page has no kernel: the widget's view goes, the static picture or text beside it stays."""
+    data = output.get("data")
+    if data is not None:
+        data.pop("application/vnd.jupyter.widget-view+json", None)
+    return output
+
+
+def _offline(page: str) -> str:
+    """Take out every script: the page needs none, and those of nbconvert's template are fetched from elsewhere."""
+    return re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL | re.IGNORECASE)
+
+
+def _index(titles: dict[str, str]) -> str:
+    items = "\n".join(
+        f'<li><a href="{name}.html">{html.escape(name[:2])} {html.escape(title)}</a></li>'
+        for name, title in titles.items()
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>mattingkit: the lessons</title>
+<style>body {{ font: 18px/1.6 sans-serif; max-width: 40em; margin: 3em auto; padding: 0 1em }}
+ul {{ list-style: none; padding: 0 }} li {{ margin: 0.4em 0 }}</style></head>
+<body><h1>Learn image matting</h1>
+<p>The lessons of mattingkit, executed, with their pictures. To draw and move sliders yourself, install it and open them
+in JupyterLab: <code>mattingkit lab</code>.</p>
+<ul>
+{items}
+</ul></body></html>
+"""

@@ -1,0 +1,88 @@
+"""The site of lessons: executed, readable offline, whole or not there at all."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+pytest.importorskip("latex2mathml", reason="latex2mathml draws the formulas of the site")
+
+from mattingkit.docs import build_site, formulas_to_mathml
+from mattingkit.progress import Progress
+
+LESSONS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+PICTURE = "import numpy as np\nfrom mattingkit import figures\nfigures.show({'gray': np.full((4, 4), 0.5)})"
+
+
+def lesson(folder: Path, name: str, *cells: str, text: str = r"# Mix colours" + "\n\n" + r"$$\alpha F$$") -> None:
+    notebook = new_notebook(cells=[new_markdown_cell(text), *map(new_code_cell, cells)])
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "lessons"
+    folder.mkdir()
+    lesson(folder, "00_first", PICTURE, "print(6 * 7)")
+    return folder
+
+
+def test_a_page_is_executed_and_needs_no_network(source: Path, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    index = build_site(tmp_path / "site", source=source, on_progress=seen.append)
+    page = (index.parent / "00_first.html").read_text(encoding="utf-8")
+    assert "<pre>42" in page
+    assert "data:image/png;base64" in page
+    assert "<math" in page
+    assert r"$$\alpha" not in page
+    assert not re.findall(r"<script", page)
+    assert not re.findall(r"<(?:link|img|iframe)[^>]+(?:href|src)=[\"']https?:", page)
+    assert "00 Mix colours" in index.read_text(encoding="utf-8")
+    assert [(p.step, p.total) for p in seen] == [(0, 1), (1, 1)]
+
+
+def test_a_failing_lesson_leaves_the_old_site(source: Path, tmp_path: Path) -> None:
+    from nbclient.exceptions import CellExecutionError
+
+    out = tmp_path / "site"
+    before = build_site(out, source=source).read_text(encoding="utf-8")
+    lesson(source, "01_second", "1 / 0")
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+        build_site(out, source=source)
+    assert (out / "index.html").read_text(encoding="utf-8") == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lessons", "site"]
+
+
+def test_an_earlier_site_is_replaced_and_a_strange_folder_is_not(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "site"
+    build_site(out, source=source)
+    (source / "00_first.ipynb").unlink()
+    lesson(source, "01_other", "1")
+    build_site(out, source=source)
+    assert {path.name for path in out.glob("*.html")} == {"index.html", "01_other.html"}
+    strange = tmp_path / "photos"
+    strange.mkdir()
+    (strange / "mine.jpg").write_bytes(b"x")
+    with pytest.raises(ValueError, match="no earlier site"):
+        build_site(strange, source=source)
+    assert (strange / "mine.jpg").read_bytes() == b"x"
+
+
+def test_code_keeps_its_dollars() -> None:
+    assert formulas_to_mathml("`cost = $5 + $x`") == "`cost = $5 + $x`"
+    assert formulas_to_mathml("```\n$a$\n```") == "```\n$a$\n```"
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_every_formula_of_the_lessons_is_drawn(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            drawn = formulas_to_mathml(cell.source)
+            assert not re.search(r"<mi>\\\w+</mi>|<mtext>\\", drawn), f"a command unknown to the converter in {cell.id}"
+            prose = re.sub(r"```.*?```|`[^`\n]+`", "", drawn, flags=re.DOTALL)
+            assert "$" not in prose, f"a formula left as TeX in {cell.id}"
