@@ -39,6 +39,12 @@ SHARING_STEPS = (3, 1, 2, 1)
 FIT_SCALE = 6 / 255
 #: Distance of F and B at which trust has fallen to a half.
 APART_SCALE = 0.1
+#: Distance, in pixels, from the nearest known pixel at which trust has fallen to a half.
+FAR_SCALE = 5.0
+#: Variance of alpha among the pairs that explain a pixel at which trust has fallen to a half.
+DOUBT_SCALE = 0.02
+#: Residual, in [0, 1] colour units, by which a pair's say in that variance falls to 1/e.
+DOUBT_FIT = 2 / 255
 
 
 class Evidence(NamedTuple):
@@ -150,7 +156,7 @@ def _cost(best, row, col, f, b, image, means_F, means_B, places_F, places_B, nea
 
 @njit(cache=True, nogil=True)
 def _by_rays(first, last, pixels, image, means_F, means_B, places_F, places_B, near_F, near_B, distance_cost,  # type: ignore[no-untyped-def]
-             rank, trimap, rays, pairs, costs):  # fmt: skip
+             rank, trimap, rays, pairs, costs, hits):  # fmt: skip
     """Start every pixel with the best pair of the first known pixels its rays meet."""
     height, width = trimap.shape
     found_F, found_B = np.empty(rays + 1, np.int64), np.empty(rays + 1, np.int64)
@@ -187,6 +193,7 @@ def _by_rays(first, last, pixels, image, means_F, means_B, places_F, places_B, n
             found_F[0], count_F = at % len(places_F), 1
         if count_B == 0:
             found_B[0], count_B = at % len(places_B), 1
+        hits[at, 0, :count_F], hits[at, 1, :count_B] = found_F[:count_F], found_B[:count_B]
         costs[at] = np.inf
         for i in range(count_F):
             for j in range(count_B):
@@ -243,9 +250,28 @@ def _share(first, last, pixels, image, means_F, means_B, places_F, places_B, nea
 
 
 @njit(cache=True, nogil=True)
-def _conclude(first, last, pixels, image, means_F, means_B, covs_F, covs_B, pairs, variance_C, fit_scale, apart_scale,  # type: ignore[no-untyped-def]
-              alpha, confidence):  # fmt: skip
-    """The most likely alpha given each pixel's pair, and trust: the samples explain the colour and are far apart."""
+def _doubt(colour, alpha, hits, means_F, means_B, fit_scale):  # type: ignore[no-untyped-def]
+    """Variance around alpha of what the rays' pairs say, each heard as far as it explains the colour."""
+    total, spread = 1.0, 0.0
+    for f in hits[0]:
+        for b in hits[1]:
+            if f < 0 or b < 0:
+                break
+            other, misfit = _project(colour, means_F[f], means_B[b])
+            weight = math.exp(-math.sqrt(misfit) / fit_scale)
+            total += weight
+            spread += weight * (other - alpha) ** 2
+    return spread / total
+
+
+@njit(cache=True, nogil=True)
+def _conclude(first, last, pixels, image, means_F, means_B, covs_F, covs_B, pairs, hits, near_F, near_B, variance_C,  # type: ignore[no-untyped-def]
+              fit_scale, apart_scale, far_scale, doubt_scale, doubt_fit, alpha, confidence):  # fmt: skip
+    """The most likely alpha given each pixel's pair, and trust.
+
+    Trust is full where the samples explain the colour, lie far apart in colour and near in place, and where no other
+    pair that explains the colour says something else.
+    """
     F, B, trace = np.empty(3), np.empty(3), np.empty((8, 2))
     for at in range(first, last):
         row, col = pixels[at]
@@ -257,7 +283,14 @@ def _conclude(first, last, pixels, image, means_F, means_B, covs_F, covs_B, pair
         alpha[row, col], _, _ = alternate(
             image[row, col], means_F[f], covs_F[f], means_B[b], covs_B[b], variance_C, start, 8, F, B, trace
         )
-        confidence[row, col] = math.exp(-math.sqrt(misfit) / fit_scale) * apart / (apart + apart_scale**2)
+        doubt = _doubt(image[row, col], start, hits[at], means_F, means_B, doubt_fit)
+        near = min(near_F[row, col], near_B[row, col])
+        confidence[row, col] = (
+            math.exp(-math.sqrt(misfit) / fit_scale)
+            * (apart / (apart + apart_scale**2))
+            * (doubt_scale / (doubt_scale + doubt))
+            / (1.0 + near / far_scale)
+        )
 
 
 def expand_trimap(image: FloatArray, trimap: FloatArray) -> FloatArray:
@@ -320,14 +353,15 @@ def sample(image: FloatArray, trimap: FloatArray, sigma_C: float) -> Evidence:
     index[pixels[:, 0], pixels[:, 1]] = np.arange(len(pixels))
     scene = (pixels, image, means_F, means_B, places_F, places_B, near_F, near_B, DISTANCE_COST)
     pairs, costs = np.empty((len(pixels), 2), np.int64), np.empty(len(pixels))
-    over_rows(_by_rays, len(pixels), *scene, rank, trimap, RAYS, pairs, costs)
+    hits = np.full((len(pixels), 2, RAYS), -1, np.int32)
+    over_rows(_by_rays, len(pixels), *scene, rank, trimap, RAYS, pairs, costs, hits)
     for turn, step in enumerate(SHARING_STEPS):
         new_pairs, new_costs = np.empty_like(pairs), np.empty_like(costs)
         over_rows(_share, len(pixels), *scene, index, step, turn, pairs, costs, new_pairs, new_costs)
         pairs, costs = new_pairs, new_costs
     over_rows(
-        _conclude, len(pixels), pixels, image, means_F, means_B, covs_F, covs_B, pairs, float(sigma_C) ** 2, FIT_SCALE,
-        APART_SCALE, alpha, confidence,
+        _conclude, len(pixels), pixels, image, means_F, means_B, covs_F, covs_B, pairs, hits, near_F, near_B,
+        float(sigma_C) ** 2, FIT_SCALE, APART_SCALE, FAR_SCALE, DOUBT_SCALE, DOUBT_FIT, alpha, confidence,
     )  # fmt: skip
     return Evidence(alpha, confidence)
 

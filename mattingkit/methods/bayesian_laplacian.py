@@ -25,19 +25,16 @@ from mattingkit.methods.bayesian import SigmaC
 from mattingkit.methods.closed_form import estimate_alpha_closed_form
 from mattingkit.params import Choice, Range
 from mattingkit.progress import Progress, ProgressCallback
-from mattingkit.trimap import UNKNOWN, check_pair
+from mattingkit.trimap import check_pair
 
 __all__ = ["estimate_alpha_bayesian_laplacian"]
-
-#: Up to so many unknown pixels "auto" solves at full size: on coarser levels single pixels' evidence is averaged away.
-_EXACT_PIXELS = 500_000
 
 
 def estimate_alpha_bayesian_laplacian(
     image: npt.ArrayLike,
     trimap: npt.ArrayLike,
     *,
-    weight: Annotated[float, Range(1e-6, 1.0, log=True)] = 3e-3,
+    weight: Annotated[float, Range(1e-6, 1.0, log=True)] = 0.1,
     sigma_C: SigmaC = 0.01,
     epsilon: Annotated[float, Range(1e-9, 1e-1, log=True)] = 1e-7,
     scale: Annotated[Literal["auto", 1, 2, 4, 8], Choice("auto", 1, 2, 4, 8)] = "auto",
@@ -50,7 +47,7 @@ def estimate_alpha_bayesian_laplacian(
     image : array_like, shape (H, W, 3)
     trimap : array_like, shape (H, W)
         0 background, 0.5 unknown, 1 foreground.
-    weight : float, default 3e-3
+    weight : float, default 0.1
         Of the data term at full confidence. Towards 0 the result is closed form's; large weights give the
         samples' alpha wherever they are confident.
     sigma_C : float, default 0.01
@@ -58,8 +55,7 @@ def estimate_alpha_bayesian_laplacian(
     epsilon : float, default 1e-7
         Regularisation of the Laplacian's window covariances.
     scale : {"auto", 1, 2, 4, 8}, default "auto"
-        As in :func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`, but "auto" is 1, the exact solution,
-        up to half a million unknown pixels.
+        As in :func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`.
     on_progress : callable, optional
         Called as sampling begins and ends, then by the solver; steps are percent of the whole. Raising from
         it cancels.
@@ -106,7 +102,7 @@ def estimate_alpha_bayesian_laplacian(
         picture,
         expanded,
         epsilon=epsilon,
-        scale=1 if scale == "auto" and (expanded == UNKNOWN).sum() <= _EXACT_PIXELS else scale,
+        scale=scale,
         prior=evidence.alpha,
         prior_weight=weight * evidence.confidence,  # type: ignore[arg-type]  # one for each pixel
         on_progress=_part(on_progress, 40, 100),
