@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 import json
 import subprocess
@@ -374,3 +375,17 @@ def test_two_studios_share_nothing() -> None:
     one, two = studio(image=np.zeros((20, 20, 3))), studio(image=np.zeros((20, 20, 3)))
     one.pad.add_stroke([(3, 3)], "foreground")
     assert not two.pad.strokes
+
+
+def test_a_guess_goes_beneath_what_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = studio(image=np.zeros((20, 20, 3)))
+    found = np.full((20, 20), 0.5)
+    found[:, :3] = 0
+    importlib.import_module("mattingkit.cutout")
+    monkeypatch.setattr(
+        sys.modules["mattingkit.cutout"], "guess_trimap", lambda image: type("Guess", (), {"trimap": found})
+    )
+    made.pad.add_stroke([(2, 1)], "foreground", radius=1)
+    made.guess()
+    within(lambda: made.pad.trimap[15, 1] == 0, "the guess")
+    assert made.pad.trimap[2, 1] == 1

@@ -216,13 +216,18 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             try:
                 trimap = guess_trimap(pad.image).trimap
             except FileNotFoundError as error:
+                if self.pad is not pad:
+                    return
                 self._fail(f"U²-Net's weights are not here, so there is no first guess; scribble instead. {error}")
                 return
             if self.pad is pad:
-                pad.commit(Base(trimap))
+                # Beneath what was drawn meanwhile: a person's word counts more than a guess.
+                drawn = [mark for mark in pad.strokes if not isinstance(mark, Base)]
+                pad._changed(pad.drawing.replace, (Base(trimap), *drawn), by_hand=True)
                 self._say("U²-Net's guess. Scribble where it is wrong: blue stays, orange goes.")
 
-        self._in_thread("guess", work)
+        # Another photo may have been opened while the last one's guess was still on its way.
+        self._in_thread(f"guess {id(pad)}", work)
 
     # Methods ---------------------------------------------------------------------------------------------------------
 
