@@ -148,8 +148,11 @@ def train(settings: Settings, on_record: Callable[[Record], None] | None = None)
     names = find_pairs(Path(settings.images), Path(settings.masks))
     if len(names) < 2:
         raise ValueError("Training needs at least two pictures: one to learn from, one to hold out.")
-    if settings.batch % settings.processes:
-        raise ValueError(f"A batch of {settings.batch} cannot be shared by {settings.processes} processes evenly.")
+    if settings.batch % settings.processes or settings.batch < 2 * settings.processes:
+        raise ValueError(
+            f"A batch of {settings.batch} cannot be shared by {settings.processes} processes evenly, with two samples "
+            "or more each, which batch norm needs."
+        )
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
     with atomic_write(out / "settings.json") as file:
