@@ -116,7 +116,7 @@ def principal_axis(matrix, axis):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def moments(samples, weights, labels, label, count, mean, cov):  # type: ignore[no-untyped-def]
-    """Weighted mean and covariance of one cluster (equations 9 and 10 of the paper); returns its weight."""
+    """Weighted mean and covariance of one cluster (equations 6 and 7 of the paper); returns its weight."""
     total = 0.0
     mean[:] = 0.0
     for i in range(count):

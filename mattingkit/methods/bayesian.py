@@ -12,7 +12,7 @@ The paper maximises (its equation 4) the sum of log-likelihoods
 
 with :math:`L(C|F,B,\alpha) = -\|C - \alpha F - (1-\alpha) B\|^2 / (2\sigma_C^2)` (equation 5; the factor 2
 is what makes its equation 9 the derivative), Gaussians
-:math:`L(F) = -(F-\bar F)^T \Sigma_F^{-1} (F-\bar F) / 2` (equation 7), the same for B, and constant :math:`L(\alpha)`.
+:math:`L(F) = -(F-\bar F)^T \Sigma_F^{-1} (F-\bar F) / 2` (equation 8), the same for B, and constant :math:`L(\alpha)`.
 """
 
 from __future__ import annotations
