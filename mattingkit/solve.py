@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ from mattingkit.trimap import UNKNOWN, as_alpha, as_trimap
 __all__ = ["solve"]
 
 BoolArray = npt.NDArray[np.bool_]
-SparseMatrix = scipy.sparse.csr_matrix | scipy.sparse.csr_array
+SparseMatrix: TypeAlias = "scipy.sparse.csr_matrix | scipy.sparse.csr_array"
 
 #: Matrices that reach farther than this (radius 4 windows reach 8) are no use to nested dissection.
 _WIDEST_REACH = 12
