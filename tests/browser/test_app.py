@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import TIMEOUT, Canvas, Server, free_port, isolated_environment, until
+from browser.conftest import TIMEOUT, Canvas, Server, free_port, isolated_environment, until
 
 import mattingkit as mk
 

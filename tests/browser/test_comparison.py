@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Canvas, until
+from browser.conftest import Canvas, until
 
 SETUP = """
 import numpy as np

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import until
+from browser.conftest import until
 
 MakeNotebook = Callable[..., Any]
 
