@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser.conftest import TIMEOUT, Canvas, Server, free_port, isolated_environment, until
 
 import mattingkit as mk
+from browser.conftest import TIMEOUT, Canvas, Server, free_port, isolated_environment, until
 
 PAGE = Path(mk.__file__).parent / "app" / "studio.ipynb"
 

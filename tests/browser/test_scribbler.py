@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from browser.conftest import until
 
 MakeNotebook = Callable[..., Any]
