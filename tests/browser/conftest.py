@@ -244,9 +244,18 @@ class Canvas:
         locator.wait_for(state="visible", timeout=TIMEOUT * 1000)
 
     def box(self) -> dict[str, float]:
-        self.locator.scroll_into_view_if_needed()
-        box: dict[str, float] = self.locator.bounding_box()
-        return box
+        """Where it lies on the page; waits out the moment in which a pad takes another's place."""
+        return until(self._box, "the canvas stays on the page")  # type: ignore[no-any-return]
+
+    def _box(self) -> dict[str, float] | None:
+        try:
+            self.locator.scroll_into_view_if_needed()
+        except Exception as error:
+            if "not attached" in str(error):
+                return None
+            raise
+        box: dict[str, float] | None = self.locator.bounding_box()
+        return box if box and box["width"] > 0 else None
 
     def place(self, across: float, down: float) -> tuple[float, float]:
         """Page coordinates of a point in fractions of the canvas."""
