@@ -110,9 +110,9 @@ def _describe(first, last, places, image, trimap, means, covs):  # type: ignore[
             else:
                 shift = mean / count - image[row, col]
                 for j in range(3):
-                    for k in range(3):
-                        covs[at, j, k] = square[j, k] / count - shift[j] * shift[k]
-                    covs[at, j, j] += 10.0 * NOISE
+                    for k in range(j, 3):
+                        covs[at, j * (5 - j) // 2 + k] = square[j, k] / count - shift[j] * shift[k]
+                    covs[at, j * (7 - j) // 2] += 10.0 * NOISE
 
 
 @njit(cache=True, nogil=True)
@@ -281,8 +281,9 @@ def _conclude(first, last, pixels, image, means_F, means_B, covs_F, covs_B, pair
         for k in range(3):
             apart += (means_F[f, k] - means_B[b, k]) ** 2
         alpha[row, col], _, _ = alternate(
-            image[row, col], means_F[f], covs_F[f], means_B[b], covs_B[b], variance_C, start, 8, F, B, trace
-        )
+            image[row, col, 0], image[row, col, 1], image[row, col, 2], means_F, covs_F, f, means_B, covs_B, b,
+            variance_C, start, 8, F, B, trace,
+        )  # fmt: skip
         doubt = _doubt(image[row, col], start, hits[at], means_F, means_B, doubt_fit)
         near = min(near_F[row, col], near_B[row, col])
         confidence[row, col] = (
@@ -379,6 +380,6 @@ def _boundary(
     brightness = image[edge].sum(axis=1)
     places = np.ascontiguousarray(places[np.argsort(brightness, kind="stable")])
     rank[places[:, 0], places[:, 1]] = np.arange(len(places))
-    means, covs = np.empty((len(places), 3)), np.empty((len(places), 3, 3))
+    means, covs = np.empty((len(places), 3)), np.empty((len(places), 6))
     over_rows(_describe, len(places), places, image, trimap, means, covs)
     return places, means, covs, np.asarray(ndimage.distance_transform_edt(~region), dtype=np.float64)

@@ -220,10 +220,11 @@ class _March:
     def __init__(self, image: FloatArray, trimap: FloatArray, settings: _Settings) -> None:
         self.image, self.trimap, self.settings = image, trimap, settings
         self.alpha = trimap.copy()
-        self.beta = 1.0 - trimap
         self.foreground, self.background = image.copy(), image.copy()
         # Onion-peel order is the chessboard distance to the nearest known pixel.
         self.order = ndimage.distance_transform_cdt(trimap == UNKNOWN, "chessboard").astype(np.int32)
+        self.weights_F, self.weights_B = self.weights_before(1)
+        self.falloff = np.exp(-0.5 * (np.arange(settings.radius + 1) / settings.sigma) ** 2)
         self.record = np.zeros((*trimap.shape, 5))
         self.record[..., kernels.MARGIN] = np.inf
         rows, cols = np.nonzero(self.order)
@@ -231,17 +232,24 @@ class _March:
         self.pixels = np.stack([rows[by_ring], cols[by_ring]], axis=1).astype(np.int64)
         self.edges = np.searchsorted(self.order[rows, cols][by_ring], np.arange(1, self.order.max() + 2))
 
+    def weights_before(self, ring: int) -> tuple[FloatArray, FloatArray]:
+        """Squared opacities of both layers; 0 where a pixel belongs to this ring or a later one."""
+        solved = self.order < ring
+        return np.where(solved, self.alpha**2, 0.0), np.where(solved, (1.0 - self.alpha) ** 2, 0.0)
+
     def run(self, on_progress: ProgressCallback | None) -> None:
         """Solve every ring in turn."""
         s, total = self.settings, len(self.edges) - 1
         stop = np.zeros(1, np.uint8)
         for ring, (first, last) in enumerate(zip(self.edges, self.edges[1:], strict=False), start=1):
             over_rows(
-                kernels.solve_ring, (int(first), int(last)), self.pixels, self.image, self.alpha, self.beta,
-                self.foreground, self.background, self.order, float(s.sigma), float(s.sigma_C) ** 2, int(s.radius),
-                int(s.min_samples), int(s.max_clusters), float(s.split_variance), int(s.max_iterations), self.record,
-                stop,
+                kernels.solve_ring, (int(first), int(last)), self.pixels, self.image, self.alpha, self.foreground,
+                self.background, self.weights_F, self.weights_B, self.order, self.falloff, float(s.sigma),
+                float(s.sigma_C) ** 2, int(s.radius), int(s.min_samples), int(s.max_clusters), float(s.split_variance),
+                int(s.max_iterations), self.record, stop,
             )  # fmt: skip
+            done = tuple(self.pixels[first:last].T)
+            self.weights_F[done], self.weights_B[done] = self.alpha[done] ** 2, (1.0 - self.alpha[done]) ** 2
             if on_progress is not None:
                 on_progress(Progress(ring, total, self.alpha.copy()))
         if on_progress is not None and total == 0:
@@ -408,46 +416,49 @@ def explain(
         march.run(None)
     else:
         # Values never change once solved, and the kernels read only earlier rings: the end state serves every pixel.
-        march.alpha, march.beta = solution.alpha.copy(), 1.0 - solution.alpha
+        march.alpha = solution.alpha.copy()
         march.foreground, march.background = solution.foreground.copy(), solution.background.copy()
     return _explain(march, row, col)
 
 
 def _explain(march: _March, row: int, col: int) -> Explanation:
-    s, alpha, order = march.settings, march.alpha, march.order
-    ring = int(order[row, col])
-    radius = kernels.window_radius(row, col, s.radius, s.min_samples, alpha, order, ring)
-    samples_F, clusters_F = _layer(march, row, col, radius, march.foreground, alpha)
-    samples_B, clusters_B = _layer(march, row, col, radius, march.background, march.beta)
-    start = kernels.start_alpha(row, col, alpha, order, ring)
-    likelihoods = np.empty((len(clusters_F), len(clusters_B)))
+    s, ring = march.settings, int(march.order[row, col])
+    weights_F, weights_B = march.weights_before(ring)
+    radius = int(kernels.window_radius(row, col, s.radius, s.min_samples, weights_F, weights_B))
+    samples_F, means_F, covs_F, sizes_F = _layer(march, row, col, radius, march.foreground, weights_F)
+    samples_B, means_B, covs_B, sizes_B = _layer(march, row, col, radius, march.background, weights_B)
+    start = float(kernels.start_alpha(row, col, march.alpha, march.order, ring))
+    likelihoods = np.empty((len(means_F), len(means_B)))
     outcomes = {}
-    for i, one in enumerate(clusters_F):
-        for j, other in enumerate(clusters_B):
-            F, B, trace = np.empty(3), np.empty(3), np.empty((s.max_iterations, 2))
-            found, likelihoods[i, j], steps = kernels.alternate(
-                march.image[row, col], one.mean, one.cov, other.mean, other.cov, s.sigma_C**2, start,
-                s.max_iterations, F, B, trace,
-            )  # fmt: skip
-            outcomes[i, j] = (float(found), F, B, trace[:steps].copy())
+    for i, j in np.ndindex(likelihoods.shape):
+        F, B, trace = np.empty(3), np.empty(3), np.empty((s.max_iterations, 2))
+        found, likelihoods[i, j], steps = kernels.alternate(
+            *march.image[row, col], means_F, covs_F, i, means_B, covs_B, j, s.sigma_C**2, start, s.max_iterations, F, B,
+            trace,
+        )  # fmt: skip
+        outcomes[i, j] = (float(found), F, B, trace[:steps].copy())
     first, second = np.unravel_index(int(np.argmax(likelihoods)), likelihoods.shape)
     chosen = (int(first), int(second))
     found, F, B, iterates = outcomes[chosen]
     return Explanation(
-        row, col, ring, int(radius), samples_F, samples_B, clusters_F, clusters_B, likelihoods, chosen, iterates,
-        float(start), found, F, B,
+        row, col, ring, radius, samples_F, samples_B, _clusters(means_F, covs_F, sizes_F),
+        _clusters(means_B, covs_B, sizes_B), likelihoods, chosen, iterates, start, found, F, B,
     )  # fmt: skip
 
 
 def _layer(
-    march: _March, row: int, col: int, radius: int, layer: FloatArray, opacity: FloatArray
-) -> tuple[FloatArray, list[Cluster]]:
-    """One layer's samples and clusters at a pixel."""
-    s, ring, room = march.settings, march.order[row, col], (2 * radius + 1) ** 2
-    samples, weights = np.empty((room, 3)), np.empty(room)
-    count = kernels.gather(row, col, radius, float(s.sigma), layer, opacity, march.order, ring, samples, weights)
-    means, covs, sizes = np.empty((s.max_clusters, 3)), np.empty((s.max_clusters, 3, 3)), np.empty(s.max_clusters)
-    found = kernels.cluster(samples, weights, count, s.max_clusters, float(s.split_variance), means, covs, sizes)
-    total = sizes[:found].sum()
-    clusters = [Cluster(means[k].copy(), covs[k].copy(), float(sizes[k] / total)) for k in range(found)]
-    return np.column_stack([samples[:count], weights[:count]]), clusters
+    march: _March, row: int, col: int, radius: int, layer: FloatArray, weights: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """One layer's samples at a pixel, with their weights, and its clusters' means, covariances and sizes."""
+    s, room = march.settings, kernels.room(radius, weights)
+    samples, own = np.empty((4, room)), np.empty((s.max_clusters, room))
+    count = kernels.gather(row, col, radius, float(s.sigma), march.falloff, layer, weights, samples)
+    means, covs, sizes = np.empty((s.max_clusters, 3)), np.empty((s.max_clusters, 6)), np.empty(s.max_clusters)
+    found = kernels.cluster(samples, count, s.max_clusters, float(s.split_variance), own, means, covs, sizes)
+    return samples[:, :count].T.copy(), means[:found], covs[:found], sizes[:found]
+
+
+def _clusters(means: FloatArray, covs: FloatArray, sizes: FloatArray) -> list[Cluster]:
+    """The clusters as a person reads them: whole matrices, and weights that sum to 1."""
+    whole = covs[:, [[0, 1, 2], [1, 3, 4], [2, 4, 5]]]
+    return [Cluster(*cluster) for cluster in zip(means, whole, (sizes / sizes.sum()).tolist(), strict=True)]
