@@ -21,31 +21,42 @@ NEGLIGIBLE = 1e-3
 #: Variance of camera noise, added to every covariance so that clusters of one colour stay invertible.
 NOISE = 1e-5
 #: What a pixel's record holds, in this order.
-LIKELIHOOD, MARGIN, SAMPLES_F, SAMPLES_B, RADIUS = range(5)
+LIKELIHOOD, MARGIN, SAMPLES_F, SAMPLES_B = range(4)
+#: Side in pixels of the blocks whose samples are counted, so that wide windows need not look at every pixel.
+BLOCK = 16
 #: Sums may be taken in any order, which is the compiler's leave to use vector instructions.
 _ANY_ORDER = {"reassoc", "nsz", "contract"}
 
 
 @njit(cache=True, nogil=True)
-def enough_samples(row, col, radius, fewest, weights):  # type: ignore[no-untyped-def]
-    """Whether the window holds so many samples of positive weight."""
+def enough_samples(row, col, radius, fewest, weights, blocks):  # type: ignore[no-untyped-def]
+    """Whether the window holds so many samples of positive weight; ``blocks`` holds how many each block has."""
     height, width = weights.shape
+    top, bottom = max(row - radius, 0), min(row + radius + 1, height)
+    left, right = max(col - radius, 0), min(col + radius + 1, width)
     count = 0
-    for r in range(max(row - radius, 0), min(row + radius + 1, height)):
-        for c in range(max(col - radius, 0), min(col + radius + 1, width)):
-            count += weights[r, c] > 0.0
-        if count >= fewest:
-            return True
+    for block_row in range(top // BLOCK, (bottom - 1) // BLOCK + 1):
+        for block_col in range(left // BLOCK, (right - 1) // BLOCK + 1):
+            here = blocks[block_row, block_col]
+            if here > 0:
+                r0, r1 = max(top, block_row * BLOCK), min(bottom, (block_row + 1) * BLOCK)
+                c0, c1 = max(left, block_col * BLOCK), min(right, (block_col + 1) * BLOCK)
+                if (r1 - r0) * (c1 - c0) < BLOCK * BLOCK:
+                    here = 0
+                    for r in range(r0, r1):
+                        for c in range(c0, c1):
+                            here += weights[r, c] > 0.0
+                count += here
+                if count >= fewest:
+                    return True
     return False
 
 
 @njit(cache=True, nogil=True)
-def window_radius(row, col, radius, fewest, weights_F, weights_B):  # type: ignore[no-untyped-def]
-    """The smallest radius, doubling from the given one, whose window holds enough of both kinds of sample."""
-    whole = max(weights_F.shape)
-    while radius < whole:
-        if enough_samples(row, col, radius, fewest, weights_F) and enough_samples(row, col, radius, fewest, weights_B):
-            return radius
+def window_radius(row, col, radius, fewest, weights, blocks):  # type: ignore[no-untyped-def]
+    """The smallest radius, doubling from the given one, whose window holds enough samples."""
+    whole = max(weights.shape)
+    while radius < whole and not enough_samples(row, col, radius, fewest, weights, blocks):
         radius = min(2 * radius, whole)
     return radius
 
@@ -57,46 +68,58 @@ def room(radius, weights):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def gather(row, col, radius, sigma, falloff, layer, weights, samples):  # type: ignore[no-untyped-def]
+def gather(row, col, radius, falloff, layer, weights, blocks, samples):  # type: ignore[no-untyped-def]
     """Collect one layer's samples: colours weighted by squared opacity and a Gaussian of the distance.
 
-    In a large window the Gaussian is taken relative to the nearest sample, which changes no weighted mean but keeps far
-    samples from vanishing in rounding where nothing nearer is known, and samples whose weight is negligible are left
-    out. ``falloff`` holds the Gaussian at whole distances. Returns how many samples there are.
+    ``falloff`` is the Gaussian by squared distance, up to where it is negligible. In a window that reaches farther, it
+    is taken relative to the nearest sample, which changes no weighted mean but keeps far samples from vanishing in
+    rounding where nothing nearer is known, and samples beyond it are left out. Returns how many samples there are.
     """
     height, width = weights.shape
     top, bottom = max(row - radius, 0), min(row + radius + 1, height)
     left, right = max(col - radius, 0), min(col + radius + 1, width)
-    reach = -2.0 * sigma * sigma * math.log(NEGLIGIBLE)
-    count = 0
-    if 2 * radius * radius <= reach:
+    if 2 * radius * radius < len(falloff):
+        count = 0
         for r in range(top, bottom):
-            down = falloff[abs(r - row)]
+            down = (r - row) ** 2
             for c in range(left, right):
-                weight = weights[r, c]
-                if weight > 0.0:
-                    samples[0, count] = layer[r, c, 0]
-                    samples[1, count] = layer[r, c, 1]
-                    samples[2, count] = layer[r, c, 2]
-                    samples[3, count] = weight * down * falloff[abs(c - col)]
-                    count += 1
+                # Written always and kept where it counts: a branch here would be guessed wrongly half the time.
+                samples[0, count] = layer[r, c, 0]
+                samples[1, count] = layer[r, c, 1]
+                samples[2, count] = layer[r, c, 2]
+                samples[3, count] = weights[r, c] * falloff[down + (c - col) ** 2]
+                count += weights[r, c] > 0.0
         return count
-    nearest = 4 * (height + width) ** 2
-    for r in range(top, bottom):
-        for c in range(left, right):
-            if weights[r, c] > 0.0:
-                nearest = min(nearest, (r - row) ** 2 + (c - col) ** 2)
-    for r in range(top, bottom):
-        for c in range(left, right):
-            beyond = (r - row) ** 2 + (c - col) ** 2 - nearest
-            if weights[r, c] > 0.0 and beyond <= reach:
-                weight = weights[r, c] * math.exp(-beyond / (2.0 * sigma * sigma))
-                if weight > 0.0:
-                    for k in range(3):
-                        samples[k, count] = layer[r, c, k]
-                    samples[3, count] = weight
-                    count += 1
+    nearest = (height + width) ** 2
+    for block_row in range(top // BLOCK, (bottom - 1) // BLOCK + 1):
+        for block_col in range(left // BLOCK, (right - 1) // BLOCK + 1):
+            if blocks[block_row, block_col] > 0 and apart(row, col, block_row, block_col) < nearest:
+                for r in range(max(top, block_row * BLOCK), min(bottom, (block_row + 1) * BLOCK)):
+                    for c in range(max(left, block_col * BLOCK), min(right, (block_col + 1) * BLOCK)):
+                        if weights[r, c] > 0.0:
+                            nearest = min(nearest, (r - row) ** 2 + (c - col) ** 2)
+    farthest = nearest + len(falloff) - 1
+    count = 0
+    for block_row in range(top // BLOCK, (bottom - 1) // BLOCK + 1):
+        for block_col in range(left // BLOCK, (right - 1) // BLOCK + 1):
+            if blocks[block_row, block_col] > 0 and apart(row, col, block_row, block_col) <= farthest:
+                for r in range(max(top, block_row * BLOCK), min(bottom, (block_row + 1) * BLOCK)):
+                    for c in range(max(left, block_col * BLOCK), min(right, (block_col + 1) * BLOCK)):
+                        distance = (r - row) ** 2 + (c - col) ** 2
+                        if weights[r, c] > 0.0 and distance <= farthest:
+                            for k in range(3):
+                                samples[k, count] = layer[r, c, k]
+                            samples[3, count] = weights[r, c] * falloff[distance - nearest]
+                            count += 1
     return count
+
+
+@njit(cache=True, nogil=True)
+def apart(row, col, block_row, block_col):  # type: ignore[no-untyped-def]
+    """Squared distance from a pixel to the nearest pixel of a block."""
+    down = max(block_row * BLOCK - row, row - block_row * BLOCK - BLOCK + 1, 0)
+    across = max(block_col * BLOCK - col, col - block_col * BLOCK - BLOCK + 1, 0)
+    return down * down + across * across
 
 
 @njit(cache=True, nogil=True)
@@ -309,8 +332,8 @@ def start_alpha(row, col, alpha, order, ring):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def solve_ring(  # type: ignore[no-untyped-def]
-    first, last, pixels, image, alpha, F, B, weights_F, weights_B, order, falloff, sigma, variance_C, radius, fewest,
-    most, split_variance, iterations, record, stop,
+    first, last, pixels, image, alpha, F, B, weights_F, weights_B, blocks_F, blocks_B, order, falloff, variance_C, radius,
+    fewest, most, split_variance, iterations, record, stop,
 ):  # fmt: skip
     """Solve the pixels ``first`` to ``last`` of one ring; write their alpha, F, B and record."""
     space = room(radius, weights_F)
@@ -326,13 +349,14 @@ def solve_ring(  # type: ignore[no-untyped-def]
         if stop[0]:
             return
         row, col = pixels[at, 0], pixels[at, 1]
-        window = window_radius(row, col, radius, fewest, weights_F, weights_B)
-        if room(window, weights_F) > samples.shape[1]:
-            space = room(window, weights_F)
+        radius_F = window_radius(row, col, radius, fewest, weights_F, blocks_F)
+        radius_B = window_radius(row, col, radius, fewest, weights_B, blocks_B)
+        if room(max(radius_F, radius_B), weights_F) > space:
+            space = room(max(radius_F, radius_B), weights_F)
             samples, own = np.empty((4, space)), np.empty((most, space))
-        count_F = gather(row, col, window, sigma, falloff, F, weights_F, samples)
+        count_F = gather(row, col, radius_F, falloff, F, weights_F, blocks_F, samples)
         clusters_F = cluster(samples, count_F, most, split_variance, own, means_F, covs_F, sizes)
-        count_B = gather(row, col, window, sigma, falloff, B, weights_B, samples)
+        count_B = gather(row, col, radius_B, falloff, B, weights_B, blocks_B, samples)
         clusters_B = cluster(samples, count_B, most, split_variance, own, means_B, covs_B, sizes)
         start = start_alpha(row, col, alpha, order, order[row, col])
         c0, c1, c2 = image[row, col, 0], image[row, col, 1], image[row, col, 2]
@@ -354,4 +378,3 @@ def solve_ring(  # type: ignore[no-untyped-def]
         record[row, col, MARGIN] = best - second
         record[row, col, SAMPLES_F] = count_F
         record[row, col, SAMPLES_B] = count_B
-        record[row, col, RADIUS] = window

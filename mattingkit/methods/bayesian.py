@@ -102,9 +102,10 @@ def estimate_alpha_bayesian(
     sigma : float, default 8
         Standard deviation in pixels of the Gaussian that weighs samples by distance (the paper's 8).
     radius : int, default 12
-        Windows have ``2 * radius + 1`` pixels a side; where they hold too few samples, they double.
+        Windows have ``2 * radius + 1`` pixels a side; where one holds too few samples of a layer, it doubles for
+        that layer.
     min_samples : int, default 40
-        Fewest foreground and background samples a window must hold.
+        Fewest samples of its layer a window must hold.
     max_clusters : int, default 3
         Most clusters of each layer.
     split_variance : float, default 1e-3
@@ -214,6 +215,23 @@ class _Settings:
                 raise ValueError(f"{name} must be a whole number, 1 or more; got {value!r}.")
 
 
+class _Layer:
+    """Foreground or background as samples: colours, their squared opacities, and how many there are in each block."""
+
+    def __init__(self, colours: FloatArray, opacity: FloatArray) -> None:
+        height, width = opacity.shape
+        self.colours, self.weights = colours, np.zeros_like(opacity)
+        self.blocks = np.zeros((-(-height // kernels.BLOCK), -(-width // kernels.BLOCK)), dtype=np.int64)
+        rows, cols = np.nonzero(opacity)
+        self.add(rows, cols, opacity[rows, cols])
+
+    def add(self, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64], opacity: FloatArray) -> None:
+        """Let pixels take part that are solved now."""
+        self.weights[rows, cols] = weights = opacity**2
+        seen = weights > 0
+        np.add.at(self.blocks, (rows[seen] // kernels.BLOCK, cols[seen] // kernels.BLOCK), 1)
+
+
 class _March:
     """The state of a march: what is solved so far, ring by ring."""
 
@@ -223,19 +241,22 @@ class _March:
         self.foreground, self.background = image.copy(), image.copy()
         # Onion-peel order is the chessboard distance to the nearest known pixel.
         self.order = ndimage.distance_transform_cdt(trimap == UNKNOWN, "chessboard").astype(np.int32)
-        self.weights_F, self.weights_B = self.weights_before(1)
-        self.falloff = np.exp(-0.5 * (np.arange(settings.radius + 1) / settings.sigma) ** 2)
-        self.record = np.zeros((*trimap.shape, 5))
+        self.layer_F, self.layer_B = self.layers_before(1)
+        reach = -2 * settings.sigma**2 * np.log(kernels.NEGLIGIBLE)
+        self.falloff = np.exp(np.arange(int(reach) + 1) / (-2 * settings.sigma**2))
+        self.record = np.zeros((*trimap.shape, 4))
         self.record[..., kernels.MARGIN] = np.inf
         rows, cols = np.nonzero(self.order)
         by_ring = np.argsort(self.order[rows, cols], kind="stable")
         self.pixels = np.stack([rows[by_ring], cols[by_ring]], axis=1).astype(np.int64)
         self.edges = np.searchsorted(self.order[rows, cols][by_ring], np.arange(1, self.order.max() + 2))
 
-    def weights_before(self, ring: int) -> tuple[FloatArray, FloatArray]:
-        """Squared opacities of both layers; 0 where a pixel belongs to this ring or a later one."""
+    def layers_before(self, ring: int) -> tuple[_Layer, _Layer]:
+        """Both layers as a pixel of this ring sees them: without the pixels of its own ring and of later ones."""
         solved = self.order < ring
-        return np.where(solved, self.alpha**2, 0.0), np.where(solved, (1.0 - self.alpha) ** 2, 0.0)
+        return _Layer(self.foreground, np.where(solved, self.alpha, 0)), _Layer(
+            self.background, np.where(solved, 1 - self.alpha, 0)
+        )
 
     def run(self, on_progress: ProgressCallback | None) -> None:
         """Solve every ring in turn."""
@@ -244,12 +265,13 @@ class _March:
         for ring, (first, last) in enumerate(zip(self.edges, self.edges[1:], strict=False), start=1):
             over_rows(
                 kernels.solve_ring, (int(first), int(last)), self.pixels, self.image, self.alpha, self.foreground,
-                self.background, self.weights_F, self.weights_B, self.order, self.falloff, float(s.sigma),
-                float(s.sigma_C) ** 2, int(s.radius), int(s.min_samples), int(s.max_clusters), float(s.split_variance),
-                int(s.max_iterations), self.record, stop,
+                self.background, self.layer_F.weights, self.layer_B.weights, self.layer_F.blocks, self.layer_B.blocks,
+                self.order, self.falloff, float(s.sigma_C) ** 2, int(s.radius), int(s.min_samples), int(s.max_clusters),
+                float(s.split_variance), int(s.max_iterations), self.record, stop,
             )  # fmt: skip
-            done = tuple(self.pixels[first:last].T)
-            self.weights_F[done], self.weights_B[done] = self.alpha[done] ** 2, (1.0 - self.alpha[done]) ** 2
+            rows, cols = self.pixels[first:last].T
+            self.layer_F.add(rows, cols, self.alpha[rows, cols])
+            self.layer_B.add(rows, cols, 1.0 - self.alpha[rows, cols])
             if on_progress is not None:
                 on_progress(Progress(ring, total, self.alpha.copy()))
         if on_progress is not None and total == 0:
@@ -317,8 +339,8 @@ class Explanation:
     row, col : int
     ring : int
         In which ring it was solved.
-    radius : int
-        Of the window it needed.
+    radius_F, radius_B : int
+        Of the windows in which enough samples of either layer were found.
     samples_F, samples_B : ndarray of float64, shape (N, 4)
         Colours (three columns) and weights of the samples of either layer.
     clusters_F, clusters_B : list of Cluster
@@ -341,7 +363,8 @@ class Explanation:
     row: int
     col: int
     ring: int
-    radius: int
+    radius_F: int
+    radius_B: int
     samples_F: FloatArray
     samples_B: FloatArray
     clusters_F: list[Cluster]
@@ -423,10 +446,9 @@ def explain(
 
 def _explain(march: _March, row: int, col: int) -> Explanation:
     s, ring = march.settings, int(march.order[row, col])
-    weights_F, weights_B = march.weights_before(ring)
-    radius = int(kernels.window_radius(row, col, s.radius, s.min_samples, weights_F, weights_B))
-    samples_F, means_F, covs_F, sizes_F = _layer(march, row, col, radius, march.foreground, weights_F)
-    samples_B, means_B, covs_B, sizes_B = _layer(march, row, col, radius, march.background, weights_B)
+    layer_F, layer_B = march.layers_before(ring)
+    radius_F, samples_F, means_F, covs_F, sizes_F = _weigh(march, layer_F, row, col)
+    radius_B, samples_B, means_B, covs_B, sizes_B = _weigh(march, layer_B, row, col)
     start = float(kernels.start_alpha(row, col, march.alpha, march.order, ring))
     likelihoods = np.empty((len(means_F), len(means_B)))
     outcomes = {}
@@ -441,21 +463,23 @@ def _explain(march: _March, row: int, col: int) -> Explanation:
     chosen = (int(first), int(second))
     found, F, B, iterates = outcomes[chosen]
     return Explanation(
-        row, col, ring, radius, samples_F, samples_B, _clusters(means_F, covs_F, sizes_F),
+        row, col, ring, radius_F, radius_B, samples_F, samples_B, _clusters(means_F, covs_F, sizes_F),
         _clusters(means_B, covs_B, sizes_B), likelihoods, chosen, iterates, start, found, F, B,
     )  # fmt: skip
 
 
-def _layer(
-    march: _March, row: int, col: int, radius: int, layer: FloatArray, weights: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """One layer's samples at a pixel, with their weights, and its clusters' means, covariances and sizes."""
-    s, room = march.settings, kernels.room(radius, weights)
+def _weigh(
+    march: _March, layer: _Layer, row: int, col: int
+) -> tuple[int, FloatArray, FloatArray, FloatArray, FloatArray]:
+    """One layer at a pixel: its window's radius, samples with weights, and clusters' means, covariances and sizes."""
+    s = march.settings
+    radius = int(kernels.window_radius(row, col, s.radius, s.min_samples, layer.weights, layer.blocks))
+    room = kernels.room(radius, layer.weights)
     samples, own = np.empty((4, room)), np.empty((s.max_clusters, room))
-    count = kernels.gather(row, col, radius, float(s.sigma), march.falloff, layer, weights, samples)
+    count = kernels.gather(row, col, radius, march.falloff, layer.colours, layer.weights, layer.blocks, samples)
     means, covs, sizes = np.empty((s.max_clusters, 3)), np.empty((s.max_clusters, 6)), np.empty(s.max_clusters)
     found = kernels.cluster(samples, count, s.max_clusters, float(s.split_variance), own, means, covs, sizes)
-    return samples[:, :count].T.copy(), means[:found], covs[:found], sizes[:found]
+    return radius, samples[:, :count].T.copy(), means[:found], covs[:found], sizes[:found]
 
 
 def _clusters(means: FloatArray, covs: FloatArray, sizes: FloatArray) -> list[Cluster]:
