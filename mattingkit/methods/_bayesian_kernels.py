@@ -53,11 +53,12 @@ def enough_samples(row, col, radius, fewest, weights, blocks):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
-def window_radius(row, col, radius, fewest, weights, blocks):  # type: ignore[no-untyped-def]
-    """The smallest radius, doubling from the given one, whose window holds enough samples."""
-    whole = max(weights.shape)
-    while radius < whole and not enough_samples(row, col, radius, fewest, weights, blocks):
-        radius = min(2 * radius, whole)
+def window_radius(row, col, radius, fewest, weights_F, weights_B, blocks_F, blocks_B):  # type: ignore[no-untyped-def]
+    """The smallest radius, doubling from the given one, whose window holds enough of both kinds of sample."""
+    whole = max(weights_F.shape)
+    for weights, blocks in ((weights_F, blocks_F), (weights_B, blocks_B)):
+        while radius < whole and not enough_samples(row, col, radius, fewest, weights, blocks):
+            radius = min(2 * radius, whole)
     return radius
 
 
@@ -332,8 +333,8 @@ def start_alpha(row, col, alpha, order, ring):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def solve_ring(  # type: ignore[no-untyped-def]
-    first, last, pixels, image, alpha, F, B, weights_F, weights_B, blocks_F, blocks_B, order, falloff, variance_C, radius,
-    fewest, most, split_variance, iterations, record, stop,
+    first, last, pixels, image, alpha, F, B, weights_F, weights_B, blocks_F, blocks_B, order, falloff, variance_C,
+    radius, fewest, most, split_variance, iterations, record, stop,
 ):  # fmt: skip
     """Solve the pixels ``first`` to ``last`` of one ring; write their alpha, F, B and record."""
     space = room(radius, weights_F)
@@ -349,14 +350,13 @@ def solve_ring(  # type: ignore[no-untyped-def]
         if stop[0]:
             return
         row, col = pixels[at, 0], pixels[at, 1]
-        radius_F = window_radius(row, col, radius, fewest, weights_F, blocks_F)
-        radius_B = window_radius(row, col, radius, fewest, weights_B, blocks_B)
-        if room(max(radius_F, radius_B), weights_F) > space:
-            space = room(max(radius_F, radius_B), weights_F)
+        window = window_radius(row, col, radius, fewest, weights_F, weights_B, blocks_F, blocks_B)
+        if room(window, weights_F) > space:
+            space = room(window, weights_F)
             samples, own = np.empty((4, space)), np.empty((most, space))
-        count_F = gather(row, col, radius_F, falloff, F, weights_F, blocks_F, samples)
+        count_F = gather(row, col, window, falloff, F, weights_F, blocks_F, samples)
         clusters_F = cluster(samples, count_F, most, split_variance, own, means_F, covs_F, sizes)
-        count_B = gather(row, col, radius_B, falloff, B, weights_B, blocks_B, samples)
+        count_B = gather(row, col, window, falloff, B, weights_B, blocks_B, samples)
         clusters_B = cluster(samples, count_B, most, split_variance, own, means_B, covs_B, sizes)
         start = start_alpha(row, col, alpha, order, order[row, col])
         c0, c1, c2 = image[row, col, 0], image[row, col, 1], image[row, col, 2]

@@ -102,10 +102,9 @@ def estimate_alpha_bayesian(
     sigma : float, default 8
         Standard deviation in pixels of the Gaussian that weighs samples by distance (the paper's 8).
     radius : int, default 12
-        Windows have ``2 * radius + 1`` pixels a side; where one holds too few samples of a layer, it doubles for
-        that layer.
+        Windows have ``2 * radius + 1`` pixels a side; where they hold too few samples, they double.
     min_samples : int, default 40
-        Fewest samples of its layer a window must hold.
+        Fewest foreground and background samples a window must hold.
     max_clusters : int, default 3
         Most clusters of each layer.
     split_variance : float, default 1e-3
@@ -137,18 +136,8 @@ def estimate_alpha_bayesian(
     >>> estimate_alpha_bayesian(image, trimap)[4].round(1)[[0, 4, 8]]
     array([0. , 0.5, 1. ])
     """
-    return solve(
-        image,
-        trimap,
-        sigma_C=sigma_C,
-        sigma=sigma,
-        radius=radius,
-        min_samples=min_samples,
-        max_clusters=max_clusters,
-        split_variance=split_variance,
-        max_iterations=max_iterations,
-        on_progress=on_progress,
-    ).alpha
+    settings = _Settings(sigma_C, sigma, radius, min_samples, max_clusters, split_variance, max_iterations)
+    return _march(image, trimap, settings, on_progress).alpha
 
 
 def solve(
@@ -186,11 +175,17 @@ def solve(
     >>> solve(image, trimap).order[4]
     array([0, 1, 2, 3, 4, 3, 2, 1, 0], dtype=int32)
     """
-    picture, known = check_pair(image, trimap)
     settings = _Settings(sigma_C, sigma, radius, min_samples, max_clusters, split_variance, max_iterations)
-    march = _March(picture, known, settings)
+    return _march(image, trimap, settings, on_progress).solution()
+
+
+def _march(
+    image: npt.ArrayLike, trimap: npt.ArrayLike, settings: _Settings, on_progress: ProgressCallback | None
+) -> _March:
+    """Check the input and march to the end."""
+    march = _March(*check_pair(image, trimap), settings)
     march.run(on_progress)
-    return march.solution()
+    return march
 
 
 @dataclass(frozen=True)
@@ -339,8 +334,8 @@ class Explanation:
     row, col : int
     ring : int
         In which ring it was solved.
-    radius_F, radius_B : int
-        Of the windows in which enough samples of either layer were found.
+    radius : int
+        Of the window it needed.
     samples_F, samples_B : ndarray of float64, shape (N, 4)
         Colours (three columns) and weights of the samples of either layer.
     clusters_F, clusters_B : list of Cluster
@@ -363,8 +358,7 @@ class Explanation:
     row: int
     col: int
     ring: int
-    radius_F: int
-    radius_B: int
+    radius: int
     samples_F: FloatArray
     samples_B: FloatArray
     clusters_F: list[Cluster]
@@ -447,39 +441,42 @@ def explain(
 def _explain(march: _March, row: int, col: int) -> Explanation:
     s, ring = march.settings, int(march.order[row, col])
     layer_F, layer_B = march.layers_before(ring)
-    radius_F, samples_F, means_F, covs_F, sizes_F = _weigh(march, layer_F, row, col)
-    radius_B, samples_B, means_B, covs_B, sizes_B = _weigh(march, layer_B, row, col)
+    radius = int(
+        kernels.window_radius(
+            row, col, s.radius, s.min_samples, layer_F.weights, layer_B.weights, layer_F.blocks, layer_B.blocks
+        )
+    )
+    samples_F, means_F, covs_F, sizes_F = _weigh(march, layer_F, row, col, radius)
+    samples_B, means_B, covs_B, sizes_B = _weigh(march, layer_B, row, col, radius)
     start = float(kernels.start_alpha(row, col, march.alpha, march.order, ring))
+    c0, c1, c2 = march.image[row, col]
     likelihoods = np.empty((len(means_F), len(means_B)))
     outcomes = {}
     for i, j in np.ndindex(likelihoods.shape):
         F, B, trace = np.empty(3), np.empty(3), np.empty((s.max_iterations, 2))
         found, likelihoods[i, j], steps = kernels.alternate(
-            *march.image[row, col], means_F, covs_F, i, means_B, covs_B, j, s.sigma_C**2, start, s.max_iterations, F, B,
-            trace,
+            c0, c1, c2, means_F, covs_F, i, means_B, covs_B, j, s.sigma_C**2, start, s.max_iterations, F, B, trace
         )  # fmt: skip
         outcomes[i, j] = (float(found), F, B, trace[:steps].copy())
     first, second = np.unravel_index(int(np.argmax(likelihoods)), likelihoods.shape)
     chosen = (int(first), int(second))
     found, F, B, iterates = outcomes[chosen]
     return Explanation(
-        row, col, ring, radius_F, radius_B, samples_F, samples_B, _clusters(means_F, covs_F, sizes_F),
+        row, col, ring, radius, samples_F, samples_B, _clusters(means_F, covs_F, sizes_F),
         _clusters(means_B, covs_B, sizes_B), likelihoods, chosen, iterates, start, found, F, B,
     )  # fmt: skip
 
 
 def _weigh(
-    march: _March, layer: _Layer, row: int, col: int
-) -> tuple[int, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """One layer at a pixel: its window's radius, samples with weights, and clusters' means, covariances and sizes."""
-    s = march.settings
-    radius = int(kernels.window_radius(row, col, s.radius, s.min_samples, layer.weights, layer.blocks))
-    room = kernels.room(radius, layer.weights)
+    march: _March, layer: _Layer, row: int, col: int, radius: int
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """One layer's samples at a pixel, with their weights, and its clusters' means, covariances and sizes."""
+    s, room = march.settings, kernels.room(radius, layer.weights)
     samples, own = np.empty((4, room)), np.empty((s.max_clusters, room))
     count = kernels.gather(row, col, radius, march.falloff, layer.colours, layer.weights, layer.blocks, samples)
     means, covs, sizes = np.empty((s.max_clusters, 3)), np.empty((s.max_clusters, 6)), np.empty(s.max_clusters)
     found = kernels.cluster(samples, count, s.max_clusters, float(s.split_variance), own, means, covs, sizes)
-    return radius, samples[:, :count].T.copy(), means[:found], covs[:found], sizes[:found]
+    return samples[:, :count].T.copy(), means[:found], covs[:found], sizes[:found]
 
 
 def _clusters(means: FloatArray, covs: FloatArray, sizes: FloatArray) -> list[Cluster]:

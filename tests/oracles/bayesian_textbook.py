@@ -33,13 +33,12 @@ def solve_pixel(C, where, start, solved, alpha, F, B, sigma_C, sigma, radius, fe
     weights_of = {"F": solved & (alpha > 0), "B": solved & (alpha < 1)}
     rows, cols = np.indices(alpha.shape)
     box = np.maximum(abs(rows - where[0]), abs(cols - where[1]))
+    while min(((box <= radius) & mask).sum() for mask in weights_of.values()) < fewest and radius < max(alpha.shape):
+        radius = min(2 * radius, max(alpha.shape))
     distance2 = (rows - where[0]) ** 2 + (cols - where[1]) ** 2
     clusters = {}
     for name, layer, opacity in (("F", F, alpha), ("B", B, 1 - alpha)):
-        wide = radius
-        while ((box <= wide) & weights_of[name]).sum() < fewest and wide < max(alpha.shape):
-            wide = min(2 * wide, max(alpha.shape))
-        mask = (box <= wide) & weights_of[name]
+        mask = (box <= radius) & weights_of[name]
         gauss = np.exp(-(distance2[mask] - distance2[mask].min()) / (2 * sigma**2))
         near = gauss >= NEGLIGIBLE
         clusters[name] = split(layer[mask][near], (opacity[mask] ** 2 * gauss)[near], most, split_variance)
