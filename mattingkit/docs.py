@@ -8,15 +8,17 @@ bundle of JupyterLab's, not a file a page can load) and formulas are converted w
 from __future__ import annotations
 
 import html
+import importlib.util
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mattingkit.progress import Progress, ProgressCallback
 
-__all__ = ["build_site", "formulas_to_mathml"]
+__all__ = ["build_site", "find_lessons", "formulas_to_mathml"]
 
 #: Code is shown as it is: a dollar in it opens no formula. Displayed formulas before those in a line.
 _PARTS = re.compile(
@@ -24,13 +26,21 @@ _PARTS = re.compile(
 )
 
 
-def build_site(out: Path, *, source: Path | None = None, on_progress: ProgressCallback | None = None) -> Path:
-    """Execute all lessons and write them as pages with an index; the site appears whole or not at all.
+def build_site(
+    out: Path,
+    *,
+    lessons: Sequence[str] = (),
+    source: Path | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> Path:
+    """Execute lessons and write them as pages with an index; the site appears whole or not at all.
 
     Parameters
     ----------
     out : Path
         Folder of the site. One that an earlier call wrote is replaced; any other that holds files is refused.
+    lessons : sequence of str, default ()
+        Which, as :func:`find_lessons` takes them; all without any. What links to a lesson left out becomes text.
     source : Path, optional
         Folder of the notebooks; the package's own lessons without it.
     on_progress : callable, optional
@@ -46,11 +56,11 @@ def build_site(out: Path, *, source: Path | None = None, on_progress: ProgressCa
     FileNotFoundError
         Where there are no notebooks.
     ValueError
-        Where ``out`` is a file, or a folder that holds something else.
+        For a lesson there is not; where ``out`` is a file, or a folder that holds something else.
     ImportError
         Where latex2mathml is not installed.
-    nbclient.exceptions.CellExecutionError
-        Where a lesson fails.
+    RuntimeError
+        Where a lesson fails, or prints a warning.
 
     Examples
     --------
@@ -59,11 +69,9 @@ def build_site(out: Path, *, source: Path | None = None, on_progress: ProgressCa
     ...
     FileNotFoundError: There are no notebooks in ...
     """
-    from mattingkit.cli.learning import lessons_folder
-
-    notebooks = sorted((source or lessons_folder()).glob("[0-9][0-9]_*.ipynb"))
-    if not notebooks:
-        raise FileNotFoundError(f"There are no notebooks in {source or lessons_folder()}.")
+    notebooks = find_lessons(lessons, source=source)
+    if importlib.util.find_spec("latex2mathml") is None:
+        raise ImportError("Formulas are drawn by latex2mathml; install it with: pip install 'mattingkit[docs]'")
     out = Path(out).resolve()
     _check_target(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +82,7 @@ def build_site(out: Path, *, source: Path | None = None, on_progress: ProgressCa
         for done, path in enumerate(notebooks):
             if on_progress is not None:
                 on_progress(Progress(done, len(notebooks), None))
-            titles[path.stem] = _write_page(path, building)
+            titles[path.stem] = _write_page(path, building, {one.stem for one in notebooks})
         (building / "index.html").write_text(_index(titles), encoding="utf-8")
         (building / _MARK).write_text("Written by mattingkit docs, which may replace this folder.\n", encoding="utf-8")
         building.chmod(0o755)
@@ -85,6 +93,58 @@ def build_site(out: Path, *, source: Path | None = None, on_progress: ProgressCa
     if on_progress is not None:
         on_progress(Progress(len(notebooks), len(notebooks), None))
     return out / "index.html"
+
+
+def find_lessons(names: Sequence[str] = (), *, source: Path | None = None) -> list[Path]:
+    """Find lessons by number or name.
+
+    Parameters
+    ----------
+    names : sequence of str, default ()
+        Each a number (``"3"``, ``"03"``), a name or its beginning without the number (``"bayesian"``), or a file's
+        name (``"03_bayesian.ipynb"``); all lessons without any.
+    source : Path, optional
+        Folder of the notebooks; the package's own lessons without it.
+
+    Returns
+    -------
+    list of Path
+        In the lessons' order, each once.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there are no notebooks.
+    ValueError
+        For a lesson there is not; the text lists those there are.
+
+    Examples
+    --------
+    >>> [path.name for path in find_lessons(["closed", "03"])]
+    ['03_bayesian.ipynb', '04_closed_form.ipynb']
+    """
+    from mattingkit.cli.learning import lessons_folder
+
+    folder = source or lessons_folder()
+    notebooks = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not notebooks:
+        raise FileNotFoundError(f"There are no notebooks in {folder}.")
+    wanted = set()
+    for name in names:
+        asked = name.removesuffix(".ipynb")
+        found = [
+            path
+            for path in notebooks
+            if path.stem == asked
+            or (asked.isdecimal() and int(path.stem[:2]) == int(asked))
+            or (asked and path.stem[3:].startswith(asked))
+        ]
+        if len(found) != 1:
+            raise ValueError(
+                f"There is no lesson {name!r}, or more than one; there are: {', '.join(p.stem for p in notebooks)}."
+            )
+        wanted.add(found[0])
+    return [path for path in notebooks if path in wanted] if names else notebooks
 
 
 #: Tells a site of ours from a folder of somebody's.
@@ -114,10 +174,11 @@ def _put_in_place(building: Path, out: Path) -> None:
         shutil.rmtree(old.parent, ignore_errors=True)
 
 
-def _write_page(path: Path, folder: Path) -> str:
+def _write_page(path: Path, folder: Path, pages: set[str]) -> str:
     """Execute one notebook, write its page, and return its title."""
     import nbformat
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
     from nbconvert import HTMLExporter
 
     notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
@@ -125,11 +186,20 @@ def _write_page(path: Path, folder: Path) -> str:
     # Lessons write their files to temporary folders; what they still leave must not lie among the lessons.
     with tempfile.TemporaryDirectory() as work:
         resources = {"metadata": {"path": work}}
-        NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+        try:
+            # Only errors: the kernel warns of its transport, which is this machine's own loopback.
+            quiet = ["--log-level=ERROR"]
+            client = NotebookClient(
+                notebook, timeout=300, kernel_name="python3", resources=resources, extra_arguments=quiet
+            )
+            client.execute()
+        except CellExecutionError as error:
+            raise RuntimeError(f"{path.name} fails: {error.ename}: {error.evalue}") from error
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = _links_to_pages(formulas_to_mathml(cell.source))
+            cell.source = _links_to_pages(formulas_to_mathml(cell.source), pages)
         elif cell.cell_type == "code":
+            _refuse_warnings(path, cell.outputs)
             cell.outputs = [_without_widget(output) for output in cell.outputs]
     notebook.metadata.pop("widgets", None)
     exporter = HTMLExporter(mathjax_url="")  # type: ignore[no-untyped-call]
@@ -175,8 +245,20 @@ def formulas_to_mathml(markdown: str) -> str:
     return _PARTS.sub(drawn, markdown)
 
 
-def _links_to_pages(markdown: str) -> str:
-    return re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.html", markdown)
+def _refuse_warnings(path: Path, outputs: Any) -> None:
+    """A page of a lesson shows no warning; whoever builds it should know first."""
+    for output in outputs:
+        if output.get("name") == "stderr":
+            raise RuntimeError(f"{path.name} prints on stderr: {output['text'].strip()}")
+
+
+def _links_to_pages(markdown: str, pages: set[str]) -> str:
+    """Let links to lessons lead to their pages; one to a lesson that the site leaves out becomes its text."""
+
+    def linked(found: re.Match[str]) -> str:
+        return f"[{found['text']}]({found['page']}.html)" if found["page"] in pages else found["text"]
+
+    return re.sub(r"\[(?P<text>[^\]]+)\]\((?P<page>\d\d_\w+)\.ipynb\)", linked, markdown)
 
 
 def _without_widget(output: Any) -> Any:

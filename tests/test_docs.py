@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -11,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 pytest.importorskip("latex2mathml", reason="latex2mathml draws the formulas of the site")
 
-from mattingkit.docs import build_site, formulas_to_mathml
+from mattingkit.docs import build_site, find_lessons, formulas_to_mathml
 from mattingkit.progress import Progress
 
 LESSONS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -46,12 +49,10 @@ def test_a_page_is_executed_and_needs_no_network(source: Path, tmp_path: Path) -
 
 
 def test_a_failing_lesson_leaves_the_old_site(source: Path, tmp_path: Path) -> None:
-    from nbclient.exceptions import CellExecutionError
-
     out = tmp_path / "site"
     before = build_site(out, source=source).read_text(encoding="utf-8")
     lesson(source, "01_second", "1 / 0")
-    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+    with pytest.raises(RuntimeError, match=r"01_second\.ipynb fails: ZeroDivisionError"):
         build_site(out, source=source)
     assert (out / "index.html").read_text(encoding="utf-8") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lessons", "site"]
@@ -70,6 +71,61 @@ def test_an_earlier_site_is_replaced_and_a_strange_folder_is_not(source: Path, t
     with pytest.raises(ValueError, match="no earlier site"):
         build_site(strange, source=source)
     assert (strange / "mine.jpg").read_bytes() == b"x"
+
+
+def test_a_lesson_that_prints_a_warning_is_no_page(source: Path, tmp_path: Path) -> None:
+    lesson(source, "01_second", "import warnings\nwarnings.warn('mind the gap')")
+    with pytest.raises(RuntimeError, match=r"01_second\.ipynb prints on stderr: .*mind the gap"):
+        build_site(tmp_path / "site", source=source)
+    assert not (tmp_path / "site").exists()
+
+
+def test_links_lead_to_pages_that_are_there(source: Path, tmp_path: Path) -> None:
+    lesson(source, "01_second", "1", text="# Look on\n\nas in [the first](00_first.ipynb), $x$")
+    both = build_site(tmp_path / "both", source=source).parent
+    assert '<a href="00_first.html">the first</a>' in (both / "01_second.html").read_text(encoding="utf-8")
+    alone = build_site(tmp_path / "alone", source=source, lessons=["1"]).parent
+    assert {path.name for path in alone.glob("*.html")} == {"index.html", "01_second.html"}
+    page = (alone / "01_second.html").read_text(encoding="utf-8")
+    assert "as in the first," in page
+
+
+@pytest.mark.parametrize("name", ["3", "03", "bayes", "bayesian", "03_bayesian", "03_bayesian.ipynb"])
+def test_a_lesson_is_found_by_number_and_name(name: str) -> None:
+    assert [path.name for path in find_lessons([name])] == ["03_bayesian.ipynb"]
+
+
+@pytest.mark.parametrize("name", ["99", "", "watercolours"])
+def test_a_lesson_there_is_not(name: str) -> None:
+    with pytest.raises(ValueError, match=r"There is no lesson .* there are: 00_quickstart, 01_"):
+        find_lessons([name])
+
+
+def test_the_command_builds_one_lesson(tmp_path: Path) -> None:
+    command = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([command, "docs", *words], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+
+    done = run("02", "-o", "site")
+    assert done.returncode == 0, done.stderr
+    index = Path(done.stdout.strip())
+    assert index == tmp_path / "site" / "index.html"
+    assert "02_say_what_you_know" in index.read_text(encoding="utf-8")
+    page = (index.parent / "02_say_what_you_know.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64") >= 10
+    assert "WARNING" not in done.stderr
+    assert "02_say_what_you_know" in done.stderr, "the bar names the lesson at work"
+    for words, code, said in (
+        (("nowhere", "-o", "other"), 2, "There is no lesson 'nowhere'"),
+        (("02", "-o", str(index)), 1, "is a file; name a folder"),
+        (("02", "-q", "-o", str(tmp_path)), 1, "holds files that are no earlier site"),
+    ):
+        refused = run(*words)
+        assert refused.returncode == code, refused.stderr
+        assert said in refused.stderr
+        assert refused.stdout == ""
+    assert not (tmp_path / "other").exists()
 
 
 def test_code_keeps_its_dollars() -> None:

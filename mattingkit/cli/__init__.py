@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from mattingkit import __version__
-from mattingkit.cli import batching, benchmarking, comparing, console, cutting, learning, resources
+from mattingkit.cli import batching, benchmarking, comparing, console, cutting, docs, learning, resources
 
 __all__ = ["build", "main"]
 
@@ -59,6 +59,7 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
     benchmarking.register(app)
     resources.register(app)
     learning.register(app, "app")
+    docs.register(app)
     return app
 
 

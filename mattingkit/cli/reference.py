@@ -25,6 +25,7 @@ COMMANDS = (
     "weights where",
     "samples",
     "app",
+    "docs",
 )
 
 _OPENING = """# The command
