@@ -7,14 +7,19 @@ bundle of JupyterLab's, not a file a page can load) and formulas are converted w
 
 from __future__ import annotations
 
+import base64
 import html
+import importlib.resources
 import importlib.util
+import io
+import logging
 import re
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from mattingkit.progress import Progress, ProgressCallback
 
@@ -58,7 +63,7 @@ def build_site(
     ValueError
         For a lesson there is not; where ``out`` is a file, or a folder that holds something else.
     ImportError
-        Where latex2mathml is not installed.
+        Where latex2mathml, or ziamath and its font, are not installed.
     RuntimeError
         Where a lesson fails, or prints a warning.
 
@@ -70,8 +75,9 @@ def build_site(
     FileNotFoundError: There are no notebooks in ...
     """
     notebooks = find_lessons(lessons, source=source)
-    if importlib.util.find_spec("latex2mathml") is None:
-        raise ImportError("Formulas are drawn by latex2mathml; install it with: pip install 'mattingkit[docs]'")
+    for module in ("latex2mathml", "ziamath"):
+        if importlib.util.find_spec(module) is None:
+            raise ImportError(f"Formulas need {module}; install it with: pip install 'mattingkit[docs]'")
     out = Path(out).resolve()
     _check_target(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -195,16 +201,19 @@ def _write_page(path: Path, folder: Path, pages: set[str]) -> str:
             client.execute()
         except CellExecutionError as error:
             raise RuntimeError(f"{path.name} fails: {error.ename}: {error.evalue}") from error
+    pictures: set[str] = set()
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = _links_to_pages(formulas_to_mathml(cell.source), pages)
         elif cell.cell_type == "code":
             _refuse_warnings(path, cell.outputs)
-            cell.outputs = [_without_widget(output) for output in cell.outputs]
+            cell.outputs = [kept for output in cell.outputs for kept in _without_widget(output, pictures)]
     notebook.metadata.pop("widgets", None)
     exporter = HTMLExporter(mathjax_url="")  # type: ignore[no-untyped-call]
+    # It says of every picture that it has no description; here they get theirs afterwards.
+    exporter.log = logging.Logger("nbconvert", level=logging.ERROR)
     body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
-    (folder / f"{path.stem}.html").write_text(_offline(body), encoding="utf-8")
+    (folder / f"{path.stem}.html").write_text(_offline(_described(body, notebook)), encoding="utf-8")
     return title
 
 
@@ -227,22 +236,95 @@ def formulas_to_mathml(markdown: str) -> str:
 
     Examples
     --------
-    >>> "<mi>&#x003B1;</mi>" in formulas_to_mathml(r"the $\alpha$ of `cost = $5`")
+    >>> "<mi>&#945;</mi>" in formulas_to_mathml(r"the $\alpha$ of `cost = $5`")
     True
     """
-    from latex2mathml.converter import convert
 
     def drawn(found: re.Match[str]) -> str:
         if found["code"] is not None:
             return found[0]
         block = found["block"] is not None
-        # The converter knows no \arg.
-        tex = re.sub(r"\\arg(?![A-Za-z])", r"\\operatorname{arg}", (found["block"] if block else found["line"]).strip())
-        drawing = convert(tex, display="block" if block else "inline")
-        # On one line: a blank line would end the HTML, as Markdown reads it.
-        return re.sub(r"\s*\n\s*", " ", str(drawing))
+        return _drawing((found["block"] if block else found["line"]).strip(), block)
 
     return _PARTS.sub(drawn, markdown)
+
+
+#: TeX that the converter does not know, or sees no pair in: bars around something grow with it.
+_TEX = {
+    r"\\arg(?![A-Za-z])": r"\\operatorname{arg}",
+    r"\\lVert(?![A-Za-z])": r"\\left\\Vert ",
+    r"\\rVert(?![A-Za-z])": r"\\right\\Vert ",
+    r"\\lvert(?![A-Za-z])": r"\\left\\vert ",
+    r"\\rvert(?![A-Za-z])": r"\\right\\vert ",
+}
+
+#: Browsers draw no variant but as a character of its own: where each begins, for digits and capital letters.
+_VARIANTS = {"double-struck": {"0": 0x1D7D8, "A": 0x1D538}, "script": {"A": 0x1D49C}}
+
+#: Script capitals that Unicode had before it had an alphabet of them.
+_SCRIPT = dict(zip("BEFHILMR", "\u212c\u2130\u2131\u210b\u2110\u2112\u2133\u211b", strict=True))
+
+
+def _drawing(tex: str, block: bool) -> str:
+    """One formula as MathML on one line, safe inside Markdown."""
+    from latex2mathml.converter import convert
+
+    for pattern, replacement in _TEX.items():
+        tex = re.sub(pattern, replacement, tex)
+    ET.register_namespace("", _MATHML)
+    root = ET.fromstring(convert(tex, display="block" if block else "inline"))
+    for element in root.iter():
+        _mend(element, block)
+    drawing = ET.tostring(root, encoding="us-ascii").decode("ascii")
+    # A blank line would end the HTML, as Markdown reads it, and a star or a bar between tags mean something to it.
+    drawing = re.sub(r"\s*\n\s*", " ", drawing)
+    return re.sub(
+        r">[^<]+<", lambda text: re.sub(r"[*_|\[\]`~\\]", lambda sign: f"&#{ord(sign[0])};", text[0]), drawing
+    )
+
+
+_MATHML = "http://www.w3.org/1998/Math/MathML"
+
+
+def _mend(element: ET.Element, block: bool) -> None:
+    """Say what the converter leaves to the browser to guess, and browsers guess wrongly."""
+    name = element.tag.removeprefix(f"{{{_MATHML}}}")
+    starts = _VARIANTS.get(element.attrib.get("mathvariant", ""))
+    if starts and element.text and len(element.text) == 1:
+        variant, sign = element.attrib.pop("mathvariant"), element.text
+        first = "0" if sign.isdecimal() else "A"
+        if variant == "script" and sign in _SCRIPT:
+            element.text = _SCRIPT[sign]
+        elif first in starts:
+            element.text = chr(starts[first] + ord(sign) - ord(first))
+    elif name == "mover" and len(element) == 2 and element[1].text == "\u00af":
+        element.set("accent", "true")
+    elif name == "msub" and block and element[0].text in ("max", "min"):
+        element.tag = f"{{{_MATHML}}}munder"
+
+
+def _font_face(page: str) -> str:
+    """The style that draws a page's formulas in STIX Two Math, of which the page carries the glyphs it needs.
+
+    Brackets grow with what they hold only in a font that has an OpenType MATH table, and many machines have none.
+    """
+    from fontTools import subset
+
+    formulas = html.unescape("".join(re.findall(r"<math\b.*?</math>", page, flags=re.DOTALL)))
+    signs = {ord(sign) for sign in re.sub(r"<[^>]*>", "", formulas)}
+    # Single letters in italics are characters of their own: Latin, its h, and Greek.
+    signs |= {*range(0x1D434, 0x1D468), 0x210E, *range(0x1D6E2, 0x1D71C)}
+    options = subset.Options(flavor="woff")
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(unicodes=signs)
+    file = io.BytesIO()
+    path = importlib.resources.files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"
+    with subset.load_font(str(path), options) as font:
+        subsetter.subset(font)
+        font.flavor = "woff"
+        font.save(file)
+    source = f"data:font/woff;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    return f"@font-face {{ font-family: 'Lesson Math'; src: url({source}) format('woff') }}"
 
 
 def _refuse_warnings(path: Path, outputs: Any) -> None:
@@ -261,17 +343,60 @@ def _links_to_pages(markdown: str, pages: set[str]) -> str:
     return re.sub(r"\[(?P<text>[^\]]+)\]\((?P<page>\d\d_\w+)\.ipynb\)", linked, markdown)
 
 
-def _without_widget(output: Any) -> Any:
-    """A page has no kernel: the widget's view goes, the static picture or text beside it stays."""
-    data = output.get("data")
-    if data is not None:
-        data.pop("application/vnd.jupyter.widget-view+json", None)
-    return output
+#: What a reader of the page misses, by the widget's class.
+_LIVE = {
+    "PixelPicker": "click the picture, and the answer is about that pixel",
+    "Flipbook": "press play, or move the slider",
+    "Explorer": "move the controls, and the picture follows",
+    "Scribbler": "draw, and alpha follows",
+    "Comparison": "zoom, wipe and measure in all pictures at once",
+}
+
+
+def _without_widget(output: Any, pictures: set[str]) -> list[Any]:
+    """Keep a widget's static picture, unless the page shows it already, and say what JupyterLab has in its place.
+
+    ``pictures`` holds what the page shows so far.
+    """
+    from nbformat.v4 import new_output
+
+    data = output.get("data", {})
+    picture = "".join(data["image/png"].split()) if "image/png" in data else None
+    seen = picture in pictures
+    if picture is not None:
+        pictures.add(picture)
+    if data.pop("application/vnd.jupyter.widget-view+json", None) is None:
+        return [output]
+    kind = next((how for name, how in _LIVE.items() if name in data.get("text/plain", "")), "it answers at once")
+    note = f'<p class="live">In JupyterLab this is live: {kind}.</p>'
+    data.pop("text/plain", None)
+    remark = new_output("display_data", data={"text/html": note})  # type: ignore[no-untyped-call]
+    return [remark] if picture is None or seen else [output, remark]
+
+
+def _described(page: str, notebook: Any) -> str:
+    """Give each picture the description its output carries: its titles."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    carried = [output for output in outputs if "image/png" in output.get("data", {})]
+    alts = iter([output.metadata.get("image/png", {}).get("alt", "drawn by the lines above") for output in carried])
+    return re.sub(
+        'alt="No description has been provided for this image"',
+        lambda found: f'alt="{html.escape(next(alts, ""))}"',
+        page,
+    )
 
 
 def _offline(page: str) -> str:
     """Take out every script: the page needs none, and those of nbconvert's template are fetched from elsewhere."""
-    return re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL | re.IGNORECASE)
+    page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL | re.IGNORECASE)
+    return page.replace("</head>", f"<style>{_font_face(page)}\n{_STYLE}</style>\n</head>", 1)
+
+
+#: The serif letters of formulas are smaller than the page's own; wide formulas scroll, never the page.
+_STYLE = """math { font-family: "Lesson Math", math; font-size: 112% }
+math[display="block"] { overflow-x: auto; overflow-y: hidden; padding: 0.3em 0 }
+p.live { color: #595959; font-style: italic; margin: 0.3em 0 }
+main { max-width: 75em; margin: 0 auto }"""
 
 
 def _index(titles: dict[str, str]) -> str:

@@ -6,7 +6,9 @@ around 0; axes are off and shared. Nothing here computes a matte; it only shows 
 
 from __future__ import annotations
 
+import base64
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -78,14 +80,24 @@ def show(
     rows = -(-len(arrays) // columns)
     tallest = max(array.shape[0] / array.shape[1] for array in arrays)
     cell = width / columns
-    figure = _new_figure(figsize=(width, rows * (cell * tallest + 0.32)), layout="constrained", dpi=110)
+    lines = max(_fitted(title, cell)[0].count("\n") for title, _ in named)
+    height = rows * (cell * tallest + 0.32 + 0.17 * lines)
+    figure = _new_figure(figsize=(width, height), layout="constrained", dpi=110)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, (title, _), array in zip(grid.flat, named, arrays, strict=False):
         _draw(axes, array, difference)
-        axes.set_title(title, fontsize=11)
+        axes.set_title(*_fitted(title, cell))
     return figure
+
+
+def _fitted(title: str, width: float) -> tuple[str, dict[str, float]]:
+    """Break a title that is wider than its picture, in inches, into lines; in smaller letters where need be."""
+    letters = 72 * width / 0.58  # of one point, in the mean
+    size = max(9.0, min(11.0, letters / max(map(len, title.splitlines()), default=1)))
+    lines = [line for whole in title.splitlines() for line in textwrap.wrap(whole, int(letters / size)) or [""]]
+    return "\n".join(lines), {"fontsize": size}
 
 
 def _new_figure(**options: Any) -> Figure:
@@ -97,6 +109,12 @@ def _new_figure(**options: Any) -> Figure:
             file = io.BytesIO()
             self.savefig(file, format="png")
             return file.getvalue()
+
+        def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+            """Add what a reader who sees no pictures is told."""
+            titles = [axes.get_title() or axes.get_ylabel() for axes in self.axes]
+            alt = ", ".join(title for title in titles if title) or "a drawing"
+            return {"image/png": base64.b64encode(self._repr_png_()).decode("ascii")}, {"image/png": {"alt": alt}}
 
     return Sheet(**options)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 pytest.importorskip("latex2mathml", reason="latex2mathml draws the formulas of the site")
+pytest.importorskip("ziamath", reason="ziamath brings the formulas' font")
 
 from mattingkit.docs import build_site, find_lessons, formulas_to_mathml
 from mattingkit.progress import Progress
@@ -39,13 +42,46 @@ def test_a_page_is_executed_and_needs_no_network(source: Path, tmp_path: Path) -
     index = build_site(tmp_path / "site", source=source, on_progress=seen.append)
     page = (index.parent / "00_first.html").read_text(encoding="utf-8")
     assert "<pre>42" in page
-    assert "data:image/png;base64" in page
+    assert len(re.findall(r'<img alt="gray"[^>]* src="data:image/png;base64,', page)) == 1
     assert "<math" in page
     assert r"$$\alpha" not in page
     assert not re.findall(r"<script", page)
     assert not re.findall(r"<(?:link|img|iframe)[^>]+(?:href|src)=[\"']https?:", page)
     assert "00 Mix colours" in index.read_text(encoding="utf-8")
     assert [(p.step, p.total) for p in seen] == [(0, 1), (1, 1)]
+
+
+def test_a_page_brings_the_font_of_its_formulas(source: Path, tmp_path: Path) -> None:
+    from fontTools.ttLib import TTFont
+
+    lesson(source, "01_second", "1", text=r"# Span" + "\n\n" + r"$$\begin{pmatrix}\Gamma\\\mathbb 1\end{pmatrix}$$")
+    page = (build_site(tmp_path / "site", source=source).parent / "01_second.html").read_text(encoding="utf-8")
+    coded = re.search(r"data:font/woff;base64,([\w+/=]+)", page)
+    assert coded
+    with TTFont(io.BytesIO(base64.b64decode(coded[1]))) as font:
+        signs = font.getBestCmap()
+        variants = font["MATH"].table.MathVariants
+        tall = dict(zip(variants.VertGlyphCoverage.glyphs, variants.VertGlyphConstruction, strict=True))
+    assert {ord("("), ord("Γ"), ord("𝟙"), ord("𝐹")} <= set(signs)
+    assert tall[signs[ord("(")]].GlyphAssembly, "a bracket that cannot grow"
+
+
+WIDGET = """import numpy as np
+import mattingkit as mk
+from mattingkit import figures
+def shown(size=4):
+    return figures.show({"gray": np.full((size, size), 0.5)}, width=2)
+"""
+
+
+def test_a_page_says_where_a_widget_would_be_and_shows_no_picture_twice(source: Path, tmp_path: Path) -> None:
+    picker = "mk.widgets.PixelPicker(np.zeros((4, 4)), lambda row, col: 'black')"
+    lesson(source, "01_second", WIDGET + "shown()", "mk.widgets.Explorer(shown, size=(1, 8))", picker)
+    page = (build_site(tmp_path / "site", source=source).parent / "01_second.html").read_text(encoding="utf-8")
+    assert page.count("<img") == 1
+    assert "this is live: move the controls" in page
+    assert "this is live: click the picture" in page
+    assert not re.search(r"<pre>(PixelPicker|Explorer)\(", page)
 
 
 def test_a_failing_lesson_leaves_the_old_site(source: Path, tmp_path: Path) -> None:
@@ -113,7 +149,7 @@ def test_the_command_builds_one_lesson(tmp_path: Path) -> None:
     assert index == tmp_path / "site" / "index.html"
     assert "02_say_what_you_know" in index.read_text(encoding="utf-8")
     page = (index.parent / "02_say_what_you_know.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64") >= 10
+    assert page.count("<img") >= 6
     assert "WARNING" not in done.stderr
     assert "02_say_what_you_know" in done.stderr, "the bar names the lesson at work"
     for words, code, said in (
@@ -126,6 +162,17 @@ def test_the_command_builds_one_lesson(tmp_path: Path) -> None:
         assert said in refused.stderr
         assert refused.stdout == ""
     assert not (tmp_path / "other").exists()
+
+
+def test_formulas_say_what_browsers_would_guess() -> None:
+    drawn = formulas_to_mathml(r"$$\max_\alpha \lVert \bar F\rVert$$ and $\mathbb 1, \mathcal F * 2$")
+    assert "<munder><mo>max</mo>" in drawn
+    assert drawn.count("&#8214;") == 2
+    assert 'form="postfix">&#8214;' in drawn
+    assert '<mover accent="true">' in drawn
+    assert "&#120793;" in drawn
+    assert "<mi>&#8497;</mi>" in drawn
+    assert "*" not in drawn, "Markdown would read a star"
 
 
 def test_code_keeps_its_dollars() -> None:
