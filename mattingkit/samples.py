@@ -8,21 +8,13 @@ was composed of them: image = alpha * foreground + (1 - alpha) * background, exa
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from mattingkit._scenes import KINDS, Scene, render
 from mattingkit.images import FloatArray, load_image, read_array
-from mattingkit.trimap import (
-    BACKGROUND,
-    FOREGROUND,
-    UNKNOWN,
-    Stroke,
-    as_alpha,
-    load_trimap,
-    trimap_from_strokes,
-)
+from mattingkit.strokes import load_strokes
+from mattingkit.trimap import Stroke, as_alpha, load_trimap, trimap_from_strokes
 
 __all__ = [
     "KINDS",
@@ -42,8 +34,6 @@ _PHOTOGRAPHS = {
     "portrait": ("Astronaut Eileen Collins, photographed by NASA", "public domain"),
     "cat": ("Chelsea the cat, photographed by Stéfan van der Walt", "CC0 1.0"),
 }
-
-_LABELS = {"background": BACKGROUND, "unknown": UNKNOWN, "foreground": FOREGROUND, "erase": None}
 
 
 class Sample(NamedTuple):
@@ -214,43 +204,3 @@ def data_path(name: str) -> Path:
         f"There is no sample file {name!r} in {folders[0]} or {folders[1]}. "
         "Install mattingkit again, or clone the whole repository."
     )
-
-
-def load_strokes(path: str | Path) -> list[Stroke]:
-    """Read strokes from a JSON file.
-
-    The file holds ``{"version": 1, "shape": [H, W], "strokes": [{"label": "foreground", "radius": 6, "points":
-    [[row, col], …]}, …]}`` with the labels ``background``, ``unknown``, ``foreground`` and ``erase``.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    list of Stroke
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Where there is no such file, or it is not of this form.
-
-    Examples
-    --------
-    >>> strokes = load_strokes(data_path("cat_strokes.json"))
-    >>> strokes[0].label
-    1.0
-    """
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-        if document["version"] != 1:
-            raise ValueError(f"version {document['version']!r}, where 1 is known")
-        return [
-            Stroke([(row, col) for row, col in stroke["points"]], _LABELS[stroke["label"]], float(stroke["radius"]))
-            for stroke in document["strokes"]
-        ]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(
-            f"{str(path)!r} is no file of strokes ({type(error).__name__}: {error}); it should hold "
-            '{"version": 1, "shape": [H, W], "strokes": [{"label": …, "radius": …, "points": [[row, col], …]}, …]}.'
-        ) from error

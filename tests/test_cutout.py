@@ -235,6 +235,15 @@ def test_specks_are_no_head():
     assert find_head(alpha).center == pytest.approx(center, abs=3)
 
 
+def test_a_flag_joined_to_the_shoulders_is_no_head():
+    alpha, crown, chin, center = figure()
+    alpha[:, :40] = 1  # higher than the head, from the side to the shoulders
+    head = find_head(alpha)
+    assert head.top == pytest.approx(crown, abs=3)
+    assert head.chin == pytest.approx(chin, abs=0.12 * (chin - crown))
+    assert head.center == pytest.approx(center, abs=3)
+
+
 def test_long_hair_that_hides_the_neck_is_not_taken_for_a_body():
     alpha, crown, chin, center = figure()
     rows, cols = np.mgrid[:300, :240]

@@ -129,7 +129,7 @@ def test_unknown_sample_and_missing_file_are_named() -> None:
 def test_a_file_that_holds_no_strokes_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "strokes.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"no file of strokes"):
+    with pytest.raises(ValueError, match=r"holds no strokes"):
         samples.load_strokes(path)
 
 

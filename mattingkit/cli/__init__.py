@@ -111,6 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The methods share out their work themselves; OpenBLAS doing the same for every short vector of a solver only
     # makes threads wait for one another (on a busy machine, several times the run time). Read when numpy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Torch's threads otherwise wait for one another by spinning: harmless on an idle machine, several times the run
+    # time on one with other work. Read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = _words() if arguments is None else list(arguments)
     console.SETTINGS.reset()
     try:
