@@ -137,14 +137,14 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         self._recovery = _recovery_file(picture, autosave)
         height, columns = picture.shape[:2]
         widest = width or (406 if live is not None else 640)
-        shown_width = width or max(160, min(widest, round(560 * columns / height)))
+        self._shown_width = width or max(160, min(widest, round(560 * columns / height)))
         self.ink = ("page" if _far_away() else "canvas") if ink == "auto" else ink
         surface = PageSurface if self.ink == "page" else CanvasSurface
         super().__init__()
         self.radius = max(1.0, round(max(height, columns) / 64))
         self.trimap = self.drawing.trimap
         name = f"Drawing pad, picture of {columns} by {height} pixels. Keys 1 to 4 choose the label, brackets the size."
-        self.surface: Any = surface(self, shown_width, name)
+        self.surface: Any = surface(self, self._shown_width, name)
         if self.ink == "page":
             for trait in ("label", "radius", "opacity", "tool", "view"):
                 traitlets.link((self, trait), (self.surface, trait))
@@ -241,14 +241,15 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         action(*arguments)
         self.trimap = self.drawing.trimap
         self.bar.update_history()
-        self.surface.sync()
         self.bar.say("")
         if by_hand:
             self._autosave()
+        # Solving begins while the ink is still on its way to the screen.
         if by_hand or self._answering:
             self.solve()
         elif self.alpha is not None:
             self._set_stale(True)
+        self.surface.sync()
 
     # What surfaces tell ----------------------------------------------------------------------------------------------
 
@@ -396,7 +397,9 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     def _show_result(self) -> None:
         if self.alpha is None:
             return
-        picture = result_file(self.shown, self.image, self.alpha, self._foreground, self.backdrop)
+        # A preview is as fine as the screen, to be there sooner; the full answer has every pixel.
+        step = 1 if self._final else max(1, int(self.image.shape[1] / (self._shown_width * self.view[0])))
+        picture = result_file(self.shown, self.image, self.alpha, self._foreground, self.backdrop, step)
         with CANVAS_LOCK:
             self.surface.show_result(picture, self.stale)
 
@@ -433,7 +436,9 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         except (ValueError, OSError):
             return
         if found.marks and found.marks != self.drawing.marks:
-            self.bar.offer(f"Restore {len(found.marks)} strokes drawn here before", self.recover)
+            number = len(found.marks)
+            plural = "" if number == 1 else "s"
+            self.bar.offer(f"Restore {number} stroke{plural} drawn here before", self.recover)
 
     def recover(self) -> None:
         """Bring back the strokes that the last pad on this picture held."""

@@ -77,6 +77,7 @@ class CanvasSurface:
         self._size = (width, max(1, round(width * height / columns)))
         self._points: list[tuple[float, float]] | None = None
         self._grip: tuple[float, float] | None = None
+        self._pinch: tuple[float, float, float] | None = None
         self._cursor: tuple[float, float] | None = None
         self._result = ipywidgets.Image(format="png")
         self._has_result = False
@@ -98,10 +99,10 @@ class CanvasSurface:
             (self.canvas.on_mouse_move, self._move),
             (self.canvas.on_mouse_up, self._up),
             (self.canvas.on_mouse_out, self._out),
-            (self.canvas.on_touch_start, lambda touches: self._down(*touches[0]) if touches else None),
-            (self.canvas.on_touch_move, lambda touches: self._move(*touches[0]) if touches else None),
-            (self.canvas.on_touch_end, lambda touches: self._release()),
-            (self.canvas.on_touch_cancel, lambda touches: self._release()),
+            (self.canvas.on_touch_start, self._touch_start),
+            (self.canvas.on_touch_move, self._touch_move),
+            (self.canvas.on_touch_end, self._touch_end),
+            (self.canvas.on_touch_cancel, self._touch_end),
             (self.canvas.on_key_down, self._key),
             (self.canvas.on_client_ready, self.redraw),
             (self.result_canvas.on_client_ready, self._draw_result),
@@ -184,6 +185,33 @@ class CanvasSurface:
                 self.sync()
         else:
             self._pad.commit(Stroke(points, label_value(self._pad.label), self._pad.radius))
+
+    def _touch_start(self, touches: list[tuple[float, float]]) -> None:
+        if len(touches) == 2:
+            # A second finger means zooming: what the first one began is no stroke.
+            self._points, self._grip, self._cursor = None, None, None
+            self._pinch = _span(touches)
+            self.sync()
+        elif touches:
+            self._down(*touches[0])
+
+    def _touch_move(self, touches: list[tuple[float, float]]) -> None:
+        if self._pinch is None:
+            if touches:
+                self._move(*touches[0])
+        elif len(touches) == 2:
+            apart, x, y = self._pinch
+            self._pinch = _span(touches)
+            self._pad.zoom_by(self._pinch[0] / max(apart, 1.0), *self._to_image(x, y))
+            zoom, top, left = self._pad.view
+            scale = self._scale
+            self._pad.look(zoom, top - (self._pinch[2] - y) / scale, left - (self._pinch[1] - x) / scale)
+
+    def _touch_end(self, touches: list[tuple[float, float]]) -> None:
+        if not touches:
+            self._pinch = None
+            self._cursor = None
+        self._release()
 
     def _key(self, key: str, shift: bool, control: bool, meta: bool) -> None:
         self._pad.press(key, shift, control or meta)
@@ -357,6 +385,12 @@ class PageSurface(anywidget.AnyWidget):
     def set_stale(self, stale: bool) -> None:
         """Mark the result as older than the strokes, or not."""
         self.stale = stale
+
+
+def _span(touches: list[tuple[float, float]]) -> tuple[float, float, float]:
+    """How far two fingers are apart, and the point between them."""
+    (x_1, y_1), (x_2, y_2) = touches
+    return math.hypot(x_1 - x_2, y_1 - y_2), (x_1 + x_2) / 2, (y_1 + y_2) / 2
 
 
 def _mark(plain: dict[str, Any]) -> Mark:

@@ -6,6 +6,7 @@ apart, and each has its own hatching besides.
 
 from __future__ import annotations
 
+import functools
 import io
 
 import numpy as np
@@ -82,17 +83,10 @@ def tint_file(trimap: FloatArray, said_unknown: npt.NDArray[np.bool_], spacing: 
     """
     from PIL import Image
 
-    rows = np.arange(trimap.shape[0])[:, np.newaxis]
-    cols = np.arange(trimap.shape[1])[np.newaxis, :]
-    index = np.zeros(trimap.shape, dtype=np.uint8)
-    lines = max(1, spacing // 5)
-    index[trimap == 1] = 1
-    falling = (rows + cols) % spacing < lines
-    index[(trimap == 0) & ~falling] = 3
-    index[(trimap == 0) & falling] = 4
-    dots = ((rows % spacing) < 2 * lines) & ((cols % spacing) < 2 * lines)
-    index[said_unknown & ~dots] = 5
-    index[said_unknown & dots] = 6
+    falling, dots = _hatching((trimap.shape[0], trimap.shape[1]), spacing)
+    index = (trimap == 1).astype(np.uint8)
+    np.copyto(index, falling, where=trimap == 0)
+    np.copyto(index, dots, where=said_unknown)
     palette = [0, 0, 0]
     for hue in HUES.values():
         color = [int(hue[k : k + 2], 16) for k in (1, 3, 5)]
@@ -104,12 +98,24 @@ def tint_file(trimap: FloatArray, said_unknown: npt.NDArray[np.bool_], spacing: 
     return file.getvalue()
 
 
+@functools.lru_cache(maxsize=4)
+def _hatching(shape: tuple[int, int], spacing: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Palette entries of background (falling lines) and unknown (dots). Every stroke needs them anew."""
+    rows = np.arange(shape[0])[:, np.newaxis]
+    cols = np.arange(shape[1])[np.newaxis, :]
+    lines = max(1, spacing // 5)
+    falling = 3 + ((rows + cols) % spacing < lines)
+    dots = 5 + (((rows % spacing) < 2 * lines) & ((cols % spacing) < 2 * lines))
+    return falling.astype(np.uint8), dots.astype(np.uint8)
+
+
 def result_file(
     view: str,
     image: FloatArray,
     alpha: FloatArray,
     foreground: FloatArray | None,
     backdrop: FloatArray | None = None,
+    step: int = 1,
 ) -> bytes:
     """Return an alpha, or the cut-out over a background, as an image file.
 
@@ -123,17 +129,20 @@ def result_file(
         The photograph's colours are used without it.
     backdrop : ndarray, shape (H, W, 3), optional
         What ``"picture"`` stands for.
+    step : int, default 1
+        Show every so many pixels only: a preview need not be finer than the screen.
 
     Examples
     --------
     >>> result_file("alpha", np.zeros((4, 4, 3)), np.zeros((4, 4)), None)[1:4]
     b'PNG'
     """
+    every = (slice(None, None, step), slice(None, None, step))
     if view == "alpha":
-        return gray_png(alpha)
+        return gray_png(alpha[every])
     behind: FloatArray | str = view
     if view == "checkerboard" or (view == "picture" and backdrop is None):
-        behind = checkerboard((alpha.shape[0], alpha.shape[1]))
+        behind = checkerboard((alpha.shape[0], alpha.shape[1]))[every]
     elif view == "picture" and backdrop is not None:
-        behind = backdrop
-    return photo_file(composite(image if foreground is None else foreground, behind, alpha))
+        behind = backdrop[every]
+    return photo_file(composite((image if foreground is None else foreground)[every], behind, alpha[every]))

@@ -24,6 +24,33 @@ function aid({ model, el }) {
         if (event.button !== 0) event.stopImmediatePropagation();
       });
     }
+    // One move a frame, as browsers themselves hand out real ones: more would queue up in the kernel. The line to the
+    // next point covers those left out, and the last one before a button always goes through.
+    let held = null;
+    let waiting = false;
+    const pass = () => {
+      if (!held) return;
+      const again = new MouseEvent("mousemove", held);
+      held = null;
+      again.mkPassed = true;
+      canvas.dispatchEvent(again);
+    };
+    const frame = () => {
+      waiting = held !== null;
+      pass();
+      if (waiting) requestAnimationFrame(frame);
+    };
+    listen(canvas, "mousemove", (event) => {
+      if (event.mkPassed) return;
+      if (waiting) {
+        held = event;
+        event.stopImmediatePropagation();
+      } else {
+        waiting = true;
+        requestAnimationFrame(frame);
+      }
+    });
+    for (const name of ["mousedown", "mouseup", "mouseout"]) listen(canvas, name, pass);
     // Focus, so that the keys work at once; without it only a Tab would bring them.
     listen(canvas, "mousedown", () => canvas.focus({ preventScroll: true }));
     listen(canvas, "contextmenu", (event) => event.preventDefault());

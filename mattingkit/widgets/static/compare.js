@@ -32,6 +32,8 @@ function render({ model, el }) {
   el.classList.add("mk-compare");
   let data = { photo: null, trimap: null, truth: null, picture: null, alphas: [], foregrounds: [] };
   let panes = [];
+  let made = new Map();
+  let backdrop = null;
   let cursor = null;
   let phase = 0;
   let timer = null;
@@ -159,7 +161,21 @@ function render({ model, el }) {
     if (!image) return null;
     const canvas = new OffscreenCanvas(W, H);
     canvas.getContext("2d").putImageData(image, 0, 0);
-    return canvas;
+    return { levels: [canvas] };
+  }
+  // Each level has half the size of the one before: a pane of a few hundred pixels need not read millions a frame.
+  function levelFor(source, scale) {
+    let k = 0;
+    while (scale * 2 ** (k + 1) <= 1) k += 1;
+    while (source.levels.length <= k) {
+      const finer = source.levels.at(-1);
+      const coarser = new OffscreenCanvas(Math.max(1, Math.round(finer.width / 2)), Math.max(1, Math.round(finer.height / 2)));
+      const context = coarser.getContext("2d");
+      context.imageSmoothingQuality = "medium";
+      context.drawImage(finer, 0, 0, coarser.width, coarser.height);
+      source.levels.push(coarser);
+    }
+    return source.levels[k];
   }
   // Blue where this alpha is lower than the reference, red where it is higher, white where they agree.
   function difference(alpha, other) {
@@ -174,8 +190,14 @@ function render({ model, el }) {
   }
   function rebuild() {
     if (!data.photo) return;
-    const cache = new Map();
-    const once = (name) => { if (!cache.has(name)) cache.set(name, picture(name)); return cache.get(name); };
+    // What is there already is not made again; what no pane shows any more is let go.
+    const before = made;
+    made = new Map();
+    const once = (name) => {
+      const key = [name, get("view"), get("view") === "difference" ? get("reference") : ""].join("|");
+      if (!made.has(key)) made.set(key, before.get(key) ?? picture(name));
+      return made.get(key);
+    };
     for (const pane of panes) {
       if (pane.name === "pair") pane.pictures = [once(get("first")), once(get("second"))];
       else pane.pictures = [once(pane.name)];
@@ -198,14 +220,7 @@ function render({ model, el }) {
     const [, top, left] = get("zoom");
     const scale = scaleOf(canvas);
     behind(context, canvas, pane, scale, top, left);
-    const blit = (source) => {
-      if (!source) return;
-      context.setTransform(scale, 0, 0, scale, -left * scale, -top * scale);
-      context.imageSmoothingEnabled = scale < 2;
-      context.imageSmoothingQuality = "high";
-      context.drawImage(source, 0, 0);
-      context.setTransform(1, 0, 0, 1, 0, 0);
-    };
+    const blit = (source) => source && lay(context, source, scale, top, left);
     if (pane.name !== "pair") { blit(pane.pictures[0]); }
     else if (get("mode") === "blink") {
       blit(pane.pictures[phase]);
@@ -226,13 +241,18 @@ function render({ model, el }) {
     }
     if (cursor && pane.name !== "pair") cross(context, scale, top, left);
   }
+  function lay(context, source, scale, top, left) {
+    context.setTransform(scale, 0, 0, scale, -left * scale, -top * scale);
+    context.imageSmoothingEnabled = scale < 2;
+    context.drawImage(levelFor(source, scale), 0, 0, W, H);
+    context.setTransform(1, 0, 0, 1, 0, 0);
+  }
   function behind(context, canvas, pane, scale, top, left) {
     if (get("view") !== "cutout" || pane.name === "image" || pane.name === "trimap") return;
     const kind = get("background");
     if (kind === "picture" && data.picture) {
-      context.setTransform(scale, 0, 0, scale, -left * scale, -top * scale);
-      context.drawImage(canvasOf(data.picture), 0, 0);
-      context.setTransform(1, 0, 0, 1, 0, 0);
+      backdrop ??= canvasOf(data.picture);
+      lay(context, backdrop, scale, top, left);
     } else if (kind === "checkerboard" || kind === "picture") {
       const tile = new OffscreenCanvas(16, 16);
       const small = tile.getContext("2d");
@@ -389,18 +409,21 @@ function render({ model, el }) {
     const foregrounds = await Promise.all(get("foregrounds").map((one) => pixels(one, shape)));
     if (off.signal.aborted) return;
     data = { photo, trimap, truth, picture: back, alphas, foregrounds };
+    made = new Map();
+    backdrop = null;
     el.dataset.loaded = String(alphas.length);
     arrange();
     values();
   }
   async function colours() {
     data.foregrounds = await Promise.all(get("foregrounds").map((one) => pixels(one, shape)));
+    made = new Map();
     rebuild();
   }
   const watch = { "change:alphas": load, "change:entries": load, "change:foregrounds": colours, "change:zoom": paint, "change:picture": load,
     "change:divider": () => { wipe.value = Math.round(get("divider") * 1000); paint(); }, "change:interval": clock };
   for (const name of ["mode", "view", "background", "reference", "first", "second", "blinking"]) watch[`change:${name}`] = arrange;
-  watch["change:color"] = () => { color.value = get("color"); rebuild(); };
+  watch["change:color"] = () => { color.value = get("color"); paint(); };
   for (const [name, handler] of Object.entries(watch)) model.on(name, handler);
   const observer = new ResizeObserver(() => resize());
   observer.observe(el);

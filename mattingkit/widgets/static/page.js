@@ -124,15 +124,16 @@ function render({ model, el }) {
   function present() {
     if (queued) return;
     queued = true;
-    requestAnimationFrame(() => {
-      queued = false;
-      const context = clean(pad.canvas);
-      context.drawImage(layers.photo, 0, 0);
-      context.globalAlpha = model.get("opacity");
-      context.drawImage(layers.ink, 0, 0);
-      context.globalAlpha = 1;
-      outline(context);
-    });
+    requestAnimationFrame(() => { queued = false; compose(); });
+  }
+
+  function compose() {
+    const context = clean(pad.canvas);
+    context.drawImage(layers.photo, 0, 0);
+    context.globalAlpha = model.get("opacity");
+    context.drawImage(layers.ink, 0, 0);
+    context.globalAlpha = 1;
+    outline(context);
   }
 
   function outline(context) {
@@ -184,7 +185,7 @@ function render({ model, el }) {
       stroke = { marks: [{ label: model.get("label"), radius: radiusOf(event), points: [point] }] };
       trace(stroke.marks[0], 0);
     }
-    present();
+    compose();
   }
 
   function extend(event) {
@@ -212,7 +213,9 @@ function render({ model, el }) {
         trace(mark, mark.points.length - 1);
       }
     }
-    present();
+    // Ink goes onto the canvas within the event itself: the very next frame shows it.
+    if (stroke?.marks) compose();
+    else present();
   }
 
   function end(event) {

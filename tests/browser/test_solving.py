@@ -1,0 +1,275 @@
+"""The pad that answers, in a real JupyterLab: preview and full answer, Cancel, errors, touch, pen, dead kernels.
+
+One notebook holds a live pad on each surface; the last test kills its kernel.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from browser.conftest import Canvas, until
+
+SIZE = 512
+#: Each pad has a recovery file of its own: by default it is named after the picture, which they share.
+SETUP = """
+import mattingkit as mk
+image = mk.samples.portrait().image
+pads = {
+    ink: mk.widgets.Scribbler(image, ink=ink, autosave=f"strokes-{ink}.json", width=320) for ink in ("canvas", "page")
+}
+pad = pads["canvas"]
+seen = []
+for one in pads.values():
+    one.observe(lambda change: seen.append(change["owner"]._final), "alpha")
+"""
+#: Takes many seconds on this picture and reports after each step.
+SLOW = "rw"
+
+
+class LivePad:
+    """One of the two pads: its canvas, the pane of its answer, and the object in the kernel."""
+
+    def __init__(self, book: Any, ink: str) -> None:
+        self.book, self.ink, self.nth = book, ink, ["canvas", "page"].index(ink)
+        self.canvas = book.canvas(self.nth)
+
+    @property
+    def answer(self) -> Canvas:
+        """The pane beside the pad."""
+        panes = [".mk-stage:not(.mk-page) .mk-frame:nth-child(2) canvas", ".mk-page figure:nth-child(2) canvas"]
+        return Canvas(self.book.page, self.book.page.locator(panes[self.nth]))
+
+    def click(self, label: str) -> None:
+        self.book.click(label, self.nth)
+
+    def marks(self, number: int) -> None:
+        self.book.until(f"len(pad.strokes) == {number}")
+
+    def says(self, text: str) -> None:
+        self.book.page.locator(".mk-pad").nth(self.nth).get_by_text(text).first.wait_for()
+
+    def both_sides(self) -> None:
+        """The person's body is foreground, a corner of the wall background."""
+        self.click("Foreground")
+        self.canvas.drag((0.4, 0.9), (0.6, 0.9))
+        self.click("Background")
+        self.canvas.drag((0.05, 0.05), (0.05, 0.4))
+        self.marks(2)
+
+    def rests(self) -> None:
+        self.book.until("not pad._worker.busy and (pad._final or pad.alpha is None)")
+
+    def answers(self, across: float, down: float, level: int) -> None:
+        """The pane shows this gray there."""
+        until(lambda: abs(self.answer.pixel(across, down)[0] - level) < 6, f"gray {level} is seen at {across, down}")
+
+    def marked_old(self) -> int:
+        return int(self.book.page.locator(".mk-pad").nth(self.nth).locator(".mk-stale").count())
+
+
+@pytest.fixture(scope="module")
+def book(notebook: Callable[..., Any]) -> Any:
+    opened = notebook(SETUP, "pads['canvas']", "pads['page']", height=1400)
+    opened.run_all()
+    return opened
+
+
+@pytest.fixture(params=["canvas", "page"])
+def pad(book: Any, request: pytest.FixtureRequest) -> Iterator[LivePad]:
+    ink = request.param
+    book.execute(
+        f"""pad = pads[{ink!r}]
+pad.cancel(); pad.clear(); pad.set_method("closed_form")
+pad.look(1, 0, 0); pad.label = "foreground"; pad.tool = "brush"; pad.radius = 12.0; pad.opacity = 1.0; pad.bar.say("")
+seen.clear()"""
+    )
+    on_page = LivePad(book, ink)
+    box = on_page.canvas.box()
+    book.page.mouse.move(box["x"] - 40, box["y"] + 10)
+    return on_page
+
+
+def test_strokes_bring_a_preview_and_then_the_full_answer(pad: LivePad) -> None:
+    pad.click("Foreground")
+    pad.canvas.drag((0.4, 0.9), (0.6, 0.9))
+    pad.says("Now mark some background")
+    pad.click("Background")
+    pad.canvas.drag((0.05, 0.05), (0.05, 0.4))
+    pad.marks(2)
+    pad.rests()
+    previews_and_answers = pad.book.evaluate("seen")
+    assert previews_and_answers[0] is False
+    assert previews_and_answers[-1] is True
+    pad.answers(0.5, 0.9, 255)
+    pad.answers(0.05, 0.2, 0)
+    assert pad.marked_old() == 0
+    # The pane looks at the same part as the pad.
+    pad.book.execute("pad.look(8, 0.9 * 512 - 32, 0.5 * 512 - 32)")
+    pad.answers(0.1, 0.5, 255)
+    pad.answers(0.9, 0.5, 255)
+    pad.book.execute("pad.look(8, 0.2 * 512 - 32, 0)")
+    pad.answers(0.4, 0.5, 0)
+
+
+def test_strokes_during_a_solve_then_cancel(pad: LivePad) -> None:
+    pad.both_sides()
+    pad.rests()
+    pad.book.execute(f"pad.set_method({SLOW!r})")
+    pad.book.until("pad._worker._running")
+    until(lambda: pad.marked_old() == 1, "the answer of the other method is marked as old")
+    pad.canvas.drag((0.2, 0.1), (0.2, 0.3))
+    # Both at once: the stroke is there, and nobody waited for the answer.
+    pad.book.until("len(pad.strokes) == 3 and pad._worker.busy and pad.stale")
+    assert pad.book.evaluate("float(pad.trimap[102, 102])") == 0.0
+    pad.click("Cancel")
+    pad.book.until("not pad._worker.busy")
+    pad.says("Cancelled")
+    assert pad.book.evaluate("[len(pad.strokes), pad.stale, pad._final]") == [3, True, False]
+    assert pad.marked_old() == 1
+    pad.book.execute("pad.set_method('closed_form')")
+    pad.rests()
+    until(lambda: pad.marked_old() == 0, "the new answer is not marked")
+
+
+def test_an_error_is_seen_and_strokes_stay(pad: LivePad) -> None:
+    pad.book.execute("pad.set_method('closed_form', {'epsilon': -1.0})")
+    pad.both_sides()
+    alert = pad.book.page.locator(".mk-pad").nth(pad.nth).get_by_role("alert")
+    until(lambda: alert.count() and "epsilon" in alert.first.inner_text(), "the reason is shown in the pad")
+    pad.canvas.drag((0.3, 0.85), (0.5, 0.85))
+    pad.marks(3)
+    pad.book.execute("pad.set_method('closed_form')")
+    pad.click("Solve")
+    pad.rests()
+    pad.answers(0.4, 0.85, 0)
+
+
+def test_a_band_from_the_answer(pad: LivePad) -> None:
+    pad.both_sides()
+    pad.rests()
+    pad.click("Make band")
+    pad.marks(3)
+    pad.rests()
+    assert pad.book.evaluate("bool(((pad.trimap == 0.5).mean() < 0.9) and (pad.trimap == 1).any())")
+    pad.click("Undo")
+    pad.marks(2)
+
+
+def test_the_tint_fades(pad: LivePad) -> None:
+    pad.canvas.drag((0.3, 0.3), (0.7, 0.3))
+    pad.marks(1)
+    blue = (0, 114, 178)
+    gap = lambda: max(abs(a - b) for a, b in zip(pad.canvas.pixel(0.5, 0.3), blue, strict=True))  # noqa: E731
+    until(lambda: gap() < 14, "the ink is opaque")
+    slider = pad.book.page.get_by_role("slider", name="Tint").nth(pad.nth)
+    slider.focus()
+    pad.book.page.keyboard.press("Home")
+    pad.book.until("pad.opacity == 0")
+    until(lambda: gap() > 40, "the photograph is seen through")
+
+
+def touch(pad: LivePad, *steps: list[tuple[float, float]]) -> None:
+    """Fingers put down, moved through places in fractions of the canvas, and lifted; the browser's own input."""
+    session = pad.book.page.context.new_cdp_session(pad.book.page)
+    for k, fingers in enumerate(steps):
+        places = [pad.canvas.place(*finger) for finger in fingers]
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove" if k else "touchStart", "touchPoints": points})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    session.detach()
+
+
+def test_a_finger_draws_and_two_zoom(pad: LivePad) -> None:
+    pad.canvas.box()
+    touch(pad, [(0.3, 0.3)], [(0.4, 0.3)], [(0.5, 0.3)], [(0.6, 0.3)])
+    pad.marks(1)
+    assert pad.book.evaluate("float(pad.trimap[154, 230])") == 1.0
+    touch(pad, [(0.3, 0.6)])
+    pad.marks(2)
+    touch(pad, [(0.4, 0.5), (0.6, 0.5)], [(0.3, 0.5), (0.7, 0.5)], [(0.2, 0.5), (0.8, 0.5)])
+    pad.book.until("abs(pad.view[0] - 3) < 0.1")
+    # Between the fingers the picture stays where it is.
+    assert pad.book.evaluate("abs(pad.view[2] + 256 / pad.view[0] - 256) < 8")
+    assert pad.book.evaluate("len(pad.strokes)") == 2
+
+
+def test_a_pen_draws(pad: LivePad) -> None:
+    pad.canvas.box()
+    session = pad.book.page.context.new_cdp_session(pad.book.page)
+    for k in range(9):
+        x, y = pad.canvas.place(0.2 + 0.05 * k, 0.4)
+        kind = "mousePressed" if k == 0 else "mouseReleased" if k == 8 else "mouseMoved"
+        session.send(
+            "Input.dispatchMouseEvent",
+            {"type": kind, "x": x, "y": y, "button": "left", "buttons": 0 if k == 8 else 1, "clickCount": 1,
+             "pointerType": "pen", "force": 0.2 + 0.1 * k},
+        )  # fmt: skip
+    session.detach()
+    pad.book.until("len(pad.strokes) >= 1")
+    assert pad.book.evaluate("float(pad.trimap[205, 205])") == 1.0
+    if pad.ink == "page":
+        # The harder it is pressed, the wider it gets; ipycanvas knows nothing of pressure.
+        radii = pad.book.evaluate("[mark.radius for mark in pad.strokes]")
+        assert len(radii) > 2
+        assert radii == sorted(radii)
+        assert radii[-1] > 2 * radii[0]
+    pad.click("Undo")
+    pad.marks(0)
+
+
+def test_an_interrupted_kernel_loses_no_stroke(pad: LivePad) -> None:
+    pad.book.start("import time; time.sleep(600)")
+    pad.book.page.wait_for_function("path => window.mk.kernel(path).status === 'busy'", arg=pad.book.path)
+    pad.canvas.drag((0.3, 0.7), (0.6, 0.7))
+    pad.book.page.evaluate("path => window.mk.kernel(path).interrupt()", pad.book.path)
+    pad.marks(1)
+    assert pad.book.evaluate("float(pad.trimap[358, 230])") == 1.0
+
+
+def test_reload_brings_the_answer_back(book: Any) -> None:
+    for ink in ("canvas", "page"):
+        book.execute(f"pad = pads[{ink!r}]; pad.clear(); pad.set_method('closed_form'); pad.look(1, 0, 0)")
+        book.execute(
+            "pad.add_stroke([(460, 200), (460, 300)], 1, 12); pad.add_stroke([(25, 25), (200, 25)], 0, 12); pad.solve()"
+        )
+        book.until("pad._final and not pad._worker.busy")
+    book.reload()
+    for ink in ("canvas", "page"):
+        pad = LivePad(book, ink)
+        pad.answers(0.5, 0.9, 255)
+        pad.answers(0.05, 0.2, 0)
+
+
+def test_a_dead_kernel_loses_no_stroke(book: Any) -> None:
+    """Last in this file: afterwards nothing of the kernel's state is left."""
+    for ink in ("canvas", "page"):
+        book.execute(
+            f"pad = pads[{ink!r}]; pad.clear(); pad.label = 'background'; pad.tool = 'brush'; pad.look(1, 0, 0)"
+        )
+        pad = LivePad(book, ink)
+        pad.canvas.drag((0.3, 0.7), (0.6, 0.7))
+        pad.marks(1)
+        book.until("pad._recovery.is_file() and pad._recovery.stat().st_size > 40")
+    process = book.evaluate("__import__('os').getpid()")
+    book.start("import time; time.sleep(600)")
+    book.page.wait_for_function("path => window.mk.kernel(path).status === 'busy'", arg=book.path)
+    os.kill(process, signal.SIGKILL)
+    # JupyterLab starts another by itself, and asks nothing.
+    book.page.wait_for_function("path => window.mk.kernel(path)?.status === 'idle'", arg=book.path)
+    dialog = book.page.locator(".jp-Dialog button")
+    if dialog.count():
+        dialog.last.click()
+    book.run_all()
+    for ink in ("canvas", "page"):
+        book.execute(f"pad = pads[{ink!r}]")
+        pad = LivePad(book, ink)
+        assert book.evaluate("len(pad.strokes)") == 0
+        # The first one is gone once it was pressed.
+        book.click("Restore 1 stroke drawn here before")
+        pad.marks(1)
+        assert book.evaluate("float(pad.trimap[358, 230])") == 0.0
