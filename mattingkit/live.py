@@ -16,7 +16,16 @@ import numpy.typing as npt
 
 from mattingkit.images import FloatArray, as_image
 from mattingkit.laplacian import checked_epsilon, checked_radius
-from mattingkit.methods.closed_form import HAZE, SHORTEST_SIDE, Level, Matter, scales_for, solve_full, solve_level
+from mattingkit.methods.closed_form import (
+    HAZE,
+    SHORTEST_SIDE,
+    Level,
+    Matter,
+    reduced_trimap,
+    scales_for,
+    solve_full,
+    solve_level,
+)
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.pyramid import carry, reduced_shape
 from mattingkit.threads import CancelledError, Job, responsive
@@ -207,7 +216,7 @@ class LiveMatting:
         level: Level | None = None
         for scale in self._preview_scales(int((known == UNKNOWN).sum())):
             job.check()
-            level = solve_level(self._matter, known, scale, level, None, None, job)
+            level = solve_level(self._matter, reduced_trimap(known, known, scale), scale, level, None, None, job)
         job.check()
         return level
 
@@ -219,7 +228,7 @@ class LiveMatting:
         rest = [scale for scale in scales if level is None or scale < level.scale]
         for k, scale in enumerate(rest):
             job.stage(k / len(rest), (k + 1) / len(rest), self._alpha)
-            level = solve_level(self._matter, known, scale, level, None, None, job)
+            level = solve_level(self._matter, reduced_trimap(known, known, scale), scale, level, None, None, job)
         job.check()
         if level is None:
             return solve_full(self._matter, known, None, None, job)

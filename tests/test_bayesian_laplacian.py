@@ -40,7 +40,15 @@ def test_colours_no_pair_explains_are_not_trusted():
     image, trimap, _ = two_colours()
     image[20:28, 20:28] = [0.0, 1.0, 0.0]
     confidence = _sampling.sample(image, trimap, 0.01).confidence
-    assert confidence[22:26, 22:26].max() < 1e-3
+    assert confidence[22:26, 22:26].max() < 0.01
+
+
+@pytest.mark.parametrize("kind", ["hair", "fur", "holes"])
+def test_thin_structures_gain_by_the_evidence(kind):
+    scene = mk.samples.render(kind, (240, 320), seed=3)
+    found = sad(mk.estimate_alpha(scene.image, scene.trimap, "bayesian_laplacian"), scene.alpha, scene.trimap)
+    without = sad(mk.estimate_alpha(scene.image, scene.trimap, "closed_form"), scene.alpha, scene.trimap)
+    assert found < 1.5 * without + 0.05
 
 
 def test_expansion_settles_only_what_is_near_in_place_and_colour():

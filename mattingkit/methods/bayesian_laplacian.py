@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray
+from mattingkit.laplacian import checked_epsilon
 from mattingkit.methods._sampling import expand_trimap, sample
 from mattingkit.methods.bayesian import SigmaC
-from mattingkit.methods.closed_form import estimate_alpha_closed_form
+from mattingkit.methods.closed_form import estimate_settled
 from mattingkit.params import Choice, Range
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.trimap import check_pair
@@ -34,7 +35,7 @@ def estimate_alpha_bayesian_laplacian(
     image: npt.ArrayLike,
     trimap: npt.ArrayLike,
     *,
-    weight: Annotated[float, Range(1e-6, 1.0, log=True)] = 0.1,
+    weight: Annotated[float, Range(1e-6, 1.0, log=True)] = 0.15,
     sigma_C: SigmaC = 0.01,
     epsilon: Annotated[float, Range(1e-9, 1e-1, log=True)] = 1e-7,
     scale: Annotated[Literal["auto", 1, 2, 4, 8], Choice("auto", 1, 2, 4, 8)] = "auto",
@@ -47,7 +48,7 @@ def estimate_alpha_bayesian_laplacian(
     image : array_like, shape (H, W, 3)
     trimap : array_like, shape (H, W)
         0 background, 0.5 unknown, 1 foreground.
-    weight : float, default 0.1
+    weight : float, default 0.15
         Of the data term at full confidence. Towards 0 the result is closed form's; large weights give the
         samples' alpha wherever they are confident.
     sigma_C : float, default 0.01
@@ -91,6 +92,7 @@ def estimate_alpha_bayesian_laplacian(
         raise ValueError(f"weight must be a number above 0; got {weight!r}.")
     if not (np.isfinite(sigma_C) and sigma_C > 0):
         raise ValueError(f"sigma_C must be a number above 0; got {sigma_C!r}.")
+    checked_epsilon(epsilon)
     expanded = expand_trimap(picture, known)
     report = _part(on_progress, 0, 40)
     if report is not None:
@@ -98,15 +100,9 @@ def estimate_alpha_bayesian_laplacian(
     evidence = sample(picture, expanded, sigma_C)
     if report is not None:
         report(Progress(4, 4, evidence.alpha.copy()))
-    return estimate_alpha_closed_form(
-        picture,
-        expanded,
-        epsilon=epsilon,
-        scale=scale,
-        prior=evidence.alpha,
-        prior_weight=weight * evidence.confidence,  # type: ignore[arg-type]  # one for each pixel
-        on_progress=_part(on_progress, 40, 100),
-    )
+    rest = _part(on_progress, 40, 100)
+    gamma = weight * evidence.confidence
+    return estimate_settled(picture, known, expanded, epsilon, 1, scale, gamma, evidence.alpha, rest)
 
 
 def _part(on_progress: ProgressCallback | None, start: int, end: int) -> ProgressCallback | None:

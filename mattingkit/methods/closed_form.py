@@ -112,13 +112,54 @@ def estimate_alpha_closed_form(
     if min(known.shape) < 2 * checked_radius(radius) + 1:
         raise ValueError(f"Windows of radius {radius} do not fit into a picture of {known.shape}; take a smaller one.")
     weight, target = checked_prior(prior, prior_weight, known.shape)
+    return estimate_settled(picture, known, known, epsilon, radius, scale, weight, target, on_progress)
+
+
+def estimate_settled(
+    picture: FloatArray,
+    given: FloatArray,
+    known: FloatArray,
+    epsilon: float,
+    radius: int,
+    scale: str | int,
+    weight: FloatArray | None,
+    target: FloatArray | None,
+    on_progress: ProgressCallback | None,
+) -> FloatArray:
+    """Estimate alpha where a method has settled some unknown pixels by itself.
+
+    Parameters
+    ----------
+    picture : ndarray of float64, shape (H, W, 3)
+    given : ndarray of float64, shape (H, W)
+        The trimap.
+    known : ndarray of float64, shape (H, W)
+        The same, with what was settled since. Such pixels lie scattered among unknown ones: on a reduced picture they
+        count only where they fill a cell.
+    epsilon, radius, scale, on_progress
+        As in :func:`estimate_alpha_closed_form`.
+    weight, target : ndarray of float64, shape (H, W), or None
+        What :func:`mattingkit.solve.checked_prior` returns.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+
+    Examples
+    --------
+    >>> image = np.linspace(0, 1, 5)[np.newaxis, :, np.newaxis] * np.ones((5, 1, 3))
+    >>> given = np.full((5, 5), 0.5); given[:, 0] = 0; given[:, -1] = 1
+    >>> known = given.copy(); known[2, 1] = 0.25
+    >>> estimate_settled(image, given, known, 1e-7, 1, 1, None, None, None)[2].round(2)
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
     matter = Matter(picture, float(epsilon), int(radius))
     scales = _scales(scale, known, radius)
 
     def work(job: Job) -> FloatArray:
         if scales == (1,):
             return solve_full(matter, known, weight, target, job)
-        return solve_chain(matter, known, scales, weight, target, job)
+        return solve_chain(matter, known, scales, weight, target, job, given)
 
     return responsive(work, on_progress)
 
@@ -191,8 +232,10 @@ def solve_chain(
     weight: FloatArray | None,
     target: FloatArray | None,
     job: Job,
+    given: FloatArray | None = None,
 ) -> FloatArray:
     """Solve level after level, each with the one before as a weak prior, and carry the last one up."""
+    given = known if given is None else given
     haze = HAZE if len(scales) > 1 else 0.0
     costs = np.cumsum([0.0] + [scale**-2.0 for scale in scales])
     level: Level | None = None
@@ -201,7 +244,7 @@ def solve_chain(
         if level is not None and job.watched:
             preview = carry(level.model, matter.picture, known, level.scale, haze)
         job.stage(0.95 * costs[k] / costs[-1], 0.95 * costs[k + 1] / costs[-1], preview)
-        level = solve_level(matter, known, scale, level, weight, target, job)
+        level = solve_level(matter, reduced_trimap(given, known, scale), scale, level, weight, target, job)
     if level is None:
         # Foreground and background lie so close together that no reduced picture can tell them apart.
         return solve_full(matter, known, weight, target, job)
@@ -211,7 +254,7 @@ def solve_chain(
 
 def solve_level(
     matter: Matter,
-    known: FloatArray,
+    cells: FloatArray,
     scale: int,
     above: Level | None,
     weight: FloatArray | None,
@@ -221,7 +264,6 @@ def solve_level(
     """Solve one reduced picture; where too little is known of its cells, hand back the level above."""
     picture = matter.reduced(scale)
     epsilon = matter.epsilon / scale**2
-    cells = _known_cells(*reduce_known(known, scale))
     if not ((cells == FOREGROUND).any() and (cells == BACKGROUND).any()):
         return above
     system = System(assemble(picture, epsilon, matter.radius, cells != UNKNOWN), cells)
@@ -233,6 +275,16 @@ def solve_level(
         system = system.with_prior(np.full(cells.shape, _CHAIN_WEIGHT), guess)
     alpha = solve_system(system, job)
     return Level(scale, fit(picture, alpha, epsilon, matter.radius))
+
+
+def reduced_trimap(given: FloatArray, known: FloatArray, scale: int) -> FloatArray:
+    """The trimap of a reduced picture: what was given, and cells that were settled whole."""
+    cells = _known_cells(*reduce_known(given, scale))
+    if known is not given:
+        share, value = reduce_known(known, scale)
+        settled = (cells == UNKNOWN) & (share > 1 - 1e-9) & ((value == FOREGROUND) | (value == BACKGROUND))
+        cells[settled] = value[settled]
+    return cells
 
 
 def _known_cells(share: FloatArray, value: FloatArray) -> FloatArray:
