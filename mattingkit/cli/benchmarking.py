@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mattingkit.cli import console
-from mattingkit.cli.comparing import known_methods, parse_settings
+from mattingkit.cli.comparing import methods_option, parse_settings
 
 __all__ = ["register"]
 
@@ -36,14 +36,7 @@ def benchmark(
     ] = None,
     methods: Annotated[
         list[str] | None,
-        typer.Option(
-            "--methods",
-            "--method",
-            "-m",
-            metavar="A,B,…",
-            help="Comma-separated or repeated.  [default: all]",
-            autocompletion=known_methods,
-        ),
+        methods_option("Comma-separated or repeated.  [default: all]"),
     ] = None,
     output: Annotated[
         Path | None,

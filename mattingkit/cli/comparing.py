@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mattingkit.compare import Result
     from mattingkit.images import FloatArray
 
-__all__ = ["known_methods", "parse_settings", "register"]
+__all__ = ["known_methods", "methods_option", "parse_settings", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +40,12 @@ def known_methods(incomplete: str) -> list[str]:
     return [f"{done},{name}" if done else name for name in METHODS if name.startswith(begun)]
 
 
+def methods_option(said: str) -> Any:
+    """The option that names several methods, with its help text."""
+    names = ("--methods", "--method", "-m")
+    return typer.Option(*names, metavar="A,B,…", help=said, autocompletion=known_methods)
+
+
 def compare(
     image: Annotated[
         Path | None, typer.Argument(metavar="IMAGE", help="A photograph; without one, the sample portrait.")
@@ -49,14 +55,9 @@ def compare(
     ] = None,
     methods: Annotated[
         list[str] | None,
-        typer.Option(
-            "--methods",
-            "--method",
-            "-m",
-            metavar="A,B,…",
-            help="Methods to compare, comma-separated or repeated; 'all' for every one.  "
-            "[default: bayesian,closed_form,u2net]",
-            autocompletion=known_methods,
+        methods_option(
+            "Methods to compare, comma-separated or repeated; 'all' for every one.  "
+            "[default: bayesian,closed_form,u2net]"
         ),
     ] = None,
     truth: Annotated[Path | None, typer.Option("--truth", help="The true alpha, to score each method by.")] = None,

@@ -308,6 +308,8 @@ def _one(
             write_photo(file, pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
             record["files"].append(file)
         record["size"] = list(product.pixels.shape[:2])
+        if alone and sys.stderr.isatty() and Path(target).stem != "-":
+            console.note(f"Wrote {', '.join(record['files'])}")
     except (ValueError, TypeError, OSError, MemoryError, ImportError) as failure:
         if console.SETTINGS.traceback:
             raise
