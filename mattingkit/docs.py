@@ -256,6 +256,8 @@ _TEX = {
     r"\\rVert(?![A-Za-z])": r"\\right\\Vert ",
     r"\\lvert(?![A-Za-z])": r"\\left\\vert ",
     r"\\rvert(?![A-Za-z])": r"\\right\\vert ",
+    r"\\[bB]igg?\(": r"\\left(",
+    r"\\[bB]igg?\)": r"\\right)",
 }
 
 #: Browsers draw no variant but as a character of its own: where each begins, for digits and capital letters.
@@ -395,8 +397,8 @@ def _offline(page: str) -> str:
 #: The serif letters of formulas are smaller than the page's own; wide formulas scroll, never the page.
 _STYLE = """math { font-family: "Lesson Math", math; font-size: 112% }
 math[display="block"] { overflow-x: auto; overflow-y: hidden; padding: 0.3em 0 }
-p.live { color: #595959; font-style: italic; margin: 0.3em 0 }
-main { max-width: 75em; margin: 0 auto }"""
+p.live { color: #595959; font-style: italic; margin: 0.3em 1em }
+main { max-width: 1400px; margin: 0 auto }"""
 
 
 def _index(titles: dict[str, str]) -> str:

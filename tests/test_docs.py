@@ -173,6 +173,7 @@ def test_formulas_say_what_browsers_would_guess() -> None:
     assert "&#120793;" in drawn
     assert "<mi>&#8497;</mi>" in drawn
     assert "*" not in drawn, "Markdown would read a star"
+    assert formulas_to_mathml(r"$\Big(\frac12\big)^{-1}$").count('stretchy="true"') == 2
 
 
 def test_code_keeps_its_dollars() -> None:

@@ -6,8 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from browser.conftest import Notebook
+
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 MakeNotebook = Callable[..., Any]
+
+
+def refuse_warnings(book: Notebook) -> None:
+    """No cell of a lesson prints a warning, nor anything else on stderr."""
+    printed = book.page.evaluate(
+        """path => window.mk.panel(path).content.model.toJSON().cells
+             .flatMap((cell) => cell.outputs || []).filter((output) => output.name === 'stderr')
+             .map((output) => output.text)""",
+        book.path,
+    )
+    assert printed == []
 
 
 class Open:
@@ -16,6 +29,7 @@ class Open:
     def __init__(self, notebook: MakeNotebook, name: str) -> None:
         self.book = notebook(path=FOLDER / f"{name}.ipynb")
         self.book.run_all(timeout=240)
+        refuse_warnings(self.book)
         self.page = self.book.page
 
     def cell(self, text: str) -> Any:
@@ -42,10 +56,13 @@ class Open:
         box = canvas.bounding_box()
         self.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
 
-    def explored(self, function: str, parameter: str, before: Any) -> None:
-        """An Explorer took a new value, and drew its picture."""
-        self.until(f"{function}.widget.kwargs[{parameter!r}] != {before!r}")
-        self.until(f"type({function}.widget.answer).__name__ == 'Image'")
+    def explored(self, function: str, parameter: str, act: Callable[[], None]) -> None:
+        """What is done to an Explorer's control reaches its function, and another picture takes the old one's place."""
+        value, answer = f"{function}.widget.kwargs[{parameter!r}]", f"{function}.widget.answer.value"
+        self.book.execute(f"_before = {value}, {answer}")
+        act()
+        self.until(f"{value} != _before[0] and {answer} != _before[1]")
+        assert self.book.evaluate(f"{function}.widget.answer.value[1:4] == b'PNG'")
 
 
 def shape(opened: Open, array: str) -> tuple[int, int]:
@@ -64,6 +81,17 @@ def picked(opened: Open, array: str, across: float, down: float) -> None:
     assert opened.book.evaluate("[picker.row.value, picker.col.value] == list(picker.pixel)")
 
 
+def zoomed(book: Notebook, pane: Any) -> None:
+    """The wheel over one pane of a comparison, the lesson's ``view``, zooms all of them, and the kernel knows."""
+    before = book.evaluate("list(view.zoom)")
+    box = pane.bounding_box()
+    book.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    book.page.keyboard.down("Control")
+    book.page.mouse.wheel(0, -400)
+    book.page.keyboard.up("Control")
+    book.until(f"view.zoom[0] > {before[0]}", timeout=60)
+
+
 def test_00_quickstart(notebook: MakeNotebook) -> None:
     lesson = Open(notebook, "00_quickstart")
     lesson.cell("Scribbler(")
@@ -78,28 +106,29 @@ def test_00_quickstart(notebook: MakeNotebook) -> None:
     panes.first.scroll_into_view_if_needed()
     panes.first.wait_for(state="visible")
     assert panes.count() == 3
+    zoomed(lesson.book, panes.first)
     field = lesson.cell("ColorPicker(").locator("input[type=text]").first
-    field.scroll_into_view_if_needed()
-    field.fill("#ff0000")
-    field.blur()
-    lesson.until("behind_her.widget.kwargs['colour'] == '#ff0000'")
+
+    def fill() -> None:
+        field.scroll_into_view_if_needed()
+        field.fill("#ff0000")
+        field.blur()
+
+    lesson.explored("behind_her", "colour", fill)
+    assert lesson.book.evaluate("behind_her.widget.kwargs['colour']") == "#ff0000"
 
 
 def test_01_take_a_picture_apart(notebook: MakeNotebook) -> None:
     lesson = Open(notebook, "01_take_a_picture_apart")
     picked(lesson, "image", 0.5, 0.25)
-    lesson.slide("Explorer(moved")
-    lesson.explored("moved", "pixels", 2)
-    lesson.slide("Explorer(believed")
-    lesson.explored("believed", "front", 0.1)
-    lesson.slide("Explorer(with_grays", nth=1)
-    lesson.explored("with_grays", "second", 0.5)
+    lesson.explored("moved", "pixels", lambda: lesson.slide("Explorer(moved"))
+    lesson.explored("believed", "front", lambda: lesson.slide("Explorer(believed"))
+    lesson.explored("with_grays", "second", lambda: lesson.slide("Explorer(with_grays", nth=1))
 
 
 def test_02_say_what_you_know(notebook: MakeNotebook) -> None:
     lesson = Open(notebook, "02_say_what_you_know")
-    lesson.slide("Explorer(with_width")
-    lesson.explored("with_width", "width", 8)
+    lesson.explored("with_width", "width", lambda: lesson.slide("Explorer(with_width"))
     lesson.cell("Scribbler(")
     canvas = lesson.book.canvas()
     lesson.book.click("Background")
@@ -116,12 +145,14 @@ def test_03_bayesian(notebook: MakeNotebook) -> None:
         lesson.book.execute(f"first_frame = {name}.image.value")
         lesson.slide(text)
         lesson.until(f"{name}.slider.value == 1 and {name}.image.value != first_frame")
-    lesson.slide("Explorer(after", times=2)
-    lesson.explored("after", "step", 1)
+    lesson.explored("after", "step", lambda: lesson.slide("Explorer(after", times=2))
     picked(lesson, "image", 0.5, 0.5)
     assert "The trimap knows this pixel: 1" in lesson.book.evaluate("picker.answer.value")
-    lesson.cell("Explorer(with_sigma").locator("select").first.select_option("0.05")
-    lesson.explored("with_sigma", "sigma_C", 0.002)
+    # In the band, `explain` is drawn.
+    picked(lesson, "image", 30.5 / 160, 20.5 / 108)
+    assert lesson.book.evaluate("trimap[picker.pixel] == 0.5 and picker.answer.value[1:4] == b'PNG'")
+    choice = lesson.cell("Explorer(with_sigma").locator("select").first
+    lesson.explored("with_sigma", "sigma_C", lambda: choice.select_option("0.05"))
 
 
 def test_04_closed_form(notebook: MakeNotebook) -> None:
@@ -131,10 +162,8 @@ def test_04_closed_form(notebook: MakeNotebook) -> None:
     lesson.slide("watching = ", times=5)
     lesson.until("watching.slider.value == 5 and watching.image.value != first_frame")
     assert lesson.book.evaluate("watching.caption.value").startswith("step 10")
-    lesson.slide("Explorer(mixture", key="ArrowLeft")
-    lesson.explored("mixture", "k", 20)
-    lesson.slide("Explorer(with_epsilon")
-    lesson.explored("with_epsilon", "epsilon", 1e-7)
+    lesson.explored("mixture", "k", lambda: lesson.slide("Explorer(mixture", key="ArrowLeft"))
+    lesson.explored("with_epsilon", "epsilon", lambda: lesson.slide("Explorer(with_epsilon"))
 
 
 def test_pixel_picker_from_the_keyboard(notebook: MakeNotebook) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from browser.test_lessons_a import refuse_warnings, zoomed
+
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 MakeNotebook = Callable[..., Any]
 
@@ -13,6 +15,7 @@ MakeNotebook = Callable[..., Any]
 def opened(notebook: MakeNotebook, name: str) -> Any:
     book = notebook(path=FOLDER / f"{name}.ipynb")
     book.run_all(timeout=240)
+    refuse_warnings(book)
     return book
 
 
@@ -77,13 +80,7 @@ def test_07_judge_methods(notebook: MakeNotebook) -> None:
     panes.first.scroll_into_view_if_needed()
     panes.first.wait_for(state="visible")
     assert panes.count() >= book.evaluate("len(result.alphas)")
-    # The wheel zooms all panes together, and the kernel knows.
-    box = panes.first.bounding_box()
-    book.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    book.page.keyboard.down("Control")
-    book.page.mouse.wheel(0, -400)
-    book.page.keyboard.up("Control")
-    book.until("view.zoom[0] > 1", timeout=60)
+    zoomed(book, panes.first)
 
 
 def test_08_id_photo(notebook: MakeNotebook) -> None:
