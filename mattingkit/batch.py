@@ -280,12 +280,13 @@ class _Work:
             for place, reason in unreadable:
                 yield report.add(Outcome(place, self.folder, "failed", reason))
             jobs = []
+            files = [_file(self.recipe.background), _file(self.recipe.weights)]
             for found, output, trimap in tasks:
                 if need_trimaps and trimap is None:
                     reason = f"There is no trimap named {found.name.stem}.png or {found.name.stem}_trimap.png."
                     yield report.add(Outcome(found.path, output, "failed", reason))
                     continue
-                made_from = stamp(self.recipe.fingerprint(), found.path, trimap, _background_file(self.recipe))
+                made_from = stamp(self.recipe.fingerprint(), found.path, trimap, *files)
                 done = journal.finished(self._name(output), made_from) if self.resume else None
                 if done is not None:
                     yield report.add(Outcome(found.path, output, "skipped", **done))
@@ -319,7 +320,11 @@ class _Work:
             "written": str(output),
             "trimap": None if trimap is None else os.path.abspath(trimap),
             "largest": self.largest,
-            "recipe": {**asdict(self.recipe), "background": _absolute(self.recipe)},
+            "recipe": {
+                **asdict(self.recipe),
+                "background": _absolute(self.recipe.background),
+                "weights": _absolute(self.recipe.weights),
+            },
             "stamp": made_from,
         }
 
@@ -327,14 +332,14 @@ class _Work:
         return output.relative_to(self.folder).as_posix()
 
 
-def _background_file(recipe: Recipe) -> str | None:
-    background = recipe.background
-    return background if isinstance(background, str) and os.path.isfile(background) else None
+def _file(setting: Any) -> str | None:
+    """A background or weights that are a file; None for a colour or a name."""
+    return setting if isinstance(setting, str) and os.path.isfile(setting) else None
 
 
-def _absolute(recipe: Recipe) -> Any:
-    file = _background_file(recipe)
-    return recipe.background if file is None else os.path.abspath(file)
+def _absolute(setting: Any) -> Any:
+    file = _file(setting)
+    return setting if file is None else os.path.abspath(file)
 
 
 def _outcome(answer: Answer) -> Outcome:

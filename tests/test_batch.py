@@ -21,6 +21,7 @@ from PIL import Image
 import mattingkit as mk
 from mattingkit.folders import Found, find_photos, match_trimaps, plan_outputs
 from mattingkit.journal import Journal, file_digest, stamp
+from mattingkit.methods.u2net.weights import weights_path
 from mattingkit.strokes import save_strokes
 from mattingkit.workers import attempt, run_local
 
@@ -325,6 +326,24 @@ def test_a_second_run_skips_what_is_finished_and_whole(photos, tmp_path):
     assert again() == set()
     assert len(again(sigma=0.05)) == 12
     assert len(again(sigma=0.05, resume=False)) == 12
+
+
+def test_other_weights_or_another_background_make_new_results(tmp_path):
+    weights, background = tmp_path / "own.safetensors", tmp_path / "wall.png"
+    shutil.copy2(weights_path("embedded"), weights)
+    mk.save_image(background, np.full((4, 4, 3), 0.5))
+
+    def status():
+        settings = {"method": "u2net", "weights": str(weights), "background": background, "workers": 1}
+        (outcome,) = mk.batch(mk.samples.data_path("cat.png"), tmp_path / "out", **settings)
+        return outcome.status
+
+    assert status() == "done"
+    assert status() == "skipped"
+    os.utime(weights, ns=(1, 1))
+    assert status() == "done"
+    os.utime(background, ns=(1, 1))
+    assert status() == "done"
 
 
 def test_a_cut_off_line_of_the_journal_is_forgotten(tmp_path):
