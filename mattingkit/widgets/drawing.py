@@ -192,7 +192,8 @@ class Drawing:
     @property
     def marks(self) -> tuple[Mark, ...]:
         """The marks in force, in the order drawn."""
-        return self._marks
+        with self._lock:
+            return self._marks
 
     @property
     def trimap(self) -> FloatArray:

@@ -52,7 +52,9 @@ class Controls(ipywidgets.VBox):  # type: ignore[misc]
                 self.sliders[name] = widget
                 widget.observe(self._collect, "value")
         self._reset = ipywidgets.Button(
-            description="Defaults", tooltip="Put every slider back", layout={"width": "auto"}
+            description="Defaults",
+            tooltip="Put every slider back",
+            layout={"width": "auto", "align_self": "flex-start"},
         )
         self._reset.on_click(lambda _: self.reset())
         rows = [*self.sliders.values(), *([self._reset, Names()] if self.sliders else [])]

@@ -109,13 +109,12 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             [_wrap(*self._compared.values(), compare)], titles=["Several methods at once"], selected_index=None
         )
         self._comparison = ipywidgets.VBox()
-        swatches = []
+        self._swatches = {}
         for title, (value, style) in _SWATCHES.items():
             button = _button(title, f"Put the cut-out on {title}", functools.partial(self.set_background, value))
-            if style != "none":
-                button.add_class("mk-swatch")
-                button.add_class(f"mk-swatch-{style}")
-            swatches.append(button)
+            button.add_class("mk-swatch")
+            button.add_class(f"mk-swatch-{style}")
+            self._swatches[value] = button
         self._color = ipywidgets.ColorPicker(
             value="#2e7d32", description="Other", concise=False, layout={"width": "190px"}
         )
@@ -125,6 +124,7 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         prepare = _button("Prepare files", "Colours of the subject are estimated; links appear", self.prepare)
         self._code = ipywidgets.HTML()
         self._place = ipywidgets.VBox()
+        self._press_swatch()
         super().__init__(
             [
                 _wrap(zone, self._samples, self._guess),
@@ -136,7 +136,7 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
                 choose,
                 self._comparison,
                 _step("New background"),
-                _wrap(*swatches, self._color, backdrop),
+                _wrap(*self._swatches.values(), self._color, backdrop),
                 _step("Save"),
                 _wrap(prepare, self._files),
                 ipywidgets.Accordion([self._code], titles=["The same in Python"], selected_index=None),
@@ -268,8 +268,13 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
     def set_background(self, background: str) -> None:
         """Show the cut-out on a colour, on "checkerboard", or on "picture", the one opened last."""
         self._background = background
+        self._press_swatch()
         self.pad.shown = self._shown_for(background)
         self._write_code()
+
+    def _press_swatch(self) -> None:
+        for value, button in self._swatches.items():
+            (button.add_class if value == self._background else button.remove_class)("mod-active")
 
     def _shown_for(self, background: str) -> str:
         return "picture" if background == "picture" and self.pad.backdrop is not None else background

@@ -56,6 +56,12 @@ def page(visit: Callable[..., Any]) -> Any:
     return visit()
 
 
+def tinted(page: Any, place: tuple[float, float], strong: int, weak: int) -> bool:
+    """Whether one channel is well above another there."""
+    pixel = pad_of(page).pixel(*place)
+    return pixel[strong] > pixel[weak] + 25
+
+
 def pad_of(page: Any) -> Canvas:
     return Canvas(page, page.locator("canvas[aria-roledescription='drawing pad']"))
 
@@ -80,6 +86,9 @@ def test_from_a_photo_to_files(page: Any, photo: Path, tmp_path: Path) -> None:
     pad_of(page).drag((0.4, 0.5), (0.6, 0.5))
     page.get_by_role("button", name="Background", exact=True).click()
     pad_of(page).drag((0.05, 0.05), (0.95, 0.05))
+    # Where styles are not sent anew, Voilà shows strokes black.
+    until(lambda: tinted(page, (0.5, 0.5), strong=2, weak=0), "blue ink is seen")
+    until(lambda: tinted(page, (0.5, 0.05), strong=0, weak=2), "vermilion ink is seen")
     page.get_by_role("button", name="Red #D9001B", exact=True).click()
     result = page.locator(".mk-frame canvas").last
     colour = "c => [...c.getContext('2d').getImageData(c.width * 0.05, c.height * 0.9, 1, 1).data].slice(0, 3)"

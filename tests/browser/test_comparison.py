@@ -123,3 +123,53 @@ def test_difference_is_signed(book: Any) -> None:
 def test_cut_out_on_a_colour(book: Any) -> None:
     book.execute("view.view = 'cutout'; view.background = '#438edb'")
     comes_to_be(pane(book, 2), 0.1, 0.5, (0x43, 0x8E, 0xDB))
+
+
+def test_every_view_and_background_by_its_control(book: Any) -> None:
+    page = book.page
+    page.get_by_label("Show", exact=True).select_option("Cut-out")
+    for name, level in (("Black", 0), ("White", 255)):
+        page.get_by_label("on", exact=True).select_option(name)
+        comes_to_be(pane(book, 2), 0.1, 0.5, (level, level, level))
+    page.get_by_label("on", exact=True).select_option("Colour…")
+    page.get_by_label("Background colour").fill("#204060")
+    comes_to_be(pane(book, 2), 0.1, 0.5, (0x20, 0x40, 0x60))
+    page.get_by_label("Show", exact=True).select_option("Difference")
+    page.get_by_label("from", exact=True).select_option("white")
+    book.until("view.reference == 'white'")
+    comes_to_be(pane(book, 3), 0.5, 0.5, (255, 255, 255))
+    comes_to_be(pane(book, 1), 0.5, 0.5, (1, 1, 255))
+    page.get_by_label("Show", exact=True).select_option("Image")
+    comes_to_be(pane(book, 1), 0.5, 0.5, (128, 128, 128), slack=12)
+
+
+def test_zoom_and_pan_by_keys(book: Any) -> None:
+    pane(book, 1).locator.focus()
+    book.page.keyboard.press("+")
+    book.until("view.zoom[0] == 1.5")
+    left = book.evaluate("view.zoom[2]")
+    book.page.keyboard.press("ArrowRight")
+    book.until(f"view.zoom[2] > {left} + 4")
+    book.page.keyboard.press("0")
+    book.until("view.zoom == [1, 0, 0]")
+
+
+def test_two_fingers_zoom_every_pane(book: Any) -> None:
+    canvas = pane(book, 1)
+    canvas.box()
+    session = book.page.context.new_cdp_session(book.page)
+    for k, half in enumerate((0.1, 0.2, 0.3)):
+        places = [canvas.place(0.5 - half, 0.5), canvas.place(0.5 + half, 0.5)]
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove" if k else "touchStart", "touchPoints": points})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    session.detach()
+    book.until("view.zoom[0] > 1.8")
+
+
+def test_reload_brings_the_comparison_back(book: Any) -> None:
+    book.execute("view.mode = 'wipe'; view.first = 'half'; view.second = 'white'; view.divider = 0.3")
+    book.reload()
+    book.page.locator(".mk-compare[data-loaded='3']").wait_for()
+    comes_to_be(pane(book, 0), 0.2, 0.5, (128, 128, 128))
+    comes_to_be(pane(book, 0), 0.5, 0.5, (255, 255, 255))

@@ -44,7 +44,8 @@ class PadOnPage:
         return value
 
     def marks(self, number: int) -> None:
-        self.book.until(f"len(pad.strokes) == {number}")
+        # Some kernels call back on a thread of its own: the marks are there a moment before the trimap is told.
+        self.book.until(f"len(pad.strokes) == {number} and bool((pad.trimap == pad.drawing.trimap).all())")
 
     def shows(self, label: str, across: float, down: float) -> bool:
         """Whether the page shows a label's hue there; hatching darkens some pixels, so several are looked at."""

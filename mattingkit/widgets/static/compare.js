@@ -50,7 +50,7 @@ function render({ model, el }) {
     };
     fill(options);
     select.addEventListener("change", () => set(trait, select.value), on);
-    return { node: make("label", {}, `${label} `, select), select, fill };
+    return { node: make("label", {}, make("span", { textContent: label }), select), select, fill };
   };
   const button = (text, title, act) => {
     const node = make("button", { type: "button", textContent: text, title });
@@ -67,7 +67,7 @@ function render({ model, el }) {
   const second = choose("second", "Right", {});
   const wipe = make("input", { type: "range", min: 0, max: 1000, value: 500, "aria-label": "Wipe position" });
   wipe.addEventListener("input", () => set("divider", wipe.value / 1000), on);
-  const wipeLabel = make("label", {}, "Wipe ", wipe);
+  const wipeLabel = make("label", {}, make("span", { textContent: "Wipe" }), wipe);
   const pause = button("Pause", "Stop or go on blinking", () => set("blinking", !get("blinking")));
   const zoomOut = button("−", "Zoom out", () => zoomBy(1 / 1.5));
   const zoomIn = button("+", "Zoom in", () => zoomBy(1.5));
@@ -116,11 +116,14 @@ function render({ model, el }) {
     const key = JSON.stringify([mode, wanted]);
     if (key !== grid.dataset.key) {
       grid.dataset.key = key;
+      // A pane taken away from under the pointer never hears it leave.
+      cursor = null;
       grid.className = `mk-panes mk-${mode}`;
       panes = wanted.map(makePane);
       grid.replaceChildren(...panes.map((pane) => pane.figure));
     }
     rebuild();
+    values();
     clock();
     tabulate();
     resize();
@@ -286,7 +289,8 @@ function render({ model, el }) {
       else if (pane.name === "pair") node.textContent = `${say(alphaOf(get("first")))} | ${say(alphaOf(get("second")))}`;
       else node.textContent = say(alphaOf(pane.name));
     }
-    note.textContent = cursor ? `row ${cursor[0]}, column ${cursor[1]}` : "";
+    note.textContent = cursor ? `row ${cursor[0]}, column ${cursor[1]}`
+      : get("view") === "difference" ? `Red is higher than ${title(get("reference"))}, blue is lower.` : "";
   }
 
   // Zoom, pan, cursor, wipe ---------------------------------------------------------------------------------------------
