@@ -394,11 +394,16 @@ def _offline(page: str) -> str:
     return page.replace("</head>", f"<style>{_font_face(page)}\n{_STYLE}</style>\n</head>", 1)
 
 
-#: The serif letters of formulas are smaller than the page's own; wide formulas scroll, never the page.
+#: The serif letters of formulas are smaller than the page's own. Wide formulas, and on a phone wide rows of pictures,
+#: scroll by themselves; the page never does.
 _STYLE = """math { font-family: "Lesson Math", math; font-size: 112% }
 math[display="block"] { overflow-x: auto; overflow-y: hidden; padding: 0.3em 0 }
 p.live { color: #595959; font-style: italic; margin: 0.3em 1em }
-main { max-width: 1400px; margin: 0 auto }"""
+main { max-width: 1400px; margin: 0 auto }
+@media (max-width: 700px) {
+  .jp-RenderedImage { overflow-x: auto }
+  .jp-RenderedImage img { max-width: 200% !important }
+}"""
 
 
 def _index(titles: dict[str, str]) -> str:
