@@ -1,5 +1,9 @@
 """Two surfaces for one pad: ipycanvas, drawn on by the kernel, and the page, which draws by itself.
 
+Which is better depends on the way to the kernel. Beside it, ipycanvas is smooth enough to be the default: one round
+trip an event. Over a slow link each event waits for the network, and the page, which waits for nobody, is the better
+one; on Colab and Binder it is the default (``benchmarks/widgets.py`` prints the milliseconds of both).
+
 A surface shows what its :class:`Pad` holds and tells it what the person did, in image coordinates. It keeps nothing
 that could not be drawn anew: :meth:`redraw` restores everything after a reload, styles included.
 
