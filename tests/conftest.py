@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
-# Before NumPy is loaded: OpenBLAS's threads spin while they wait, which slows small solves manifold on a busy machine.
+# Before NumPy and torch are loaded: OpenBLAS's and OpenMP's threads spin while they wait, which slows everything
+# manifold on a busy machine.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from pathlib import Path
 

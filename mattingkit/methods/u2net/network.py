@@ -46,6 +46,11 @@ def _resize_like(x: Tensor, target: Tensor) -> Tensor:
     return functional.interpolate(x, size=target.shape[2:], mode="bilinear", align_corners=False)
 
 
+def _plus(fresh: Tensor, other: Tensor) -> Tensor:
+    """Sum, in place where no gradient needs the first: an allocation less of the largest maps."""
+    return fresh + other if torch.is_grad_enabled() else fresh.add_(other)
+
+
 class RSU(nn.Module):
     """Residual U-block of height L: a U-Net in place of a plain convolution, ``U(F₁(x)) + F₁(x)``.
 
@@ -89,7 +94,7 @@ class RSU(nn.Module):
         for level in range(self.height - 1, 0, -1):
             skip = down[level - 1]
             up = self.get_submodule(f"rebnconv{level}d")(torch.cat((_resize_like(up, skip), skip), 1))
-        return up + residual
+        return _plus(up, residual)
 
 
 class RSU4F(nn.Module):
@@ -126,7 +131,7 @@ class RSU4F(nn.Module):
         up: Tensor = self.rebnconv3d(torch.cat((bottom, third), 1))
         up = self.rebnconv2d(torch.cat((up, second), 1))
         up = self.rebnconv1d(torch.cat((up, first), 1))
-        return up + residual
+        return _plus(up, residual)
 
 
 class Architecture(NamedTuple):
