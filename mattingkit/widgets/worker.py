@@ -6,7 +6,6 @@ and reports from a thread of its own. Several trimaps in a short time are one pi
 
 from __future__ import annotations
 
-import sys
 import threading
 import warnings
 from collections.abc import Mapping
@@ -20,10 +19,6 @@ __all__ = ["Listener", "Worker"]
 
 #: Seconds to wait for another stroke before work starts, and for more work before the thread ends.
 _DEBOUNCE, _IDLE = 0.03, 10.0
-
-#: Seconds for which a solving thread may keep the interpreter while a stroke waits for it, at most; Python's own 5 ms
-#: are waited for several times an event.
-_SWITCH = 0.0005
 
 #: Parameters that :class:`mattingkit.LiveMatting` takes; with others the method itself is called.
 _LIVE = {"epsilon", "radius"}
@@ -51,9 +46,6 @@ class _OvertakenError(Exception):
 
 class Worker:
     """Solve the latest trimap in a thread.
-
-    Where one is, the whole process hands the interpreter from thread to thread more often
-    (:func:`sys.setswitchinterval`), so that strokes do not wait for the solver.
 
     Parameters
     ----------
@@ -86,7 +78,6 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._live: Any = None
         self._cancelled = False
-        sys.setswitchinterval(min(_SWITCH, sys.getswitchinterval()))
         self.set_method(method, parameters)
 
     def set_method(self, method: str, parameters: Mapping[str, Any] | None = None) -> None:
