@@ -3,12 +3,7 @@
 Importing this package is light; torch is imported when a network is first built.
 """
 
-import os
-
-# The network's largest maps are 26 MB each and new at every layer: in ordinary pages of 4 KB a fifth of its time on a
-# CPU goes into claiming them. This asks torch for large pages (Linux; elsewhere it does nothing) before it needs any.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
+from mattingkit.methods.u2net import _memory
 from mattingkit.methods.u2net.predict import estimate_alpha_u2net, predict_batch, side_outputs
 from mattingkit.methods.u2net.weights import (
     WEIGHTS,
@@ -19,6 +14,8 @@ from mattingkit.methods.u2net.weights import (
     verify_weights,
     weights_path,
 )
+
+_memory.prepare()
 
 __all__ = [
     "WEIGHTS",

@@ -9,7 +9,6 @@ checkpoints' ``state_dict``, so those load unchanged.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -50,32 +49,6 @@ def _resize_like(x: Tensor, target: Tensor) -> Tensor:
 def _plus(fresh: Tensor, other: Tensor) -> Tensor:
     """Sum; in prediction in place, an allocation less of the largest maps."""
     return fresh.add_(other) if torch.is_inference_mode_enabled() else fresh + other
-
-
-class _Scratch(threading.local):
-    """Each thread's memory for the largest map, which exists to be read once."""
-
-    map: Tensor | None = None
-
-
-_scratch = _Scratch()
-#: The C library returns anything larger to the system, which clears it page by page before it gives it out again.
-_KEPT_BYTES = 32 << 20
-
-
-def _join(up: Tensor, skip: Tensor) -> Tensor:
-    """Stack the map from below, brought to the size of the one across, and that one."""
-    parts = (_resize_like(up, skip), skip)
-    count, channels, height, width = skip.shape
-    shape = (count, up.shape[1] + channels, height, width)
-    if not torch.is_inference_mode_enabled() or skip.device.type != "cpu":
-        return torch.cat(parts, 1)
-    if count * shape[1] * height * width * skip.element_size() <= _KEPT_BYTES:
-        return torch.cat(parts, 1)
-    kept = _scratch.map
-    if kept is None or kept.shape != shape or kept.dtype != skip.dtype:
-        kept = _scratch.map = torch.empty(shape, dtype=skip.dtype, memory_format=torch.channels_last)
-    return torch.cat(parts, 1, out=kept)
 
 
 class RSU(nn.Module):
@@ -120,7 +93,7 @@ class RSU(nn.Module):
         up: Tensor = self.get_submodule(f"rebnconv{self.height}")(down[-1])
         for level in range(self.height - 1, 0, -1):
             skip = down[level - 1]
-            up = self.get_submodule(f"rebnconv{level}d")(_join(up, skip))
+            up = self.get_submodule(f"rebnconv{level}d")(torch.cat((_resize_like(up, skip), skip), 1))
         return _plus(up, residual)
 
 
@@ -242,7 +215,7 @@ class U2Net(nn.Module):
         tops = [up]
         for level in range(5, 0, -1):
             skip = down[level - 1]
-            up = self.get_submodule(f"stage{level}d")(_join(up, skip))
+            up = self.get_submodule(f"stage{level}d")(torch.cat((_resize_like(up, skip), skip), 1))
             tops.insert(0, up)
         sides = [self.get_submodule(f"side{level}")(top) for level, top in enumerate(tops, start=1)]
         sides = [_resize_like(side, sides[0]) for side in sides]
