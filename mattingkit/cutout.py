@@ -267,10 +267,9 @@ def _trimap_of_guess(saliency: FloatArray, erode: int | Literal["auto"]) -> Floa
         )
     if 1 - subject < _SMALLEST_SHARE:
         raise ValueError(f"U²-Net took the whole picture for the subject and left no background. {remedy}")
-    # A hesitant guess still has a core and a surrounding; "certain" is then measured by its own extremes.
-    high = min(0.9, 0.5 + 0.8 * (float(saliency.max()) - 0.5))
-    low = max(0.1, 0.5 - 0.8 * (0.5 - float(saliency.min())))
-    return trimap_from_alpha(saliency, erode, low=low, high=high)
+    # Where the guess is soft it does not know what the subject is, and a matting method, which only knows colours,
+    # knows it no better: what lies far from the outline keeps the side that the guess leans to.
+    return trimap_from_alpha((saliency >= 0.5).astype(np.float64), erode)
 
 
 def check_background(background: Any) -> None:

@@ -18,7 +18,12 @@ from mattingkit.widgets.drawing import LABELS, Base, Drawing, Fill, Lasso, label
 SHAPE = (13, 17)
 IMAGE = np.random.default_rng(3).uniform(size=(*SHAPE, 3)).round(1)
 
-places = st.tuples(st.floats(-4, 17, width=32), st.floats(-4, 21, width=32))
+# Thousandths of a pixel, and a little beside, so that no border runs exactly through a pixel's centre, where two right
+# ways of computing may differ by rounding.
+places = st.tuples(
+    st.integers(-4000, 17000).map(lambda row: row / 1000 + 1 / 7919),
+    st.integers(-4000, 21000).map(lambda col: col / 1000 + 1 / 6101),
+)
 pixels = st.tuples(st.integers(0, SHAPE[0] - 1), st.integers(0, SHAPE[1] - 1))
 labels = st.sampled_from([1.0, 0.0, 0.5, None])
 strokes = st.builds(Stroke, st.lists(places, min_size=1, max_size=4), labels, st.floats(0.5, 5, width=32))
