@@ -1,7 +1,7 @@
 """How well `mattingkit batch` uses a machine, and what it survives: the figures of the README's section on batches.
 
     python benchmarks/batch.py                     # 500 pictures of 0.5 megapixels; ten minutes on 4 idle cores
-    python benchmarks/batch.py --folder /tmp/run   # the same; interrupted, it goes on from the last finished step
+    python benchmarks/batch.py --folder run/   # the same; interrupted, it goes on from the last finished step
     python benchmarks/batch.py --pictures 60 --alone 20 --skip dask
 
 Prints, for the default cut-out (U²-Net's guess, closed form, foreground, PNG):

@@ -334,7 +334,7 @@ def start_alpha(row, col, alpha, order, ring):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def solve_ring(  # type: ignore[no-untyped-def]
     first, last, pixels, image, alpha, F, B, weights_F, weights_B, blocks_F, blocks_B, order, falloff, variance_C,
-    radius, fewest, most, split_variance, iterations, record, stop,
+    radius, fewest, most, split_variance, iterations, record,
 ):  # fmt: skip
     """Solve the pixels ``first`` to ``last`` of one ring; write their alpha, F, B and record."""
     space = room(radius, weights_F)
@@ -347,8 +347,6 @@ def solve_ring(  # type: ignore[no-untyped-def]
     )
     sizes, found_F, found_B, trace = np.empty(most), np.empty(3), np.empty(3), np.empty((iterations, 2))
     for at in range(first, last):
-        if stop[0]:
-            return
         row, col = pixels[at, 0], pixels[at, 1]
         window = window_radius(row, col, radius, fewest, weights_F, weights_B, blocks_F, blocks_B)
         if room(window, weights_F) > space:

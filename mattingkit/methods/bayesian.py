@@ -256,13 +256,12 @@ class _March:
     def run(self, on_progress: ProgressCallback | None) -> None:
         """Solve every ring in turn."""
         s, total = self.settings, len(self.edges) - 1
-        stop = np.zeros(1, np.uint8)
         for ring, (first, last) in enumerate(zip(self.edges, self.edges[1:], strict=False), start=1):
             over_rows(
                 kernels.solve_ring, (int(first), int(last)), self.pixels, self.image, self.alpha, self.foreground,
                 self.background, self.layer_F.weights, self.layer_B.weights, self.layer_F.blocks, self.layer_B.blocks,
                 self.order, self.falloff, float(s.sigma_C) ** 2, int(s.radius), int(s.min_samples), int(s.max_clusters),
-                float(s.split_variance), int(s.max_iterations), self.record, stop,
+                float(s.split_variance), int(s.max_iterations), self.record,
             )  # fmt: skip
             rows, cols = self.pixels[first:last].T
             self.layer_F.add(rows, cols, self.alpha[rows, cols])

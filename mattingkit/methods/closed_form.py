@@ -232,10 +232,9 @@ def solve_chain(
     weight: FloatArray | None,
     target: FloatArray | None,
     job: Job,
-    given: FloatArray | None = None,
+    given: FloatArray,
 ) -> FloatArray:
     """Solve level after level, each with the one before as a weak prior, and carry the last one up."""
-    given = known if given is None else given
     haze = HAZE if len(scales) > 1 else 0.0
     costs = np.cumsum([0.0] + [scale**-2.0 for scale in scales])
     level: Level | None = None
