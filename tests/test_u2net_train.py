@@ -12,7 +12,16 @@ import torch
 from PIL import Image
 
 from mattingkit.methods.u2net import estimate_alpha_u2net, load_network
-from mattingkit.methods.u2net.augment import BACKDROPS, find_pairs, read_pair, render_background, sample
+from mattingkit.methods.u2net.augment import (
+    BACKDROPS,
+    Pair,
+    _hang_behind,
+    _join,
+    find_pairs,
+    read_pair,
+    render_background,
+    sample,
+)
 from mattingkit.methods.u2net.network import build
 from mattingkit.methods.u2net.train import Record, Settings, evaluate, loss_of, main, read_curve, train
 
@@ -168,6 +177,38 @@ def test_the_mask_moves_with_its_subject(folders):
             brighter.append(picture.mean(0)[mask[0] > 0.5].mean() > picture.mean(0)[mask[0] < 0.5].mean())
     # Not always: a rendered backdrop may be white.
     assert np.mean(brighter) > 0.7
+
+
+def test_most_of_the_subject_stays_in_view(folders):
+    """A disc takes a fifth of its picture; a view without one teaches nothing."""
+    pairs = [read_pair(*names) for names in find_pairs(Path(folders[0]), Path(folders[1]))]
+    shares = [sample(pairs, seed % 6, 40, np.random.default_rng(seed))[1].mean() for seed in range(60)]
+    assert np.mean(np.array(shares) > 0.03) > 0.95
+
+
+def test_what_hangs_behind_leaves_the_subject_alone():
+    picture, mask = Image.new("RGB", (40, 40), (250, 250, 250)), Image.new("L", (40, 40))
+    mask.paste(255, (10, 10, 30, 30))
+    other = Pair("wall", Image.new("RGB", (30, 20), (0, 0, 0)), Image.new("L", (30, 20)))
+    changed = []
+    for seed in range(30):
+        seen = np.asarray(_hang_behind(picture, mask, [other], np.random.default_rng(seed)))
+        inside = np.asarray(mask) > 0
+        assert (seen[inside] == 250).all()
+        changed.append((seen[~inside] != 250).any())
+    assert np.mean(changed) > 0.8
+
+
+def test_of_two_subjects_both_count():
+    picture, mask = Image.new("RGB", (40, 40), (0, 0, 0)), Image.new("L", (40, 40))
+    mask.paste(255, (0, 0, 6, 6))
+    second = Pair("second", Image.new("RGB", (30, 20), (200, 0, 0)), Image.new("L", (30, 20)))
+    second.mask.paste(255, (10, 5, 20, 15))
+    both, union = _join(picture, mask, second, np.random.default_rng(0))
+    assert (np.asarray(union)[:6, :6] == 255).all()
+    red = np.asarray(both)[:, :, 0] > 190
+    assert red.sum() > 20
+    assert (np.asarray(union)[red] > 127).all()
 
 
 def test_studio_backdrops_are_drawn():

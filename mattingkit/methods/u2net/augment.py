@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from mattingkit.images import FloatArray
 from mattingkit.methods.u2net.predict import DEVIATION, MEAN
@@ -136,11 +136,15 @@ def sample(
     """
     pair = pairs[index]
     picture, mask, inside = _view(pair, size, rng)
-    if rng.random() < 0.4:
+    if rng.random() < 0.35:
         behind = _other_background(pairs, pair, size, rng)
         picture = Image.composite(picture, behind, mask.filter(ImageFilter.GaussianBlur(rng.random() * 0.8)))
     else:  # what a turned or enlarged view shows beyond the photograph's border
         picture = Image.composite(picture, render_background(size, rng), inside)
+    if rng.random() < 0.2:
+        picture = _hang_behind(picture, mask, pairs, rng)
+    if rng.random() < 0.1:
+        picture, mask = _join(picture, mask, pairs[int(rng.integers(len(pairs)))], rng)
     picture = _degrade(picture, rng)
     values = _recolour(np.asarray(picture) / 255, rng)
     normalised = (values / max(float(values.max()), 1e-3) - MEAN) / DEVIATION
@@ -149,9 +153,27 @@ def sample(
 
 
 def _view(pair: Pair, size: int, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
-    """A random crop, stretched to the square, perhaps mirrored and turned a little; in one resampling."""
-    width, height = pair.picture.size
-    zoom = math.exp(rng.uniform(math.log(0.45), math.log(1.25)))
+    """A random crop, stretched to the square, perhaps mirrored and turned a little; in one resampling.
+
+    One that loses most of the subject is drawn anew, twice at most.
+    """
+    all_of_it = max(sum(pair.mask.histogram()[128:]), 1)
+    for _ in range(3):
+        affine, pixel = _random_affine(pair.picture.size, size, rng)
+        box, square = Image.Transform.AFFINE, (size, size)
+        mask = pair.mask.transform(square, box, affine, Image.Resampling.BILINEAR)
+        if sum(mask.histogram()[128:]) * pixel > 0.4 * all_of_it:
+            break
+    inside = Image.new("L", pair.picture.size, 255).transform(square, box, affine, Image.Resampling.NEAREST)
+    return pair.picture.transform(square, box, affine, Image.Resampling.BILINEAR), mask, inside
+
+
+def _random_affine(
+    shape: tuple[int, int], size: int, rng: np.random.Generator
+) -> tuple[tuple[float, float, float, float, float, float], float]:
+    """From the square to the picture, as Pillow's ``transform`` takes it; and the square's pixel in the picture's."""
+    width, height = shape
+    zoom = math.exp(rng.uniform(math.log(0.5), math.log(1.25)))
     aspect = math.exp(rng.normal(0, 0.15))
     across, down = width * zoom * aspect, height * zoom / aspect
     centre_x = width / 2 + (rng.random() - 0.5) * max(width - across, 0.25 * width)
@@ -161,12 +183,7 @@ def _view(pair: Pair, size: int, rng: np.random.Generator) -> tuple[Image.Image,
     cos, sin = math.cos(turn), math.sin(turn)
     a, b, d, e = scale_x * cos, -scale_y * sin, scale_x * sin, scale_y * cos
     affine = (a, b, centre_x - (a + b) * size / 2, d, e, centre_y - (d + e) * size / 2)
-
-    def seen(source: Image.Image, resampling: Image.Resampling) -> Image.Image:
-        return source.transform((size, size), Image.Transform.AFFINE, affine, resampling)
-
-    inside = seen(Image.new("L", pair.picture.size, 255), Image.Resampling.NEAREST)
-    return seen(pair.picture, Image.Resampling.BILINEAR), seen(pair.mask, Image.Resampling.BILINEAR), inside
+    return affine, abs(scale_x * scale_y)
 
 
 def _other_background(pairs: Sequence[Pair], pair: Pair, size: int, rng: np.random.Generator) -> Image.Image:
@@ -177,10 +194,56 @@ def _other_background(pairs: Sequence[Pair], pair: Pair, size: int, rng: np.rand
     if kind >= 0.8:
         return pair.picture.resize((size, size)).filter(ImageFilter.GaussianBlur(size / 5))
     other = pairs[int(rng.integers(len(pairs)))]
-    picture = other.picture.resize((size, size))
-    subject = other.mask.resize((size, size)).filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.GaussianBlur(2))
-    picture = Image.composite(picture.filter(ImageFilter.GaussianBlur(size / 6)), picture, subject)
+    picture = _without_subject(other, size)
     return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else picture
+
+
+def _without_subject(pair: Pair, size: int) -> Image.Image:
+    """The photograph, blurred where its subject is."""
+    picture = pair.picture.resize((size, size))
+    subject = pair.mask.resize((size, size)).filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.GaussianBlur(2))
+    return Image.composite(picture.filter(ImageFilter.GaussianBlur(size / 6)), picture, subject)
+
+
+def _hang_behind(
+    picture: Image.Image, mask: Image.Image, pairs: Sequence[Pair], rng: np.random.Generator
+) -> Image.Image:
+    """Something that catches the eye and is no subject, behind it: striped cloth, or a piece of another photograph."""
+    size = picture.width
+    centre, extent = rng.random(2) * size, np.exp(rng.uniform(math.log(0.08), math.log(0.4), 2)) * size
+    corners = centre + extent * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (1 + rng.normal(0, 0.2, (4, 2)))
+    shape = Image.new("L", picture.size)
+    draw = ImageDraw.Draw(shape)
+    if rng.random() < 0.7:
+        draw.polygon([(float(x), float(y)) for x, y in corners], fill=255)
+    else:
+        draw.ellipse((*(centre - extent), *(centre + extent)), fill=255)
+    if rng.random() < 0.5:
+        thing = _render_cloth(size, rng)
+    else:
+        other = pairs[int(rng.integers(len(pairs)))]
+        thing = _without_subject(other, size)
+    return Image.composite(thing, picture, ImageChops.multiply(shape, ImageChops.invert(mask)))
+
+
+def _render_cloth(size: int, rng: np.random.Generator) -> Image.Image:
+    """Stripes of two or three colours, along some direction, in folds of light and shade."""
+    rows, cols = np.indices((size, size)) / size
+    angle, fold = rng.random(2) * math.pi
+    bent = 0.05 * np.sin(2 * math.pi * (rows * math.sin(fold) + cols * math.cos(fold)) * rng.uniform(0.5, 3))
+    along = (rows * math.sin(angle) + cols * math.cos(angle) + bent) * rng.uniform(2, 14)
+    colours = rng.random((int(rng.integers(1, 4)), 3)) * 255
+    shade = 1 + rng.uniform(0, 0.4) * np.sin(bent * 60 + rng.random() * 6)
+    stripes = colours[np.floor(along).astype(int) % len(colours)] * shade[:, :, np.newaxis]
+    return Image.fromarray(np.clip(stripes, 0, 255).astype(np.uint8))
+
+
+def _join(
+    picture: Image.Image, mask: Image.Image, other: Pair, rng: np.random.Generator
+) -> tuple[Image.Image, Image.Image]:
+    """Put a second subject in front; both count."""
+    second, shape, _ = _view(other, picture.width, rng)
+    return Image.composite(second, picture, shape), ImageChops.lighter(mask, shape)
 
 
 def _degrade(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
