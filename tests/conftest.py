@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 
 # Before NumPy and torch are loaded: OpenBLAS's and OpenMP's threads spin while they wait, which slows everything
 # manifold on a busy machine.
@@ -30,6 +33,25 @@ def benchmark_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("the alphamatting.com pictures are not here; they are not ours to publish")
     return folder
+
+
+@pytest.fixture
+def digests_by_threads() -> Callable[..., set[str]]:
+    """What a program that prints a digest of its results prints in processes of one thread and of four, twice each."""
+
+    def run(program: str, *arguments: str) -> set[str]:
+        return {
+            subprocess.run(
+                [sys.executable, "-c", program, *arguments],
+                env={**os.environ, "NUMBA_NUM_THREADS": threads},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for threads in ("1", "4", "1", "4")
+        }
+
+    return run
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from test_bayesian import scene
@@ -80,7 +77,6 @@ def test_a_hole_that_no_stroke_touches_is_seen():
 
 BITS = """
 import sys, hashlib, numpy as np
-from mattingkit.metrics import sad
 from mattingkit.methods import _sampling
 image, trimap = np.load(sys.argv[1]).values()
 evidence = _sampling.sample(image, _sampling.expand_trimap(image, trimap), 0.01)
@@ -88,15 +84,10 @@ print(hashlib.sha256(evidence.alpha.tobytes() + evidence.confidence.tobytes()).h
 """
 
 
-def test_sampling_gives_the_same_bits_on_one_thread_and_on_four(tmp_path, monkeypatch):
+def test_sampling_gives_the_same_bits_on_one_thread_and_on_four(tmp_path, digests_by_threads):
     image, trimap, _ = scene(size=90)
     np.savez(tmp_path / "scene.npz", image=image, trimap=trimap)
-    digests = set()
-    for threads in ("1", "4"):
-        monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
-        command = [sys.executable, "-c", BITS, str(tmp_path / "scene.npz")]
-        digests.add(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert len(digests) == 1
+    assert len(digests_by_threads(BITS, str(tmp_path / "scene.npz"))) == 1
 
 
 def test_a_single_known_pixel_of_each_kind_is_enough():

@@ -1,9 +1,5 @@
 """The matting Laplacian: its analytic properties, a per-pixel loop from the paper, and PyMatting's."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -127,23 +123,13 @@ def test_input_is_not_written_to():
     assert (image == before).all()
 
 
-def test_same_bits_on_any_number_of_threads():
+def test_same_bits_on_any_number_of_threads(digests_by_threads):
     program = (
         "import numpy as np, hashlib; from mattingkit.laplacian import matting_laplacian;"
         "L = matting_laplacian(np.random.default_rng(0).random((150, 130, 3)));"
         "print(hashlib.sha256(L.data.tobytes() + L.indices.tobytes()).hexdigest())"
     )
-    digests = {
-        subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, "NUMBA_NUM_THREADS": threads},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for threads in ("1", "4")
-    }
-    assert len(digests) == 1
+    assert len(digests_by_threads(program)) == 1
 
 
 @pytest.mark.parametrize(

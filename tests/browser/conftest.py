@@ -331,3 +331,28 @@ def notebook(lab: Server, chromium: Any) -> Iterator[Callable[..., Notebook]]:
         one.page.evaluate("path => window.mk.kernel(path)?.shutdown()", one.path)
     for context in contexts:
         context.close()
+
+
+class PadOnPage:
+    """One of a notebook's two pads, drawn by ipycanvas or in the page: its canvas, and the object in the kernel."""
+
+    def __init__(self, book: Any, ink: str) -> None:
+        self.book, self.ink, self.nth = book, ink, ["canvas", "page"].index(ink)
+        self.canvas = book.canvas(self.nth)
+
+    def begin_anew(self, preparation: str) -> None:
+        """Let ``pad`` in the kernel be this one, empty and as at first, and take the mouse off it."""
+        self.book.execute(
+            f"""pad = pads[{self.ink!r}]
+pad.cancel(); pad.clear(); pad.look(1, 0, 0); pad.label = "foreground"; pad.tool = "brush"; pad.opacity = 1.0
+{preparation}; pad.bar.say("")"""
+        )
+        box = self.canvas.box()
+        self.book.page.mouse.move(box["x"] - 40, box["y"] + 10)
+
+    def click(self, label: str) -> None:
+        self.book.click(label, self.nth)
+
+    def marks(self, number: int) -> None:
+        # Some kernels call back on a thread of its own: the marks are there a moment before the trimap is told.
+        self.book.until(f"len(pad.strokes) == {number} and bool((pad.trimap == pad.drawing.trimap).all())")

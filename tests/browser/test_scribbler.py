@@ -6,13 +6,13 @@ One notebook holds both surfaces' pads; every test runs on each and begins with 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from browser.conftest import until
+from browser.conftest import PadOnPage, until
 
 MakeNotebook = Callable[..., Any]
 
@@ -28,24 +28,13 @@ pad = pads["canvas"]
 HUES = {"foreground": (0, 114, 178), "background": (213, 94, 0), "unknown": (240, 228, 66)}
 
 
-class PadOnPage:
-    """One of the two pads: its canvas on the page, and the object in the kernel."""
-
-    def __init__(self, book: Any, ink: str) -> None:
-        self.book, self.ink, self.nth = book, ink, ["canvas", "page"].index(ink)
-        self.canvas = book.canvas(self.nth)
-
-    def click(self, label: str) -> None:
-        self.book.click(label, self.nth)
+class MarkedPad(PadOnPage):
+    """A pad whose marks are looked at, in the kernel and on the page."""
 
     def level(self, across: float, down: float) -> float:
         place = f"int({down} * {SIZE}), int({across} * {SIZE})"
         value: float = self.book.evaluate(f"float(pad.trimap[{place}])")
         return value
-
-    def marks(self, number: int) -> None:
-        # Some kernels call back on a thread of its own: the marks are there a moment before the trimap is told.
-        self.book.until(f"len(pad.strokes) == {number} and bool((pad.trimap == pad.drawing.trimap).all())")
 
     def shows(self, label: str, across: float, down: float) -> bool:
         """Whether the page shows a label's hue there; hatching darkens some pixels, so several are looked at."""
@@ -65,20 +54,13 @@ def book(notebook: MakeNotebook) -> Any:
 
 
 @pytest.fixture(params=["canvas", "page"])
-def pad(book: Any, request: pytest.FixtureRequest) -> Iterator[PadOnPage]:
-    ink = request.param
-    book.execute(
-        f"""pad = pads[{ink!r}]
-pad.clear(); pad.look(1, 0, 0); pad.label = "foreground"; pad.tool = "brush"; pad.radius = 6.0; pad.opacity = 1.0
-pad.bar.say("")"""
-    )
-    on_page = PadOnPage(book, ink)
-    box = on_page.canvas.box()
-    book.page.mouse.move(box["x"] - 40, box["y"] + 10)
+def pad(book: Any, request: pytest.FixtureRequest) -> MarkedPad:
+    on_page = MarkedPad(book, request.param)
+    on_page.begin_anew("pad.radius = 6.0")
     return on_page
 
 
-def test_three_colours_by_mouse_then_three_alphas(pad: PadOnPage) -> None:
+def test_three_colours_by_mouse_then_three_alphas(pad: MarkedPad) -> None:
     book = pad.book
     pad.click("Foreground")
     pad.canvas.drag((0.35, 0.6), (0.55, 0.85))
@@ -113,13 +95,13 @@ def test_three_colours_by_mouse_then_three_alphas(pad: PadOnPage) -> None:
     book.execute("pad.children = whole; view.close()")
 
 
-def test_a_fast_stroke_has_no_gaps(pad: PadOnPage) -> None:
+def test_a_fast_stroke_has_no_gaps(pad: MarkedPad) -> None:
     pad.canvas.drag((0.1, 0.5), (0.9, 0.5), steps=2)
     pad.marks(1)
     assert pad.book.evaluate(f"bool((pad.trimap[{SIZE // 2}, 26:230] == 1).all())")
 
 
-def test_release_outside_ends_the_stroke(pad: PadOnPage) -> None:
+def test_release_outside_ends_the_stroke(pad: MarkedPad) -> None:
     mouse = pad.book.page.mouse
     pad.canvas.drag((0.5, 0.5), (0.9, 0.5), release=False)
     box = pad.canvas.box()
@@ -134,7 +116,7 @@ def test_release_outside_ends_the_stroke(pad: PadOnPage) -> None:
     assert pad.level(0.25, 0.8) == 1.0
 
 
-def test_right_button_draws_nothing(pad: PadOnPage) -> None:
+def test_right_button_draws_nothing(pad: MarkedPad) -> None:
     pad.canvas.click(0.5, 0.5, button="right")
     pad.book.page.mouse.move(*pad.canvas.place(0.8, 0.5), steps=4)
     pad.canvas.drag((0.2, 0.2), (0.3, 0.2))
@@ -143,7 +125,7 @@ def test_right_button_draws_nothing(pad: PadOnPage) -> None:
     assert pad.level(0.25, 0.2) == 1.0
 
 
-def test_tab_leaves_the_pad(pad: PadOnPage) -> None:
+def test_tab_leaves_the_pad(pad: MarkedPad) -> None:
     focused = "canvas => document.activeElement === canvas"
     for key in ("Tab", "Shift+Tab"):
         pad.canvas.click(0.5, 0.5)
@@ -152,7 +134,7 @@ def test_tab_leaves_the_pad(pad: PadOnPage) -> None:
         until(lambda: not pad.canvas.locator.evaluate(focused), f"{key} leaves")
 
 
-def test_keys(pad: PadOnPage) -> None:
+def test_keys(pad: MarkedPad) -> None:
     book, press = pad.book, pad.book.page.keyboard.press
     pad.canvas.click(0.5, 0.5)
     pad.marks(1)
@@ -178,7 +160,7 @@ def test_keys(pad: PadOnPage) -> None:
         book.until(f"pad.tool == {tool!r}")
 
 
-def test_undo_redo_clear_erase_by_button(pad: PadOnPage) -> None:
+def test_undo_redo_clear_erase_by_button(pad: MarkedPad) -> None:
     pad.canvas.drag((0.2, 0.3), (0.8, 0.3))
     pad.marks(1)
     pad.click("Undo")
@@ -200,7 +182,7 @@ def test_undo_redo_clear_erase_by_button(pad: PadOnPage) -> None:
     pad.marks(2)
 
 
-def test_zoomed_strokes_land_on_the_right_pixels(pad: PadOnPage) -> None:
+def test_zoomed_strokes_land_on_the_right_pixels(pad: MarkedPad) -> None:
     pad.book.execute("pad.look(4, 64, 128); pad.radius = 1.5")
     pad.canvas.drag((0.25, 0.5), (0.75, 0.5))
     pad.marks(1)
@@ -212,7 +194,7 @@ def test_zoomed_strokes_land_on_the_right_pixels(pad: PadOnPage) -> None:
     assert 175 <= right <= 178
 
 
-def test_the_hand_moves_the_enlarged_picture(pad: PadOnPage) -> None:
+def test_the_hand_moves_the_enlarged_picture(pad: MarkedPad) -> None:
     pad.book.execute("pad.look(4, 64, 128)")
     pad.click("Hand")
     pad.canvas.drag((0.5, 0.5), (0.25, 0.5))
@@ -220,7 +202,7 @@ def test_the_hand_moves_the_enlarged_picture(pad: PadOnPage) -> None:
     assert pad.book.evaluate("len(pad.strokes)") == 0
 
 
-def test_wheel_scrolls_the_page_and_zooms_with_ctrl(pad: PadOnPage) -> None:
+def test_wheel_scrolls_the_page_and_zooms_with_ctrl(pad: MarkedPad) -> None:
     page = pad.book.page
     page.mouse.move(*pad.canvas.place(0.5, 0.5))
     page.keyboard.down("Control")
@@ -231,7 +213,7 @@ def test_wheel_scrolls_the_page_and_zooms_with_ctrl(pad: PadOnPage) -> None:
     pad.book.until("abs(pad.view[1] + 128 / pad.view[0] - 128) < 3")
 
 
-def test_lasso_and_fill(pad: PadOnPage) -> None:
+def test_lasso_and_fill(pad: MarkedPad) -> None:
     pad.click("Lasso")
     pad.canvas.drag((0.2, 0.2), (0.6, 0.2), (0.6, 0.6), (0.2, 0.6), (0.2, 0.22))
     pad.marks(1)
@@ -246,14 +228,14 @@ def test_lasso_and_fill(pad: PadOnPage) -> None:
     pad.comes_to_show("background", 0.85, 0.85)
 
 
-def test_strokes_wait_out_a_busy_kernel(pad: PadOnPage) -> None:
+def test_strokes_wait_out_a_busy_kernel(pad: MarkedPad) -> None:
     pad.book.start("import time; time.sleep(2)")
     pad.canvas.drag((0.3, 0.7), (0.6, 0.7))
     pad.marks(1)
     assert pad.level(0.45, 0.7) == 1.0
 
 
-def test_save_and_load(pad: PadOnPage, tmp_path: Path) -> None:
+def test_save_and_load(pad: MarkedPad, tmp_path: Path) -> None:
     page = pad.book.page
     pad.canvas.drag((0.3, 0.7), (0.6, 0.7))
     pad.marks(1)
@@ -291,7 +273,7 @@ pad.add_stroke([(128, 40), (128, 200)], "foreground", radius=12)"""
     book.reload()
     for ink in ("canvas", "page"):
         book.execute(f"pad = pads[{ink!r}]")
-        pad = PadOnPage(book, ink)
+        pad = MarkedPad(book, ink)
         pad.comes_to_show("foreground", 0.4, 0.5)
         assert pad.shows("foreground", 0.4, 0.5 + 10 / SIZE)
         assert not pad.shows("foreground", 0.4, 0.5 + 20 / SIZE)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from browser.conftest import Canvas, until
+from browser.conftest import Canvas, PadOnPage, until
 
 SIZE = 512
 #: Each pad has a recovery file of its own: by default it is named after the picture, which they share.
@@ -31,25 +31,14 @@ for one in pads.values():
 SLOW = "rw"
 
 
-class LivePad:
-    """One of the two pads: its canvas, the pane of its answer, and the object in the kernel."""
-
-    def __init__(self, book: Any, ink: str) -> None:
-        self.book, self.ink, self.nth = book, ink, ["canvas", "page"].index(ink)
-        self.canvas = book.canvas(self.nth)
+class LivePad(PadOnPage):
+    """A pad that answers, and the pane of its answer."""
 
     @property
     def answer(self) -> Canvas:
         """The pane beside the pad."""
         panes = [".mk-stage:not(.mk-page) .mk-frame:nth-child(2) canvas", ".mk-page figure:nth-child(2) canvas"]
         return Canvas(self.book.page, self.book.page.locator(panes[self.nth]))
-
-    def click(self, label: str) -> None:
-        self.book.click(label, self.nth)
-
-    def marks(self, number: int) -> None:
-        # Some kernels call back on a thread of its own: the marks are there a moment before the trimap is told.
-        self.book.until(f"len(pad.strokes) == {number} and bool((pad.trimap == pad.drawing.trimap).all())")
 
     def says(self, text: str) -> None:
         self.book.page.locator(".mk-pad").nth(self.nth).get_by_text(text).first.wait_for()
@@ -81,17 +70,9 @@ def book(notebook: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture(params=["canvas", "page"])
-def pad(book: Any, request: pytest.FixtureRequest) -> Iterator[LivePad]:
-    ink = request.param
-    book.execute(
-        f"""pad = pads[{ink!r}]
-pad.cancel(); pad.clear(); pad.set_method("closed_form")
-pad.look(1, 0, 0); pad.label = "foreground"; pad.tool = "brush"; pad.radius = 12.0; pad.opacity = 1.0; pad.bar.say("")
-seen.clear()"""
-    )
-    on_page = LivePad(book, ink)
-    box = on_page.canvas.box()
-    book.page.mouse.move(box["x"] - 40, box["y"] + 10)
+def pad(book: Any, request: pytest.FixtureRequest) -> LivePad:
+    on_page = LivePad(book, request.param)
+    on_page.begin_anew('pad.set_method("closed_form"); pad.radius = 12.0; seen.clear()')
     return on_page
 
 
