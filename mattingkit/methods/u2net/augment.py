@@ -193,8 +193,7 @@ def _other_background(pairs: Sequence[Pair], pair: Pair, size: int, rng: np.rand
         return render_background(size, rng)
     if kind >= 0.8:
         return pair.picture.resize((size, size)).filter(ImageFilter.GaussianBlur(size / 5))
-    other = pairs[int(rng.integers(len(pairs)))]
-    picture = _without_subject(other, size)
+    picture = _without_subject(pairs[int(rng.integers(len(pairs)))], size)
     return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else picture
 
 
@@ -221,13 +220,12 @@ def _hang_behind(
     if rng.random() < 0.5:
         thing = _render_cloth(size, rng)
     else:
-        other = pairs[int(rng.integers(len(pairs)))]
-        thing = _without_subject(other, size)
+        thing = _without_subject(pairs[int(rng.integers(len(pairs)))], size)
     return Image.composite(thing, picture, ImageChops.multiply(shape, ImageChops.invert(mask)))
 
 
 def _render_cloth(size: int, rng: np.random.Generator) -> Image.Image:
-    """Stripes of two or three colours, along some direction, in folds of light and shade."""
+    """Plain or striped in two or three colours, along some direction, in folds of light and shade."""
     rows, cols = np.indices((size, size)) / size
     angle, fold = rng.random(2) * math.pi
     bent = 0.05 * np.sin(2 * math.pi * (rows * math.sin(fold) + cols * math.cos(fold)) * rng.uniform(0.5, 3))
