@@ -22,8 +22,9 @@ from mattingkit.methods.u2net.augment import (
     render_background,
     sample,
 )
+from mattingkit.methods.u2net.curve import Record, read_curve
 from mattingkit.methods.u2net.network import build
-from mattingkit.methods.u2net.train import Record, Settings, evaluate, loss_of, main, read_curve, train
+from mattingkit.methods.u2net.train import Settings, evaluate, loss_of, main, train
 
 # Newer Pythons warn where a process with threads forks, which is how torch's loader starts its worker.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -12,7 +12,6 @@ computes what it would have computed undisturbed.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import random
@@ -31,6 +30,7 @@ from torch.nn import functional
 
 from mattingkit.images import atomic_write
 from mattingkit.methods.u2net.augment import Pair, find_pairs, read_pair, sample
+from mattingkit.methods.u2net.curve import Record, curve_text, draw_curve, read_curve
 from mattingkit.methods.u2net.network import U2Net, build
 from mattingkit.methods.u2net.predict import _predict
 from mattingkit.methods.u2net.weights import _read_pth, _resolve
@@ -80,17 +80,6 @@ class Settings:
     processes: int = 1
     seed: int = 0
     every: int = 200
-
-
-@dataclass(frozen=True)
-class Record:
-    """One row of the training curve: mean IoU at 0.5 over the held-out pictures, by the name's first word."""
-
-    step: int
-    size: int
-    loss: float
-    seconds: float
-    iou: dict[str, float]
 
 
 class _Samples(torch.utils.data.IterableDataset[tuple[Any, Any]]):
@@ -267,7 +256,7 @@ class _Run:
         record = Record(self.step, size, round(loss, 4), round(self.seconds, 1), iou)
         rows = [*read_curve(self.out / "curve.csv"), record]
         with atomic_write(self.out / "curve.csv") as file:
-            file.write(_curve_text(rows).encode())
+            file.write(curve_text(rows).encode())
         if np.mean(list(iou.values())) >= self.best:
             self.best = float(np.mean(list(iou.values())))
             export(self.average, size, self.out / "weights.safetensors")
@@ -441,87 +430,6 @@ def export(network: U2Net, size: int, path: Path) -> None:
     state = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in network.state_dict().items()}
     with atomic_write(path) as file:
         file.write(save(state, {"size": str(size), "format": "pt"}))
-
-
-def read_curve(path: Path) -> list[Record]:
-    """Read a run's ``curve.csv``.
-
-    Examples
-    --------
-    >>> read_curve(Path("nowhere.csv"))
-    []
-    """
-    if not path.exists():
-        return []
-    rows = []
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            iou = {key.removeprefix("iou_"): float(value) for key, value in row.items() if key.startswith("iou_")}
-            rows.append(Record(int(row["step"]), int(row["size"]), float(row["loss"]), float(row["seconds"]), iou))
-    return rows
-
-
-def _curve_text(rows: Sequence[Record]) -> str:
-    kinds = list(rows[-1].iou)
-    lines = [",".join(["step", "size", "loss", "seconds", *(f"iou_{kind}" for kind in kinds)])]
-    for row in rows:
-        lines.append(",".join(map(str, [row.step, row.size, row.loss, row.seconds, *(row.iou[k] for k in kinds)])))
-    return "\n".join(lines) + "\n"
-
-
-def draw_curve(rows: Sequence[Record]) -> Any:
-    """Draw loss and held-out IoU over the steps; :class:`LiveCurve` does so in a notebook while it trains.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Examples
-    --------
-    >>> len(draw_curve([Record(1, 112, 4.0, 1.0, {"all": 0.5})]).axes)
-    2
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.plot([row.step for row in rows], [row.loss for row in rows], color="#0072b2")
-    left.set(xlabel="step", ylabel="loss (seven maps)")
-    for kind in rows[-1].iou if rows else ():
-        right.plot([row.step for row in rows], [row.iou[kind] for row in rows], label=kind)
-    right.set(xlabel="step", ylabel="IoU at 0.5, held out", ylim=(0, 1))
-    if rows:
-        right.legend(frameon=False)
-    return figure
-
-
-class LiveCurve:
-    """Redraws the training curve in a notebook's output after every record.
-
-    Examples
-    --------
-    >>> LiveCurve().rows
-    []
-    """
-
-    def __init__(self) -> None:
-        self.rows: list[Record] = []
-        self.handle: Any = None
-
-    def __call__(self, record: Record) -> None:
-        """Add a record and redraw."""
-        import io
-
-        from IPython.display import Image, display
-
-        self.rows.append(record)
-        file = io.BytesIO()
-        draw_curve(self.rows).savefig(file, format="png", dpi=110)
-        picture = Image(data=file.getvalue())  # type: ignore[no-untyped-call]
-        if self.handle is None:
-            self.handle = display(picture, display_id=True)  # type: ignore[no-untyped-call]
-        else:
-            self.handle.update(picture)
 
 
 def _stages(text: str) -> tuple[tuple[int, int], ...]:
