@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +108,11 @@ def test_a_run_stopped_and_resumed_equals_one_undisturbed(run, folders, tmp_path
         with pytest.raises(StopHereError):
             train(settings(folders, tmp_path), stop)
     assert len(read_curve(tmp_path / "curve.csv")) == 2
-    train(settings(folders, tmp_path))
+    steps: list[int] = []
+    train(settings(folders, tmp_path), on_step=steps.append)
+    last = sum(count for _, count in settings(folders, tmp_path).stages)
+    assert 0 < steps[0] < last
+    assert steps == list(range(steps[0], last + 1))
     resumed = state_of(tmp_path)
     for key, value in state_of(run).items():
         torch.testing.assert_close(resumed[key], value, rtol=0, atol=0, msg=key)
@@ -138,6 +147,21 @@ def test_the_command(folders, tmp_path, capsys):
     code = main([*folders, "--out", out, "--stages", "32:1", "--batch", "2", "--validation", "0.34", "--device", "cpu"])
     assert code == 0
     assert capsys.readouterr().out.strip().endswith("weights.safetensors")
+
+
+@pytest.mark.slow
+def test_the_command_stopped_by_ctrl_c_says_how_to_go_on(folders, tmp_path):
+    command = [sys.executable, "-m", "mattingkit.methods.u2net.train", *folders, "--out", str(tmp_path)]
+    command += ["--stages", "32:500", "--batch", "4", "--processes", "2", "--every", "1", "--device", "cpu"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "checkpoint.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)  # to the whole group, as a terminal does
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip().endswith("Stopped. The same command goes on from the last checkpoint.")
+    assert not any(word in said for word in ("Traceback", "leaked"))
 
 
 @pytest.mark.parametrize("stages", ["112", "16:10", "112:0", "a:b"])

@@ -12,9 +12,12 @@ computes what it would have computed undisturbed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -107,7 +110,11 @@ def _kind(name: str) -> str:
     return name.split("_")[0] if "_" in name else "all"
 
 
-def train(settings: Settings, on_record: Callable[[Record], None] | None = None) -> Path:
+def train(
+    settings: Settings,
+    on_record: Callable[[Record], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
+) -> Path:
     """Train, or go on training, and export the best weights.
 
     Parameters
@@ -115,6 +122,8 @@ def train(settings: Settings, on_record: Callable[[Record], None] | None = None)
     settings : Settings
     on_record : callable, optional
         Called with each :class:`Record`; raising from it stops the run, which can be resumed.
+    on_step : callable, optional
+        Called with the number of steps done, first when the run starts or resumes; raising stops the run too.
 
     Returns
     -------
@@ -147,7 +156,7 @@ def train(settings: Settings, on_record: Callable[[Record], None] | None = None)
     with atomic_write(out / "settings.json") as file:
         file.write(json.dumps(asdict(settings), indent=2).encode())
     if settings.processes == 1:
-        _Run(settings, names, 0, on_record).go()
+        _Run(settings, names, 0, on_record, on_step).go()
     else:
         store = out / f".rendezvous-{os.getpid()}"
         others = multiprocessing.spawn(  # type: ignore[attr-defined,no-untyped-call]
@@ -155,8 +164,15 @@ def train(settings: Settings, on_record: Callable[[Record], None] | None = None)
         )
         try:
             _join_group(store, 0, settings.processes)
-            _Run(settings, names, 0, on_record).go()
+            run = _Run(settings, names, 0, on_record, on_step)
+            try:
+                run.go()
+            except BaseException:
+                _dismiss_others(run.network)
+                raise
         finally:
+            for process in others.processes:
+                process.join(5)
             for process in others.processes:
                 process.terminate()
             dist.destroy_process_group()
@@ -169,8 +185,9 @@ def _join_group(store: Path, rank: int, world: int) -> None:
 
 
 def _other_process(index: int, settings: Settings, names: list[tuple[Path, Path]], store: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process, which ends the others
     _join_group(store, index + 1, settings.processes)
-    _Run(settings, names, index + 1, None).go()
+    _Run(settings, names, index + 1).go()
 
 
 class _Run:
@@ -181,9 +198,10 @@ class _Run:
         settings: Settings,
         names: list[tuple[Path, Path]],
         rank: int,
-        on_record: Callable[[Record], None] | None,
+        on_record: Callable[[Record], None] | None = None,
+        on_step: Callable[[int], None] | None = None,
     ) -> None:
-        self.settings, self.rank, self.on_record = settings, rank, on_record
+        self.settings, self.rank, self.on_record, self.on_step = settings, rank, on_record, on_step
         self.out, self.device = Path(settings.out), torch.device(settings.device)
         if settings.processes > 1:
             torch.set_num_threads(1)
@@ -203,6 +221,7 @@ class _Run:
         """Run every stage from where the last checkpoint left off."""
         settings, total = self.settings, sum(steps for _, steps in self.settings.stages)
         edge = 0
+        self._tell_step()
         for size, steps in settings.stages:
             edge += steps
             if self.step >= edge:
@@ -212,6 +231,7 @@ class _Run:
             for picture, mask in self._batches(size):
                 losses.append(self._learn(picture, mask, total))
                 self.step += 1
+                self._tell_step()
                 if self.step % settings.every == 0 or self.step in (edge, total):
                     self.seconds += time.perf_counter() - start
                     if self.rank == 0:
@@ -250,11 +270,16 @@ class _Run:
         _follow(self.average, self.network, min(0.998, (self.step + 1) / (self.step + 20)))
         return loss.item()
 
+    def _tell_step(self) -> None:
+        if self.on_step is not None:
+            self.on_step(self.step)
+
     def _report(self, size: int, loss: float) -> None:
         """Validate, write the curve's row and the checkpoint, keep the best weights."""
         iou, _ = evaluate(self.average, self.held_out, size)
         record = Record(self.step, size, round(loss, 4), round(self.seconds, 1), iou)
-        rows = [*read_curve(self.out / "curve.csv"), record]
+        # A run killed between curve and checkpoint comes by here twice.
+        rows = [row for row in read_curve(self.out / "curve.csv") if row.step < record.step] + [record]
         with atomic_write(self.out / "curve.csv") as file:
             file.write(curve_text(rows).encode())
         if np.mean(list(iou.values())) >= self.best:
@@ -371,13 +396,21 @@ def loss_of(maps: Sequence[Tensor], mask: Tensor) -> Tensor:
 
 def _share_gradients(network: U2Net, processes: int) -> None:
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    flat = torch.cat([g.reshape(-1) for g in gradients])
+    flat = torch.cat([*(g.reshape(-1) for g in gradients), torch.ones(1)])
     dist.all_reduce(flat)
+    if flat[-1] < processes:
+        raise SystemExit  # the first process has stopped, see below
     flat /= processes
     at = 0
     for gradient in gradients:
         gradient.copy_(flat[at : at + gradient.numel()].view_as(gradient))
         at += gradient.numel()
+
+
+def _dismiss_others(network: U2Net) -> None:
+    """Take part once more in what the other processes wait for, to tell them that there will be no next time."""
+    with contextlib.suppress(RuntimeError):  # where one of them has gone before
+        dist.all_reduce(torch.zeros(sum(p.numel() for p in network.parameters()) + 1))
 
 
 @torch.no_grad()
@@ -450,8 +483,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["nowhere", "nowhere", "--out", "out"])
     2
     """
-    import sys
-
     from tqdm.auto import tqdm
 
     defaults = Settings("", "", "")
@@ -472,17 +503,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=defaults.every, help="steps between checkpoints")
     settings = Settings(**vars(parser.parse_args(arguments)))
     total = sum(steps for _, steps in settings.stages)
-    with tqdm(total=total, unit="step") as bar:
+    done = [row.step for row in read_curve(Path(settings.out) / "curve.csv")]
+    with tqdm(total=total, initial=done[-1] if done else 0, unit="step") as bar:
 
         def report(record: Record) -> None:
-            bar.update(record.step - bar.n)
             bar.set_postfix({"loss": record.loss, "size": record.size, **record.iou})
 
+        def tell(step: int) -> None:
+            bar.update(step - bar.n)
+
         try:
-            path = train(settings, report)
+            path = train(settings, report, tell)
         except ValueError as error:
             print(error, file=sys.stderr)
             return 2
+        except KeyboardInterrupt:
+            bar.close()
+            print("Stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+            return 130
     print(path)
     return 0
 
