@@ -85,14 +85,19 @@ def draw_curve(rows: Sequence[Record]) -> Any:
 class LiveCurve:
     """Redraws the training curve in a notebook's output after every record.
 
+    Parameters
+    ----------
+    out : str or Path, optional
+        Folder of the run. Where it is resumed, the curve begins with what was recorded before.
+
     Examples
     --------
     >>> LiveCurve().rows
     []
     """
 
-    def __init__(self) -> None:
-        self.rows: list[Record] = []
+    def __init__(self, out: str | Path | None = None) -> None:
+        self.rows = [] if out is None else read_curve(Path(out) / "curve.csv")
         self.handle: Any = None
 
     def __call__(self, record: Record) -> None:
