@@ -34,10 +34,26 @@ class REBNConv(nn.Module):
         self.bn_s1: nn.Module = nn.BatchNorm2d(channels_out)
         self.relu_s1 = nn.ReLU(inplace=True)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the three in turn."""
-        out: Tensor = self.relu_s1(self.bn_s1(self.conv_s1(x)))
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        """Apply the three in turn, to ``x`` or to ``x`` stacked on ``skip``."""
+        mixed = self.conv_s1(x) if skip is None else _convolve_both(self.conv_s1, x, skip)
+        out: Tensor = self.relu_s1(self.bn_s1(mixed))
         return out
+
+
+def _convolve_both(conv: nn.Conv2d, x: Tensor, skip: Tensor) -> Tensor:
+    """Convolve two maps stacked; in prediction large ones one by one, for the copy costs more than the sum."""
+    channels = x.shape[1]
+    large = x[0].numel() > 1 << 22 and conv.out_channels <= channels
+    if not (large and x.is_cpu and torch.is_inference_mode_enabled()):
+        stacked: Tensor = conv(torch.cat((x, skip), 1))
+        return stacked
+    first, second = (
+        part.contiguous(memory_format=torch.channels_last)
+        for part in (conv.weight[:, :channels], conv.weight[:, channels:])
+    )
+    out = functional.conv2d(x, first, conv.bias, 1, conv.padding, conv.dilation)
+    return out.add_(functional.conv2d(skip, second, None, 1, conv.padding, conv.dilation))
 
 
 def _resize_like(x: Tensor, target: Tensor) -> Tensor:
@@ -84,16 +100,16 @@ class RSU(nn.Module):
         self.rebnconv1d = REBNConv(2 * channels_mid, channels_out)
         self.pool = nn.MaxPool2d(2, stride=2, ceil_mode=True)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """Go down, across the dilated bottom, up, and add the input's own features."""
-        residual: Tensor = self.rebnconvin(x)
+        residual: Tensor = self.rebnconvin(x, skip)
         down = [self.rebnconv1(residual)]
         for level in range(2, self.height):
             down.append(self.get_submodule(f"rebnconv{level}")(self.pool(down[-1])))
         up: Tensor = self.get_submodule(f"rebnconv{self.height}")(down[-1])
         for level in range(self.height - 1, 0, -1):
-            skip = down[level - 1]
-            up = self.get_submodule(f"rebnconv{level}d")(torch.cat((_resize_like(up, skip), skip), 1))
+            kept = down[level - 1]
+            up = self.get_submodule(f"rebnconv{level}d")(_resize_like(up, kept), kept)
         return _plus(up, residual)
 
 
@@ -121,16 +137,16 @@ class RSU4F(nn.Module):
         self.rebnconv2d = REBNConv(2 * channels_mid, channels_mid, dilation=2)
         self.rebnconv1d = REBNConv(2 * channels_mid, channels_out)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """Widen the view by dilation alone, join on the way back, add the input's own features."""
-        residual: Tensor = self.rebnconvin(x)
+        residual: Tensor = self.rebnconvin(x, skip)
         first = self.rebnconv1(residual)
         second = self.rebnconv2(first)
         third = self.rebnconv3(second)
         bottom = self.rebnconv4(third)
-        up: Tensor = self.rebnconv3d(torch.cat((bottom, third), 1))
-        up = self.rebnconv2d(torch.cat((up, second), 1))
-        up = self.rebnconv1d(torch.cat((up, first), 1))
+        up: Tensor = self.rebnconv3d(bottom, third)
+        up = self.rebnconv2d(up, second)
+        up = self.rebnconv1d(up, first)
         return _plus(up, residual)
 
 
@@ -215,7 +231,7 @@ class U2Net(nn.Module):
         tops = [up]
         for level in range(5, 0, -1):
             skip = down[level - 1]
-            up = self.get_submodule(f"stage{level}d")(torch.cat((_resize_like(up, skip), skip), 1))
+            up = self.get_submodule(f"stage{level}d")(_resize_like(up, skip), skip)
             tops.insert(0, up)
         sides = [self.get_submodule(f"side{level}")(top) for level, top in enumerate(tops, start=1)]
         sides = [_resize_like(side, sides[0]) for side in sides]
