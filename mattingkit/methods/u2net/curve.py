@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,8 @@ def curve_text(rows: Sequence[Record]) -> str:
 def draw_curve(rows: Sequence[Record]) -> Any:
     """Draw loss and held-out IoU over the steps; :class:`LiveCurve` does so in a notebook while it trains.
 
+    A dotted line marks where a stage of another input size began.
+
     Returns
     -------
     matplotlib.figure.Figure
@@ -77,7 +80,13 @@ def draw_curve(rows: Sequence[Record]) -> Any:
     for kind in rows[-1].iou if rows else ():
         right.plot([row.step for row in rows], [row.iou[kind] for row in rows], label=kind)
     right.set(xlabel="step", ylabel="IoU at 0.5, held out", ylim=(0, 1))
+    for before, row in itertools.pairwise(rows):
+        if row.size != before.size:
+            left.axvline(before.step, color="0.7", linestyle=":")
+            right.axvline(before.step, color="0.7", linestyle=":")
+            right.annotate(f" {row.size}", (before.step, 0.02), color="0.4")
     if rows:
+        right.annotate(f" {rows[0].size} px", (rows[0].step, 0.02), color="0.4")
         right.legend(frameon=False)
     return figure
 
