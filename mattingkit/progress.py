@@ -7,13 +7,16 @@ from the callback cancels the work; the exception reaches the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Progress", "ProgressCallback"]
+__all__ = ["Progress", "ProgressCallback", "interruptible"]
 
 
 class Progress(NamedTuple):
@@ -40,3 +43,50 @@ class Progress(NamedTuple):
 
 
 ProgressCallback = Callable[[Progress], None]
+
+
+@contextmanager
+def interruptible(*numbers: int, on_first: Callable[[], None] | None = None) -> Iterator[Callable[[], bool]]:
+    """Make the first signal a question that long work asks itself where it may stop; the second one ends it at once.
+
+    Parameters
+    ----------
+    *numbers : int
+        The signals, such as ``signal.SIGINT``, which is Ctrl-C.
+    on_first : callable, optional
+        Called when the first one arrives, to say what happens now.
+
+    Yields
+    ------
+    callable
+        Whether one has arrived.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At the second signal.
+    ValueError
+        Outside the main thread, which alone receives signals.
+
+    Examples
+    --------
+    >>> with interruptible(signal.SIGINT) as asked:
+    ...     signal.raise_signal(signal.SIGINT)
+    ...     asked()
+    True
+    """
+    arrived: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        if arrived:
+            raise KeyboardInterrupt
+        arrived.append(number)
+        if on_first is not None:
+            on_first()
+
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield lambda: bool(arrived)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ import typer
 
 from mattingkit.cli import console, cutting
 from mattingkit.cli.options import method_in, with_method_options
+from mattingkit.progress import interruptible
 
 if TYPE_CHECKING:
     from mattingkit.batch import Batch
@@ -106,7 +106,11 @@ def batch(
     recipe = cutting.make_recipe(
         method, background, crop, only, file_format, quality, foreground, weights, erode, parameters, trimaps is None
     )
-    with _interruptible() as stop, _client(scheduler, cluster, workers, threads) as client:
+    both = signal.SIGINT, signal.SIGTERM
+    with (
+        interruptible(*both, on_first=_say_how_it_ends) as stop,
+        _client(scheduler, cluster, workers, threads) as client,
+    ):
         work = _begin(
             recipe,
             photos,
@@ -180,23 +184,8 @@ def _summary(counts: dict[str, float], work: Batch, interrupted: bool) -> None:
         console.note(f"Interrupted with {left} photographs left; run the same command again to go on.")
 
 
-@contextmanager
-def _interruptible() -> Iterator[Any]:
-    """Turn the first Ctrl-C (or SIGTERM) into a question that the batch asks itself; the second one ends it at once."""
-    asked: list[int] = []
-
-    def handle(number: int, _: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-        console.note("\nFinishing the photographs that are begun; press Ctrl-C again to stop at once.")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _say_how_it_ends() -> None:
+    console.note("\nFinishing the photographs that are begun; press Ctrl-C again to stop at once.")
 
 
 @contextmanager

@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,7 @@ from mattingkit.methods.u2net.curve import Record, curve_text, draw_curve, read_
 from mattingkit.methods.u2net.network import U2Net, build
 from mattingkit.methods.u2net.predict import _predict
 from mattingkit.methods.u2net.weights import _read_pth, _resolve
+from mattingkit.progress import interruptible
 
 __all__ = ["Record", "Settings", "main", "train"]
 
@@ -476,23 +476,6 @@ def _stages(text: str) -> tuple[tuple[int, int], ...]:
     return stages
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Make the first Ctrl-C a question, asked between steps, so that it tears no file; the second one acts at once."""
-    asked: list[int] = []
-
-    def handle(number: int, _: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m mattingkit.methods.u2net.train``; returns the exit code.
 
@@ -522,14 +505,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings(**vars(parser.parse_args(arguments)))
     total = sum(steps for _, steps in settings.stages)
     done = [row.step for row in read_curve(Path(settings.out) / "curve.csv")]
-    with _interruptible() as asked, tqdm(total=total, initial=done[-1] if done else 0, unit="step") as bar:
+    with interruptible(signal.SIGINT) as asked, tqdm(total=total, initial=done[-1] if done else 0, unit="step") as bar:
 
         def report(record: Record) -> None:
             bar.set_postfix({"loss": record.loss, "size": record.size, **record.iou})
 
         def tell(step: int) -> None:
             bar.update(step - bar.n)
-            if asked():
+            if asked():  # here, between steps, it tears no file
                 raise KeyboardInterrupt
 
         try:
