@@ -17,7 +17,6 @@ import typer
 
 from mattingkit.cli import console, cutting
 from mattingkit.cli.options import method_in, with_method_options
-from mattingkit.progress import interruptible
 
 if TYPE_CHECKING:
     from mattingkit.batch import Batch
@@ -98,6 +97,8 @@ def batch(
     Run the same command again after any interruption: finished results are verified and skipped. OUT/report.csv says
     what became of each photograph.
     """
+    from mattingkit.progress import interruptible
+
     console.SETTINGS.quiet = quiet
     if scheduler is not None and cluster is not None:
         raise typer.BadParameter("--scheduler and --cluster exclude each other.")
