@@ -276,7 +276,8 @@ class _Work:
         client: Any,
     ) -> Iterator[Outcome]:
         with Journal(self.folder) as journal, _Report(self.folder / REPORT) as report:
-            remove_leftovers(output for _, output, _ in tasks)
+            outputs = [output for _, output, _ in tasks]
+            remove_leftovers(outputs)
             for place, reason in unreadable:
                 yield report.add(Outcome(place, self.folder, "failed", reason))
             jobs = []
@@ -292,14 +293,21 @@ class _Work:
                     yield report.add(Outcome(found.path, output, "skipped", **done))
                     continue
                 jobs.append(self._job(found, output, trimap, made_from))
-            for answer in self._answers(jobs, workers, client):
-                outcome = _outcome(answer)
-                if answer.value is not None:
-                    details = {"width": outcome.width, "height": outcome.height, "reason": outcome.reason}
-                    journal.add(self._name(outcome.output), answer.job["stamp"], answer.value["sha256"], details)
-                yield report.add(outcome)
+            try:
+                with contextlib.closing(self._answers(jobs, workers, client)) as answers:
+                    for answer in answers:
+                        outcome = _outcome(answer)
+                        if answer.value is not None:
+                            details = {"width": outcome.width, "height": outcome.height, "reason": outcome.reason}
+                            made = self._name(outcome.output), answer.job["stamp"], answer.value["sha256"]
+                            journal.add(*made, details)
+                        yield report.add(outcome)
+            finally:
+                # Workers ended while writing leave their temporary files. Those of a cluster may still be writing.
+                if client is None:
+                    remove_leftovers(outputs)
 
-    def _answers(self, jobs: list[dict[str, Any]], workers: int, client: Any) -> Iterator[Answer]:
+    def _answers(self, jobs: list[dict[str, Any]], workers: int, client: Any) -> Generator[Answer, None, None]:
         if client is not None:
             return run_dask("mattingkit.batch:run_job", jobs, client, threads=self.threads, stop=self.stop)
         return run_local(

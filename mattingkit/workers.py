@@ -23,7 +23,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -289,7 +289,7 @@ def run_local(
     threads: int = 1,
     timeout: float | None = None,
     stop: Callable[[], bool] | None = None,
-) -> Iterator[Answer]:
+) -> Generator[Answer, None, None]:
     """Do jobs in several processes of this machine.
 
     Parameters
@@ -430,7 +430,7 @@ def run_dask(
     *,
     threads: int = 1,
     stop: Callable[[], bool] | None = None,
-) -> Iterator[Answer]:
+) -> Generator[Answer, None, None]:
     """Do jobs on a Dask cluster; the scheduler gives the jobs of a lost worker to another.
 
     Parameters
