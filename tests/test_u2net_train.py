@@ -121,6 +121,25 @@ def test_a_run_stopped_and_resumed_equals_one_undisturbed(run, folders, tmp_path
     ]
 
 
+def test_a_run_stopped_between_records_goes_on_from_that_step(run, folders, tmp_path):
+    seldom = settings(folders, tmp_path, every=10)
+
+    def stop(step: int) -> None:
+        if step == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(seldom, on_step=stop)
+    steps: list[int] = []
+    train(seldom, on_step=steps.append)
+    assert steps == [1, 2, 3]
+    for key, value in state_of(run).items():
+        torch.testing.assert_close(state_of(tmp_path)[key], value, rtol=0, atol=0, msg=key)
+    undisturbed, resumed = read_curve(run / "curve.csv"), read_curve(tmp_path / "curve.csv")
+    assert [row.step for row in resumed] == [2, 3]
+    assert resumed[0].loss == pytest.approx((undisturbed[0].loss + undisturbed[1].loss) / 2, abs=1e-4)
+
+
 def test_fine_tuning_starts_from_the_weights_named(run, folders, tmp_path):
     still = settings(folders, tmp_path, stages=((32, 1),), learning_rate=0.0, init=str(run / "weights.safetensors"))
     train(still)
@@ -160,7 +179,7 @@ def test_the_command_stopped_by_ctrl_c_says_how_to_go_on(folders, tmp_path):
         os.killpg(process.pid, signal.SIGINT)  # to the whole group, as a terminal does
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.strip().endswith("Stopped. The same command goes on from the last checkpoint.")
+    assert said.strip().endswith("Stopped. The same command goes on from this step.")
     assert not any(word in said for word in ("Traceback", "leaked"))
 
 

@@ -12,26 +12,24 @@ computes what it would have computed undisturbed.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import random
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as multiprocessing
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mattingkit.images import atomic_write
+from mattingkit.methods.u2net._processes import others, share_gradients
 from mattingkit.methods.u2net.augment import Pair, find_pairs, read_pair, sample
 from mattingkit.methods.u2net.curve import Record, curve_text, draw_curve, read_curve
 from mattingkit.methods.u2net.network import U2Net, build
@@ -124,7 +122,8 @@ def train(
     on_record : callable, optional
         Called with each :class:`Record`; raising from it stops the run, which can be resumed.
     on_step : callable, optional
-        Called with the number of steps done, first when the run starts or resumes; raising stops the run too.
+        Called with the number of steps done, first when the run starts or resumes; raising stops the run, which goes on
+        from this very step when resumed.
 
     Returns
     -------
@@ -159,36 +158,13 @@ def train(
     if settings.processes == 1:
         _Run(settings, names, 0, on_record, on_step).go()
     else:
-        store = out / f".rendezvous-{os.getpid()}"
-        others = multiprocessing.spawn(  # type: ignore[attr-defined,no-untyped-call]
-            _other_process, (settings, names, store), settings.processes - 1, join=False
-        )
-        try:
-            _join_group(store, 0, settings.processes)
-            run = _Run(settings, names, 0, on_record, on_step)
-            try:
-                run.go()
-            except BaseException:
-                _dismiss_others(run.network)
-                raise
-        finally:
-            for process in others.processes:
-                process.join(5)
-            for process in others.processes:
-                process.terminate()
-            dist.destroy_process_group()
-            store.unlink(missing_ok=True)
+        with others(settings.processes, out, partial(_work, settings, names)):
+            _Run(settings, names, 0, on_record, on_step).go()
     return out / "weights.safetensors"
 
 
-def _join_group(store: Path, rank: int, world: int) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{store.absolute()}", rank=rank, world_size=world)
-
-
-def _other_process(index: int, settings: Settings, names: list[tuple[Path, Path]], store: Path) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process, which ends the others
-    _join_group(store, index + 1, settings.processes)
-    _Run(settings, names, index + 1).go()
+def _work(settings: Settings, names: list[tuple[Path, Path]], rank: int) -> None:
+    _Run(settings, names, rank).go()
 
 
 class _Run:
@@ -216,6 +192,8 @@ class _Run:
         self.average.load_state_dict(self.network.state_dict())
         self.optimizer = _optimizer(self.network, settings.learning_rate)
         self.step, self.best, self.seconds = 0, -1.0, 0.0
+        #: Since the last record.
+        self.losses: list[float] = []
         self._resume()
 
     def go(self) -> None:
@@ -227,19 +205,19 @@ class _Run:
             edge += steps
             if self.step >= edge:
                 continue
-            losses: list[float] = []
             start = time.perf_counter()
             for picture, mask in self._batches(size):
-                losses.append(self._learn(picture, mask, total))
+                self.losses.append(self._learn(picture, mask, total))
                 self.step += 1
-                self._tell_step()
+                self.seconds += time.perf_counter() - start
                 if self.step % settings.every == 0 or self.step in (edge, total):
-                    self.seconds += time.perf_counter() - start
+                    loss, self.losses = float(np.mean(self.losses)), []
                     if self.rank == 0:
-                        self._report(size, float(np.mean(losses)))
-                    losses, start = [], time.perf_counter()
+                        self._report(size, loss)
+                self._tell_step()
                 if self.step >= edge:
                     break
+                start = time.perf_counter()
         if self.rank == 0:
             self._finish()
 
@@ -265,15 +243,20 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if settings.processes > 1:
-            _share_gradients(self.network, settings.processes)
+            share_gradients(self.network.parameters())
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         _follow(self.average, self.network, min(0.998, (self.step + 1) / (self.step + 20)))
         return loss.item()
 
     def _tell_step(self) -> None:
-        if self.on_step is not None:
+        if self.on_step is None:
+            return
+        try:
             self.on_step(self.step)
+        except BaseException:
+            self._save()
+            raise
 
     def _report(self, size: int, loss: float) -> None:
         """Validate, write the curve's row and the checkpoint, keep the best weights."""
@@ -286,6 +269,11 @@ class _Run:
         if np.mean(list(iou.values())) >= self.best:
             self.best = float(np.mean(list(iou.values())))
             export(self.average, size, self.out / "weights.safetensors")
+        self._save()
+        if self.on_record is not None:
+            self.on_record(record)
+
+    def _save(self) -> None:
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -293,11 +281,10 @@ class _Run:
             "step": self.step,
             "best": self.best,
             "seconds": self.seconds,
+            "losses": self.losses,
         }
         with atomic_write(self.out / "checkpoint.pt") as file:
             torch.save(state, file)
-        if self.on_record is not None:
-            self.on_record(record)
 
     def _resume(self) -> None:
         path = self.out / "checkpoint.pt"
@@ -308,6 +295,7 @@ class _Run:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
+        self.losses = state["losses"]
 
     def _finish(self) -> None:
         from mattingkit.figures import show
@@ -393,25 +381,6 @@ def loss_of(maps: Sequence[Tensor], mask: Tensor) -> Tensor:
         union = guess.sum((1, 2, 3)) + mask.sum((1, 2, 3)) - common
         total = total + (1.0 if number < 3 else 0.6) * (entropy + 0.5 * (1 - (common + 1) / (union + 1)).mean())
     return total
-
-
-def _share_gradients(network: U2Net, processes: int) -> None:
-    gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    flat = torch.cat([*(g.reshape(-1) for g in gradients), torch.ones(1)])
-    dist.all_reduce(flat)
-    if flat[-1] < processes:
-        raise SystemExit  # the first process has stopped, see below
-    flat /= processes
-    at = 0
-    for gradient in gradients:
-        gradient.copy_(flat[at : at + gradient.numel()].view_as(gradient))
-        at += gradient.numel()
-
-
-def _dismiss_others(network: U2Net) -> None:
-    """Take part once more in what the other processes wait for, to tell them that there will be no next time."""
-    with contextlib.suppress(RuntimeError):  # where one of them has gone before
-        dist.all_reduce(torch.zeros(sum(p.numel() for p in network.parameters()) + 1))
 
 
 @torch.no_grad()
@@ -522,7 +491,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         except KeyboardInterrupt:
             bar.close()
-            print("Stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+            print("Stopped. The same command goes on from this step.", file=sys.stderr)
             return 130
     print(path)
     return 0

@@ -1,0 +1,106 @@
+"""Several single-threaded processes that learn as one: on a CPU and small maps, faster than as many threads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as multiprocessing
+from torch import Tensor
+
+#: Seconds the others have to end by themselves once the first process is done.
+_PATIENCE = 5
+
+
+@contextlib.contextmanager
+def others(count: int, folder: Path, work: Callable[[int], None]) -> Iterator[None]:
+    """Have ``work(rank)`` done by other processes, ranks 1 to count - 1, while the block does the work of rank 0.
+
+    However the block ends, the others end too: by themselves where they next share gradients, or made to.
+
+    Parameters
+    ----------
+    count : int
+        Processes in all, this one among them.
+    folder : Path
+        Where they find one another, by a file that goes away again.
+    work : callable
+        Picklable.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with others(1, Path(tempfile.mkdtemp()), print):
+    ...     dist.get_world_size()
+    1
+    """
+    store = folder / f".rendezvous-{os.getpid()}"
+    started = multiprocessing.spawn(  # type: ignore[attr-defined,no-untyped-call]
+        _other, (count, store, work), count - 1, join=False
+    )
+    try:
+        _join(store, 0, count)
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(RuntimeError):  # where one of them has gone before
+                dist.all_reduce(torch.zeros(1))
+            raise
+    finally:
+        for process in started.processes:
+            process.join(_PATIENCE)
+        for process in started.processes:
+            process.terminate()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+        store.unlink(missing_ok=True)
+
+
+def _join(store: Path, rank: int, world: int) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{store.absolute()}", rank=rank, world_size=world)
+
+
+def _other(index: int, count: int, store: Path, work: Callable[[int], None]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process, which ends the others
+    _join(store, index + 1, count)
+    work(index + 1)
+
+
+def share_gradients(parameters: Iterator[Tensor]) -> None:
+    """Give every process the mean of all their gradients.
+
+    Parameters
+    ----------
+    parameters : iterator of Tensor
+        The same ones in each process.
+
+    Raises
+    ------
+    SystemExit
+        Where the first process has left its block of :func:`others` by an exception.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> weight = torch.zeros(2, requires_grad=True)
+    >>> weight.sum().backward()
+    >>> with others(1, Path(tempfile.mkdtemp()), print):
+    ...     share_gradients(iter([weight]))
+    >>> weight.grad
+    tensor([1., 1.])
+    """
+    going_on = torch.ones(1)
+    dist.all_reduce(going_on)
+    if going_on < dist.get_world_size():
+        raise SystemExit
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for gradient, mean in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
