@@ -1,10 +1,7 @@
 """The renderer of synthetic scenes behind :func:`mattingkit.samples.render`.
 
 A scene is composed, not photographed: a foreground layer and a background layer, both whole pictures, and an alpha
-that is known because it was drawn. Everything is placed in units of the picture's shorter side, measured from its
-centre, so a seed gives the same scene at every resolution of the same proportions. Thin things (strands) are drawn
-as mass spread over the four nearest pixels, so a hair of a third of a pixel gives alphas near a third and no
-staircase; shapes with an outline get alpha from the signed distance to it.
+that is known because it was drawn (with :mod:`mattingkit._painting`).
 
 Only numpy's seeded generator, Pillow's resampling and arithmetic are used, so a seed gives the same picture anywhere.
 """
@@ -15,20 +12,14 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from mattingkit._painting import SMALLEST, Array32, Color, Stage, dark_and_light, hsv, noise, over, shade, strands
 from mattingkit.compositing import composite
 from mattingkit.images import FloatArray
 from mattingkit.trimap import trimap_from_alpha
 
 __all__ = ["KINDS", "Scene", "render"]
-
-Array32 = npt.NDArray[np.float32]
-Color = tuple[float, float, float]
-
-#: Pixels of the shorter side: of the smallest scene, and of the largest at which strands are drawn one by one.
-_SMALLEST, _FINEST = 16, 1200
 
 
 class Scene(NamedTuple):
@@ -100,8 +91,8 @@ def render(
     if kind not in _PAINTERS:
         raise ValueError(f"There is no kind of scene {kind!r}; there are {', '.join(map(repr, KINDS))}.")
     height, width = (int(side) for side in shape)
-    if min(height, width) < _SMALLEST:
-        raise ValueError(f"A scene has at least {_SMALLEST} × {_SMALLEST} pixels; got {height} × {width}.")
+    if min(height, width) < SMALLEST:
+        raise ValueError(f"A scene has at least {SMALLEST} × {SMALLEST} pixels; got {height} × {width}.")
     share, least = {"narrow": (0.005, 1), "wide": (0.03, 2)}.get(str(band), (0.0, 0))
     pixels = max(least, round(share * min(height, width))) if isinstance(band, str) else int(band)
     if pixels < 0 or (isinstance(band, str) and not least):
@@ -120,75 +111,25 @@ def render(
     return Scene(composite(front, back, alpha), alpha, front, back, trimap)
 
 
-class Stage:
-    """The picture's pixels in scene units: its shorter side is 1, (0, 0) its centre, y down, x right."""
-
-    def __init__(self, height: int, width: int) -> None:
-        self.shape = (height, width)
-        self.unit = float(min(height, width))
-        self.half = (height / self.unit / 2, width / self.unit / 2)
-        self.y = ((np.arange(height, dtype=np.float32) + 0.5) / self.unit - self.half[0])[:, np.newaxis]
-        self.x = ((np.arange(width, dtype=np.float32) + 0.5) / self.unit - self.half[1])[np.newaxis, :]
-
-    def cover(self, distance: Array32, softness: float = 0.0) -> Array32:
-        """Alpha from the signed distance to an outline, in units; ``softness`` widens the ramp of one pixel."""
-        ramp = max(1.0, softness * self.unit)
-        return np.asarray(np.clip(0.5 - distance * np.float32(self.unit / ramp), 0, 1), dtype=np.float32)
-
-    def ellipse(self, y: float, x: float, ry: float, rx: float) -> Array32:
-        """Signed distance to an ellipse: exact for a circle, right to first order near the outline otherwise."""
-        dy, dx = self.y - np.float32(y), self.x - np.float32(x)
-        k = np.sqrt((dy / ry) ** 2 + (dx / rx) ** 2)
-        slope = np.sqrt((dy / ry**2) ** 2 + (dx / rx**2) ** 2)
-        return np.asarray(k * (k - 1) / np.maximum(slope, 1e-6), dtype=np.float32)
-
-
-# --- textures -------------------------------------------------------------------------------------------------------
-
-
-def _noise(rng: np.random.Generator, stage: Stage, cells: float, octaves: int = 4, stretch: float = 1.0) -> Array32:
-    """Smooth noise in about [0, 1]: random grids, each twice as fine and half as strong, enlarged and summed.
-
-    ``cells`` of the coarsest grid fit the picture's shorter side; ``stretch`` above 1 draws them out vertically.
-    """
-    total, weight = np.zeros(stage.shape, np.float32), 0.0
-    for octave in range(octaves):
-        count = cells * 2**octave
-        grid = (max(2, round(2 * stage.half[0] * count / stretch)) + 3, max(2, round(2 * stage.half[1] * count)) + 3)
-        # The outermost cells are cut off: enlarging flattens the noise at its border.
-        values = Image.fromarray(rng.random(grid, dtype=np.float32))
-        box = (1.0, 1.0, grid[1] - 1.0, grid[0] - 1.0)
-        layer = values.resize(stage.shape[::-1], Image.Resampling.BICUBIC, box=box)
-        total += np.asarray(layer) * np.float32(0.5**octave)
-        weight += 0.5**octave
-    return np.asarray(np.clip((total / np.float32(weight) - 0.5) * 1.6 + 0.5, 0, 1), dtype=np.float32)
-
-
-def _shade(tone: Array32, dark: Color, light: Color) -> Array32:
-    """Give each tone in [0, 1] its colour between a dark and a light one."""
-    low, high = np.asarray(dark, np.float32), np.asarray(light, np.float32)
-    return np.asarray(low + tone[..., np.newaxis] * (high - low), dtype=np.float32)
-
-
 def _backdrop(rng: np.random.Generator, stage: Stage) -> Array32:
     """What stands behind: a studio wall, leaves, or a street's lights, out of focus."""
     style = rng.integers(3)
     if style == 0:
-        dark, light = _pair(rng, 0.25, 0.75, 0.25)
+        dark, light = dark_and_light(rng, 0.25, 0.75, 0.25)
         fall = 0.5 + 0.35 * (stage.y * np.float32(rng.normal()) + stage.x * np.float32(rng.normal()))
-        tone = 0.6 * _noise(rng, stage, 2, 3) + 0.4 * fall + 0.08 * (_noise(rng, stage, 120, 1) - 0.5)
-        return _shade(np.clip(tone, 0, 1), dark, light)
+        tone = 0.6 * noise(rng, stage, 2, 3) + 0.4 * fall + 0.08 * (noise(rng, stage, 120, 1) - 0.5)
+        return shade(np.clip(tone, 0, 1), dark, light)
     if style == 1:
-        leaves = _noise(rng, stage, 5, 5)
+        leaves = noise(rng, stage, 5, 5)
         tone = np.clip((leaves - 0.5) * 1.8 + 0.5, 0, 1)
-        colors = _shade(tone, (0.06, 0.14, 0.05), (0.55, 0.72, 0.30))
-        sky = np.clip((_noise(rng, stage, 3, 3) - 0.62) * 5, 0, 1)[..., np.newaxis]
+        colors = shade(tone, (0.06, 0.14, 0.05), (0.55, 0.72, 0.30))
+        sky = np.clip((noise(rng, stage, 3, 3) - 0.62) * 5, 0, 1)[..., np.newaxis]
         return np.asarray(colors * (1 - sky) + sky * np.array([0.85, 0.92, 0.97], np.float32), dtype=np.float32)
-    colors = _shade(_noise(rng, stage, 2, 4), *_pair(rng, 0.05, 0.3, 0.5))
+    colors = shade(noise(rng, stage, 2, 4), *dark_and_light(rng, 0.05, 0.3, 0.5))
     for _ in range(45):
         y, x = rng.uniform(-1, 1, 2) * stage.half
         radius = 0.02 + 0.07 * rng.random()
-        glare = np.array(_hue(rng.random(), 0.45, 1.0), np.float32)
+        glare = np.array(hsv(rng.random(), 0.45, 1.0), np.float32)
         strength = np.float32(rng.uniform(0.15, 0.6))
         window, distance = _disc(stage, y, x, radius)
         glow = (strength * np.clip(0.5 - distance / 0.012, 0, 1))[..., np.newaxis]
@@ -207,125 +148,22 @@ def _disc(stage: Stage, y: float, x: float, radius: float) -> tuple[tuple[slice,
     return window, distance
 
 
-def _hue(hue: float, saturation: float, value: float) -> Color:
-    """A colour from hue, saturation and value, all in [0, 1]."""
-    wheel = np.clip(np.abs((hue + np.array([0, 2 / 3, 1 / 3])) % 1 * 6 - 3) - 1, 0, 1)
-    red, green, blue = value * (1 - saturation * (1 - wheel))
-    return float(red), float(green), float(blue)
-
-
-def _pair(rng: np.random.Generator, low: float, high: float, saturation: float) -> tuple[Color, Color]:
-    """A dark and a light colour of neighbouring hues."""
-    hue = rng.random()
-    return _hue(hue, saturation, low), _hue(hue + rng.uniform(-0.1, 0.1), saturation, high)
-
-
-def _over(alpha: Array32, colors: Array32, new: Array32, paint: Array32 | Color) -> tuple[Array32, Array32]:
-    """Lay one more thing of coverage ``new`` over a layer: the front layer's colour is the mean of what shows."""
-    rows, cols = np.flatnonzero(new.any(axis=1)), np.flatnonzero(new.any(axis=0))
-    if not rows.size:
-        return alpha, colors
-    # Only the new thing's own window is worked on, so small things cost little on a large picture.
-    window = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
-    fresh = new[window]
-    paint = np.asarray(paint, np.float32)
-    total = fresh + (1 - fresh) * alpha[window]
-    share = np.where(total > 1e-6, fresh / np.maximum(total, 1e-6), 0).astype(np.float32, copy=False)[..., np.newaxis]
-    alpha[window] = total
-    colors[window] += share * ((paint[window] if paint.ndim == 3 else paint) - colors[window])
-    return alpha, colors
-
-
-# --- strands --------------------------------------------------------------------------------------------------------
-
-
-def _strands(
-    stage: Stage, path: Callable[[Array32], tuple[Array32, Array32]], tone: Array32, width: Array32
-) -> tuple[Array32, Array32]:
-    """Draw strands without a staircase: coverage, and the mean tone of what covers.
-
-    ``path`` gives the strands' (y, x) in units for parameters from 0 (root) to 1 (tip), shape (strands, steps);
-    ``width`` is each strand's at its root, in units, tapering to nothing at the tip.
-
-    A strand of width w passing through a pixel covers w times the length of its way there. So each step of length ds
-    leaves the mass w ds, shared among the four nearest pixels by bilinear weights.
-    """
-    if stage.unit > _FINEST:
-        # No lens resolves more: on a larger picture strands are drawn at that size and enlarged.
-        small = Stage(*(max(_SMALLEST, round(side * _FINEST / stage.unit)) for side in stage.shape))
-        cover, mean = (Image.fromarray(part) for part in _strands(small, path, tone, width))
-        size = stage.shape[::-1]
-        # Bilinear, since what overshoots would no longer be a coverage.
-        bilinear = Image.Resampling.BILINEAR
-        return np.asarray(cover.resize(size, bilinear)), np.asarray(mean.resize(size, bilinear))
-    mass, tinted = np.zeros(stage.shape[0] * stage.shape[1]), np.zeros(stage.shape[0] * stage.shape[1])
-    rough_y, rough_x = path(np.linspace(0, 1, 33, dtype=np.float32)[np.newaxis, :])
-    longest = float(np.hypot(np.diff(rough_y), np.diff(rough_x)).sum(axis=1).max())
-    steps = max(8, int(np.ceil(longest * stage.unit / 0.8)))
-    lanes = max(1, int(np.ceil(float(width.max()) * stage.unit)))
-    s = np.linspace(0, 1, steps + 1, dtype=np.float32)[np.newaxis, :]
-    y, x = path(s)
-    y, x = (y + np.float32(stage.half[0])) * stage.unit - 0.5, (x + np.float32(stage.half[1])) * stage.unit - 0.5
-    dy, dx = np.diff(y), np.diff(x)
-    ds = np.hypot(dy, dx)
-    middle = (s[:, 1:] + s[:, :-1]) / 2
-    wide = width[:, np.newaxis] * stage.unit * np.sqrt(1 - middle)
-    normal_y, normal_x = dx / np.maximum(ds, 1e-6), -dy / np.maximum(ds, 1e-6)
-    for lane in range(lanes):
-        # Strands wider than a pixel are drawn as several lanes side by side.
-        aside = ((lane + 0.5) / lanes - 0.5) * wide
-        _spread(
-            stage.shape,
-            (y[:, 1:] + y[:, :-1]) / 2 + aside * normal_y,
-            (x[:, 1:] + x[:, :-1]) / 2 + aside * normal_x,
-            wide * ds / lanes,
-            np.broadcast_to(tone[:, np.newaxis], ds.shape),
-            mass,
-            tinted,
-        )
-    mean_tone = tinted / np.maximum(mass, 1e-9)
-    return (
-        np.minimum(mass, 1).astype(np.float32).reshape(stage.shape),
-        mean_tone.astype(np.float32).reshape(stage.shape),
-    )
-
-
-def _spread(
-    shape: tuple[int, int],
-    y: npt.NDArray[np.floating],
-    x: npt.NDArray[np.floating],
-    amount: npt.NDArray[np.floating],
-    tone: Array32,
-    mass: FloatArray,
-    tinted: FloatArray,
-) -> None:
-    """Share amounts among the four pixels nearest to (y, x), adding them to ``mass`` and times tone to ``tinted``."""
-    row, col = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
-    down, right = y - row, x - col
-    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        part = amount * (down if i else 1 - down) * (right if j else 1 - right)
-        inside = (row + i >= 0) & (row + i < shape[0]) & (col + j >= 0) & (col + j < shape[1])
-        where = ((row + i) * shape[1] + col + j)[inside]
-        mass += np.bincount(where, part[inside], mass.size)
-        tinted += np.bincount(where, (part * tone)[inside], mass.size)
-
-
 def _hair(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     """A head from behind: strands fan from the crown like meridians on a globe, some stray."""
     dark, light = _HAIR[rng.integers(len(_HAIR))]
-    cloth = _shade(_noise(rng, stage, 8, 4), *_pair(rng, 0.25, 0.6, 0.6))
+    cloth = shade(noise(rng, stage, 8, 4), *dark_and_light(rng, 0.25, 0.6, 0.6))
     cy, cx = -0.06 + 0.03 * rng.normal(), 0.05 * rng.normal() * stage.half[1] * 2
     ry, rx = 0.27, 0.21 + 0.01 * rng.normal()
-    alpha, colors = np.zeros(stage.shape, np.float32), _shade(_noise(rng, stage, 20, 3, 4.0), dark, light)
+    alpha, colors = np.zeros(stage.shape, np.float32), shade(noise(rng, stage, 20, 3, 4.0), dark, light)
     neck = np.maximum(np.abs(stage.x - np.float32(cx)) - 0.09, -(stage.y - np.float32(cy)))
-    alpha, colors = _over(alpha, colors, stage.cover(neck), (0.72, 0.52, 0.42))
+    alpha, colors = over(alpha, colors, stage.cover(neck), (0.72, 0.52, 0.42))
     shoulders = stage.ellipse(cy + 0.62, cx, 0.27, 0.46)
     shoulders = np.minimum(
         shoulders, np.maximum(np.abs(stage.x - np.float32(cx)) - 0.46, np.float32(cy + 0.6) - stage.y)
     )
-    alpha, colors = _over(alpha, colors, stage.cover(shoulders), cloth)
-    head = _shade(_noise(rng, stage, 30, 2, 5.0), dark, tuple(np.add(dark, light) / 2))
-    alpha, colors = _over(alpha, colors, stage.cover(stage.ellipse(cy, cx, ry, rx), 0.01), head)
+    alpha, colors = over(alpha, colors, stage.cover(shoulders), cloth)
+    head = shade(noise(rng, stage, 30, 2, 5.0), dark, tuple(np.add(dark, light) / 2))
+    alpha, colors = over(alpha, colors, stage.cover(stage.ellipse(cy, cx, ry, rx), 0.01), head)
 
     count = 1500
     side = np.sort(rng.uniform(-1, 1, count)).astype(np.float32)[:, np.newaxis]
@@ -342,9 +180,9 @@ def _hair(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
 
     tone = np.clip(0.5 + 0.28 * rng.normal(size=count), 0, 1).astype(np.float32)
     width = np.asarray(0.0016 * (0.6 + 0.8 * rng.random(count)), np.float32)
-    cover, tint = _strands(stage, path, tone, width)
+    cover, tint = strands(stage, path, tone, width)
     shine = 0.75 + 0.5 * np.exp(-(((stage.y - np.float32(cy) + 0.12) / 0.07) ** 2))
-    return _over(alpha, colors, cover, _shade(tint, dark, light) * shine[..., np.newaxis])
+    return over(alpha, colors, cover, shade(tint, dark, light) * shine[..., np.newaxis])
 
 
 _HAIR: list[tuple[Color, Color]] = [
@@ -373,8 +211,8 @@ def _fur(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
         return np.asarray(np.float32(size) * r, dtype=np.float32)
 
     dy, dx = stage.y - np.float32(cy), stage.x - np.float32(cx)
-    mottle = _noise(rng, stage, 5, 4)
-    colors = _shade(0.7 * mottle, dark, light)
+    mottle = noise(rng, stage, 5, 4)
+    colors = shade(0.7 * mottle, dark, light)
     alpha = stage.cover(np.hypot(dy, dx) - radius(np.arctan2(dx, -dy)), 0.015)
 
     count = 9000
@@ -396,15 +234,15 @@ def _fur(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
 
     tone = np.clip(0.5 + 0.25 * rng.normal(size=count), 0, 1).astype(np.float32)
     width = np.asarray(0.0022 * (0.6 + 0.8 * rng.random(count)), np.float32)
-    cover, tint = _strands(stage, path, tone, width)
-    alpha, colors = _over(alpha, colors, cover, _shade(np.clip(0.65 * tint + 0.5 * (mottle - 0.25), 0, 1), dark, light))
+    cover, tint = strands(stage, path, tone, width)
+    alpha, colors = over(alpha, colors, cover, shade(np.clip(0.65 * tint + 0.5 * (mottle - 0.25), 0, 1), dark, light))
     for x in (-0.1, 0.1):
         eye = stage.cover(stage.ellipse(cy - 0.08, cx + x, 0.034, 0.030), 0.006)
-        alpha, colors = _over(alpha, colors, eye, (0.05, 0.04, 0.04))
+        alpha, colors = over(alpha, colors, eye, (0.05, 0.04, 0.04))
         spark = stage.cover(stage.ellipse(cy - 0.09, cx + x + 0.01, 0.008, 0.008), 0.004)
-        alpha, colors = _over(alpha, colors, spark, (0.95, 0.95, 0.95))
+        alpha, colors = over(alpha, colors, spark, (0.95, 0.95, 0.95))
     nose = stage.cover(stage.ellipse(cy + 0.02, cx, 0.016, 0.024), 0.006)
-    return _over(alpha, colors, nose, (0.35, 0.16, 0.15))
+    return over(alpha, colors, nose, (0.35, 0.16, 0.15))
 
 
 _FUR: list[tuple[Color, Color]] = [
@@ -421,14 +259,14 @@ _FUR: list[tuple[Color, Color]] = [
 def _glass(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     """A glass ball on a wooden stand: clear in the middle, denser toward its rim, opaque in its highlights."""
     cy, cx, r = -0.08, 0.1 * float(rng.normal()), 0.29 + 0.02 * float(rng.normal())
-    tint = np.array(_hue(rng.random(), 0.35, 0.9), np.float32)
+    tint = np.array(hsv(rng.random(), 0.35, 0.9), np.float32)
     distance = stage.ellipse(cy, cx, r, r)
     dy, dx = (stage.y - np.float32(cy)) / r, (stage.x - np.float32(cx)) / r
     # Schlick's approximation: what a surface reflects grows with the fifth power of 1 - cos of the angle of view.
     cosine = np.sqrt(np.clip(1 - dy**2 - dx**2, 0, 1))
     veil = 0.10 + 0.85 * (1 - cosine) ** np.float32(2.5)
     alpha = veil * stage.cover(distance)
-    room = _noise(rng, stage, 4, 3)
+    room = noise(rng, stage, 4, 3)
     colors = np.asarray(0.55 * tint + 0.45 * room[..., np.newaxis] - 0.12 * dy[..., np.newaxis], dtype=np.float32)
     # A window and its reflection from the far wall, each of four panes.
     for y, x, height, width, level in ((-0.42, -0.36, 0.20, 0.17, 1.0), (0.48, 0.40, 0.10, 0.08, 0.6)):
@@ -437,17 +275,17 @@ def _glass(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
         frame = np.minimum(v, u) - np.float32(0.015)
         pane = np.maximum(np.maximum(v - height, u - width), -frame)
         light = level * stage.cover(np.asarray(pane * r, np.float32), 0.012)
-        alpha, colors = _over(alpha, colors, np.asarray(light, np.float32), (0.96, 0.97, 0.98))
-    grain = _shade(_noise(rng, stage, 6, 4, 0.2), (0.22, 0.12, 0.06), (0.55, 0.34, 0.18))
+        alpha, colors = over(alpha, colors, np.asarray(light, np.float32), (0.96, 0.97, 0.98))
+    grain = shade(noise(rng, stage, 6, 4, 0.2), (0.22, 0.12, 0.06), (0.55, 0.34, 0.18))
     foot = np.maximum(stage.ellipse(cy + r + 0.10, cx, 0.12, 0.26), np.float32(cy + r - 0.02) - stage.y)
-    return _over(alpha, colors, stage.cover(foot), grain)
+    return over(alpha, colors, stage.cover(foot), grain)
 
 
 def _smoke(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     """A plume over a candle just blown out: soft from end to end, opaque only where it is densest."""
     # Smoke has no detail finer than a few hundredths, so it is computed small and enlarged.
     scale = min(1.0, 512 / stage.unit)
-    small = Stage(max(_SMALLEST, round(stage.shape[0] * scale)), max(_SMALLEST, round(stage.shape[1] * scale)))
+    small = Stage(max(SMALLEST, round(stage.shape[0] * scale)), max(SMALLEST, round(stage.shape[1] * scale)))
     base, top = 0.22, -small.half[0]
     rise = np.clip((base - small.y) / np.float32(base - top), 0, 1)
     sway, phase = rng.uniform(0.04, 0.12, 3), rng.uniform(0, 2 * np.pi, 3)
@@ -455,30 +293,31 @@ def _smoke(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
         np.float32(sway[k]) * rise * np.sin((2.5 * (k + 1)) * rise + np.float32(phase[k])) / np.float32(k + 1)
         for k in range(3)
     )
-    curl = (_noise(rng, small, 3, 3) - 0.5) * 0.35 * rise
+    curl = (noise(rng, small, 3, 3) - 0.5) * 0.35 * rise
     across = (small.x - centre + curl) / (0.015 + 0.16 * rise)
-    wisps = np.abs(2 * _noise(rng, small, 4, 5, 2.0) - 1)
+    wisps = np.abs(2 * noise(rng, small, 4, 5, 2.0) - 1)
     density = np.exp(-0.5 * across**2) * (0.35 + 1.5 * (1 - wisps) ** 2 * rise) * (1 - rise) ** 0.6
     density = density * (small.y < base)
     thin = np.asarray(1 - np.exp(-1.8 * density), np.float32)
     plume = np.asarray(Image.fromarray(thin).resize(stage.shape[::-1], Image.Resampling.BICUBIC))
     alpha = np.clip(plume, 0, 1)
-    colors = _shade(_noise(rng, stage, 3, 4), (0.68, 0.69, 0.72), (0.93, 0.93, 0.95))
-    wax = _shade(
-        np.clip(0.9 - 8 * np.abs(stage.x + 0.03), 0, 1) * np.ones(stage.shape, np.float32), *_pair(rng, 0.5, 0.95, 0.3)
+    colors = shade(noise(rng, stage, 3, 4), (0.68, 0.69, 0.72), (0.93, 0.93, 0.95))
+    wax = shade(
+        np.clip(0.9 - 8 * np.abs(stage.x + 0.03), 0, 1) * np.ones(stage.shape, np.float32),
+        *dark_and_light(rng, 0.5, 0.95, 0.3),
     )
     candle = np.maximum(np.abs(stage.x) - np.float32(0.07), np.float32(base + 0.04) - stage.y)
-    alpha, colors = _over(alpha, colors, stage.cover(candle), wax)
+    alpha, colors = over(alpha, colors, stage.cover(candle), wax)
     wick = np.maximum(
         np.abs(stage.x) - np.float32(0.006), np.abs(stage.y - np.float32(base + 0.02)) - np.float32(0.025)
     )
-    return _over(alpha, colors, stage.cover(wick), (0.08, 0.07, 0.07))
+    return over(alpha, colors, stage.cover(wick), (0.08, 0.07, 0.07))
 
 
 def _motion_blur(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     """Balls that moved while the shutter was open: alpha is the share of the time that they were there."""
     alpha = np.zeros(stage.shape, np.float32)
-    colors = _shade(_noise(rng, stage, 3, 3), *_pair(rng, 0.4, 0.9, 0.7))
+    colors = shade(noise(rng, stage, 3, 3), *dark_and_light(rng, 0.4, 0.9, 0.7))
     turn = rng.uniform(0, 2 * np.pi)
     for k in range(3):
         angle = turn + k * 2 * np.pi / 3 + 0.3 * rng.normal()
@@ -495,8 +334,8 @@ def _motion_blur(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array
         cover = np.clip(overlap / np.float32(way), 0, 1) * stage.cover(np.abs(aside) - np.float32(radius))
         stripes = 0.5 + 0.5 * np.sin(aside / np.float32(radius) * rng.uniform(4, 9) + rng.uniform(0, 6))
         light = np.clip(0.85 - 0.6 * dy / np.float32(radius) * 0.5, 0.3, 1.2)[..., np.newaxis]
-        paint = _shade(np.asarray(stripes, np.float32), *_pair(rng, 0.55, 0.95, 0.75)) * light
-        alpha, colors = _over(alpha, colors, np.asarray(cover, np.float32), np.asarray(paint, np.float32))
+        paint = shade(np.asarray(stripes, np.float32), *dark_and_light(rng, 0.55, 0.95, 0.75)) * light
+        alpha, colors = over(alpha, colors, np.asarray(cover, np.float32), np.asarray(paint, np.float32))
     return alpha, colors
 
 
@@ -522,9 +361,9 @@ def _holes(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     rim = np.abs(disc - np.float32(r)) - np.float32(0.028)
     collar = np.abs(disc - np.float32(0.62 * r)) - np.float32(0.02)
     brushed = (
-        _noise(rng, stage, 40, 2) * 0.25 + 0.5 + 0.35 * np.cos(3 * np.arctan2(dy, dx) + np.float32(rng.uniform(0, 6)))
+        noise(rng, stage, 40, 2) * 0.25 + 0.5 + 0.35 * np.cos(3 * np.arctan2(dy, dx) + np.float32(rng.uniform(0, 6)))
     )
-    metal = _shade(np.clip(brushed, 0, 1), *_METAL[rng.integers(len(_METAL))])
+    metal = shade(np.clip(brushed, 0, 1), *_METAL[rng.integers(len(_METAL))])
     alpha = stage.cover(np.minimum(np.minimum(plate, net), np.minimum(rim, collar)), 0.003)
     return alpha, metal
 
