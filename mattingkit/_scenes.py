@@ -253,9 +253,6 @@ _FUR: list[tuple[Color, Color]] = [
 ]
 
 
-# --- shapes ---------------------------------------------------------------------------------------------------------
-
-
 def _glass(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     """A glass ball on a wooden stand: clear in the middle, denser toward its rim, opaque in its highlights."""
     cy, cx, r = -0.08, 0.1 * float(rng.normal()), 0.29 + 0.02 * float(rng.normal())
