@@ -371,6 +371,13 @@ def test_a_picture_of_one_colour_has_no_subject(checkpoint, level):
     np.testing.assert_array_equal(alpha, 0)
 
 
+def test_one_other_pixel_makes_it_a_picture(checkpoint):
+    """However little the reduced picture shows of it: the whole picture is looked at before the answer is "nothing"."""
+    image = np.full((200, 300, 3), 0.3)
+    image[100, 150, 1] += 1e-4
+    assert np.ptp(estimate_alpha_u2net(image, weights=checkpoint, size=64)) > 0.9
+
+
 def test_batches_equal_single_pictures(checkpoint):
     rng = np.random.default_rng(3)
     images = [rng.random((height, width, 3)) for height, width in [(30, 40), (64, 50), (21, 21)]]

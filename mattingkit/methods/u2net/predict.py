@@ -226,14 +226,16 @@ def _predict(pictures: list[FloatArray], network: U2Net, size: int, device: torc
     """Run one batch and bring each fused map back to its picture's size."""
     import torch
 
-    batch = torch.from_numpy(np.stack([preprocess(picture, size) for picture in pictures])).to(device)
+    shown = np.stack([preprocess(picture, size) for picture in pictures])
+    batch = torch.from_numpy(shown).to(device)
     with torch.inference_mode():
         fused = network.fused(batch.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
     alphas = []
-    for picture, saliency in zip(pictures, fused[:, 0].astype(np.float64), strict=True):
+    for picture, seen, saliency in zip(pictures, shown, fused[:, 0].astype(np.float64), strict=True):
         low, high = saliency.min(), saliency.max()
-        # A picture of one colour has no subject, whatever the padding makes of its border.
-        flat = np.ptp(picture.reshape(-1, 3), axis=0).max() == 0
+        # A picture of one colour has no subject, whatever the padding makes of its border. What the network was shown
+        # tells it at once of nearly any other: to look through a large picture takes as long as the network.
+        flat = np.ptp(seen, axis=(1, 2)).max() < 1e-3 and bool((picture == picture[0, 0]).all())
         stretched = np.zeros_like(saliency) if flat or high - low < 1e-6 else (saliency - low) / (high - low)
         alphas.append(np.clip(_resize(stretched, picture.shape[:2]), 0.0, 1.0))
     return alphas
