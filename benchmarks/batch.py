@@ -41,8 +41,8 @@ from typing import Any
 import numpy as np
 
 import mattingkit as mk
+from mattingkit.batches.workers import default_workers
 from mattingkit.compositing import fit_background
-from mattingkit.workers import default_workers
 
 SHAPE = (612, 817)  # half a megapixel
 

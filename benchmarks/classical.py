@@ -32,7 +32,7 @@ def estimator(method: str) -> Callable[..., Any]:
         from pymatting import estimate_alpha_cf
 
         return estimate_alpha_cf  # type: ignore[no-any-return]
-    from mattingkit.alpha import find_method
+    from mattingkit.methods import find_method
 
     return find_method(method).function
 
@@ -40,7 +40,7 @@ def estimator(method: str) -> Callable[..., Any]:
 def run(method: str, image_path: str, trimap_path: str, truth_path: str) -> dict[str, Any]:
     """Score one method on one picture, in a process of its own."""
     import mattingkit as mk
-    from mattingkit.alpha import find_method
+    from mattingkit.methods import find_method
     from mattingkit.metrics import METRICS
     from mattingkit.trimap import check_pair
 
@@ -73,9 +73,9 @@ def finished(journal: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
 
 
 def main() -> None:
-    from mattingkit.alpha import METHODS
-    from mattingkit.benchmark import Benchmark, Score
-    from mattingkit.datasets import find_pictures
+    from mattingkit.batches.benchmark import Benchmark, Score
+    from mattingkit.batches.datasets import find_pictures
+    from mattingkit.methods import METHODS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="with input, trimap1, trimap2 and alpha")

@@ -151,7 +151,7 @@ def run_large(method: str, megapixels: float) -> float:
 
 def run_preview(megapixels: float, strokes: int) -> list[float]:
     """Seconds from a new stroke to its preview, stroke after stroke."""
-    from mattingkit.live import LiveMatting
+    from mattingkit.methods.closed_form.live import LiveMatting
 
     image, full = large_picture(megapixels)
     live = LiveMatting(image)
@@ -174,8 +174,8 @@ def run_exactness(folder: str | None) -> dict[str, float]:
     import scipy.sparse
     import scipy.sparse.linalg
 
-    from mattingkit.dissection import Dissection
-    from mattingkit.laplacian import matting_laplacian
+    from mattingkit.methods.closed_form.direct.dissection import Dissection
+    from mattingkit.methods.closed_form.laplacian import matting_laplacian
 
     call = solver("1")
     _, image, trimap, _ = next(load_pictures(folder, "scribbles"))

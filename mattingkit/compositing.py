@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.images import FloatArray, as_image
-from mattingkit.trimap import as_alpha
+from mattingkit.images import FloatArray, as_alpha, as_image
 
 __all__ = [
     "Triangulation",

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.compositing import composite
-from mattingkit.images import FloatArray, as_image
-from mattingkit.trimap import as_alpha, as_trimap
+from mattingkit.images import FloatArray, as_alpha, as_image
+from mattingkit.trimap import as_trimap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,8 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.images import FloatArray, as_image
-from mattingkit.trimap import as_alpha
+from mattingkit.images import FloatArray, as_alpha, as_image
 
 __all__ = ["Layers", "estimate_foreground", "estimate_layers"]
 

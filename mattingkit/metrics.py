@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.images import FloatArray
-from mattingkit.trimap import UNKNOWN, as_alpha, as_trimap
+from mattingkit.images import FloatArray, as_alpha
+from mattingkit.trimap import UNKNOWN, as_trimap
 
 __all__ = ["METRICS", "connectivity_error", "gradient_error", "mse", "sad"]
 

@@ -16,14 +16,14 @@ from typing import IO, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.images import FloatArray, as_image, as_unit_floats, read_array, save_image
+from mattingkit.files import read_array, save_image
+from mattingkit.images import FloatArray, as_alpha, as_image, as_unit_floats
 
 __all__ = [
     "BACKGROUND",
     "FOREGROUND",
     "UNKNOWN",
     "Stroke",
-    "as_alpha",
     "as_trimap",
     "check_pair",
     "load_trimap",
@@ -72,37 +72,6 @@ def as_trimap(trimap: npt.ArrayLike) -> FloatArray:
     result[values <= _NEAR_BLACK] = BACKGROUND
     result[values >= _NEAR_WHITE] = FOREGROUND
     return result
-
-
-def as_alpha(alpha: npt.ArrayLike) -> FloatArray:
-    """Convert an alpha matte to float64 in [0, 1].
-
-    Parameters
-    ----------
-    alpha : array_like, shape (H, W) or (H, W, 1)
-        bool, uint8, uint16, or float in [0, 1].
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W)
-        Always a new array.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For other types, shapes, NaN, or floats outside [0, 1].
-
-    Examples
-    --------
-    >>> as_alpha(np.array([[0, 255]], np.uint8))
-    array([[0., 1.]])
-    """
-    array = np.asarray(alpha)
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.ndim != 2:
-        raise ValueError(f"An alpha matte has shape (H, W); got {array.shape}. Of an RGBA picture take rgba[..., 3].")
-    return as_unit_floats(array, "alpha")
 
 
 def check_pair(image: npt.ArrayLike, trimap: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -162,7 +131,7 @@ def load_trimap(path: str | os.PathLike[str] | IO[bytes]) -> FloatArray:
     Raises
     ------
     FileNotFoundError, ValueError
-        As :func:`mattingkit.images.load_image`.
+        As :func:`mattingkit.files.load_image`.
 
     Examples
     --------

@@ -7,7 +7,7 @@ import pytest
 from test_bayesian import scene
 
 import mattingkit as mk
-from mattingkit.methods import _sampling
+from mattingkit.methods.bayesian import sampling
 from mattingkit.metrics import sad
 
 
@@ -21,7 +21,7 @@ def two_colours(size=48, noise=0.0, seed=0):
 
 def test_two_colours_are_told_apart_exactly():
     image, trimap, truth = two_colours()
-    evidence = _sampling.sample(image, trimap, 0.01)
+    evidence = sampling.sample(image, trimap, 0.01)
     np.testing.assert_allclose(evidence.alpha, truth, atol=1e-3)
     assert evidence.confidence.min() > 0.3  # far from the known, trust falls, but not to nothing
     np.testing.assert_allclose(mk.estimate_alpha(image, trimap, "bayesian_laplacian"), truth, atol=0.05)
@@ -29,14 +29,14 @@ def test_two_colours_are_told_apart_exactly():
 
 def test_where_both_layers_look_alike_nothing_is_trusted():
     _, trimap, _ = two_colours()
-    evidence = _sampling.sample(np.full((*trimap.shape, 3), 0.4), trimap, 0.01)
+    evidence = sampling.sample(np.full((*trimap.shape, 3), 0.4), trimap, 0.01)
     assert evidence.confidence[trimap == 0.5].max() < 1e-6
 
 
 def test_colours_no_pair_explains_are_not_trusted():
     image, trimap, _ = two_colours()
     image[20:28, 20:28] = [0.0, 1.0, 0.0]
-    confidence = _sampling.sample(image, trimap, 0.01).confidence
+    confidence = sampling.sample(image, trimap, 0.01).confidence
     assert confidence[22:26, 22:26].max() < 0.01
 
 
@@ -53,13 +53,13 @@ def test_expansion_settles_only_what_is_near_in_place_and_colour():
     image[0, 20:] = 1
     trimap = np.full((1, 40), 0.5)
     trimap[0, 0], trimap[0, 39] = 0, 1
-    expanded = _sampling.expand_trimap(image, trimap)
-    reach = _sampling.EXPAND_REACH
+    expanded = sampling.expand_trimap(image, trimap)
+    reach = sampling.EXPAND_REACH
     np.testing.assert_array_equal(expanded[0, : reach + 1], 0)
     np.testing.assert_array_equal(expanded[0, reach + 1 : 39 - reach], 0.5)
     np.testing.assert_array_equal(expanded[0, 39 - reach :], 1)
     image[0, 1:20] = 0.5  # near, but unlike
-    assert (_sampling.expand_trimap(image, trimap)[0, 1:20] == 0.5).all()
+    assert (sampling.expand_trimap(image, trimap)[0, 1:20] == 0.5).all()
 
 
 def test_a_hole_that_no_stroke_touches_is_seen():
@@ -77,9 +77,9 @@ def test_a_hole_that_no_stroke_touches_is_seen():
 
 BITS = """
 import sys, hashlib, numpy as np
-from mattingkit.methods import _sampling
+from mattingkit.methods.bayesian import sampling
 image, trimap = np.load(sys.argv[1]).values()
-evidence = _sampling.sample(image, _sampling.expand_trimap(image, trimap), 0.01)
+evidence = sampling.sample(image, sampling.expand_trimap(image, trimap), 0.01)
 print(hashlib.sha256(evidence.alpha.tobytes() + evidence.confidence.tobytes()).hexdigest())
 """
 
@@ -122,8 +122,8 @@ def test_noise_out_of_range(options):
 
 def test_the_weight_leads_from_closed_form_to_the_samples():
     image, trimap, _ = scene(size=90)
-    expanded = _sampling.expand_trimap(image, trimap)
-    evidence = _sampling.sample(image, expanded, 0.01)
+    expanded = sampling.expand_trimap(image, trimap)
+    evidence = sampling.sample(image, expanded, 0.01)
     light = mk.estimate_alpha(image, trimap, "bayesian_laplacian", weight=1e-9, scale=1)
     heavy = mk.estimate_alpha(image, trimap, "bayesian_laplacian", weight=1e6, scale=1)
     exact = mk.estimate_alpha(image, expanded, "closed_form", scale=1)

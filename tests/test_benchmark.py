@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 import mattingkit as mk
-from mattingkit.benchmark import Benchmark, Score, run_benchmark
-from mattingkit.datasets import ALPHAMATTING, fetch_alphamatting, find_pictures
+from mattingkit.batches.benchmark import Benchmark, Score, run_benchmark
+from mattingkit.batches.datasets import ALPHAMATTING, fetch_alphamatting, find_pictures
 from mattingkit.metrics import METRICS
 
 COMMAND = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 
 import mattingkit as mk
-from mattingkit.cli import build, learning
+from mattingkit.cli import build
 from mattingkit.cli.options import method_in
+from mattingkit.lessons import copies
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 COMMAND = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
@@ -334,28 +335,28 @@ def test_lessons_are_copied_and_what_the_reader_changed_is_kept(tmp_path):
     for name in ("00.ipynb", "01.ipynb", "images/one.png"):
         (source / name).write_text(f"first {name}")
     (source / ".hidden").write_text("no")
-    assert learning.copy_lessons(source, folder).new == ["00.ipynb", "01.ipynb", "images/one.png"]
+    assert copies.copy_lessons(source, folder).new == ["00.ipynb", "01.ipynb", "images/one.png"]
     assert not (folder / ".hidden").exists()
     (folder / "01.ipynb").write_text("my own notes")
     (folder / "mine.ipynb").write_text("entirely mine")
     for name in ("00.ipynb", "01.ipynb"):
         (source / name).write_text(f"second {name}")
-    copied = learning.copy_lessons(source, folder)
+    copied = copies.copy_lessons(source, folder)
     assert (copied.updated, copied.kept, copied.same) == (["00.ipynb"], ["01.ipynb"], ["images/one.png"])
     assert (folder / "00.ipynb").read_text() == "second 00.ipynb"
     assert (folder / "01.ipynb").read_text() == "my own notes"
     assert (folder / "mine.ipynb").read_text() == "entirely mine"
     # Its original is not forgotten: once the reader removes the edited file, the lesson comes back.
     (folder / "01.ipynb").unlink()
-    assert learning.copy_lessons(source, folder).new == ["01.ipynb"]
+    assert copies.copy_lessons(source, folder).new == ["01.ipynb"]
 
 
 def test_lessons_never_land_on_their_originals_or_in_a_file(tmp_path):
     with pytest.raises(ValueError, match="holds the original lessons"):
-        learning.copy_lessons(tmp_path, tmp_path)
+        copies.copy_lessons(tmp_path, tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="is a file"):
-        learning.copy_lessons(REPOSITORY / "notebooks", tmp_path / "file")
+        copies.copy_lessons(REPOSITORY / "notebooks", tmp_path / "file")
 
 
 def free_port():

@@ -11,7 +11,7 @@ from pymatting import estimate_alpha_cf
 from scipy import ndimage
 
 from mattingkit.methods.closed_form import estimate_alpha_closed_form, scales_for
-from mattingkit.pyramid import carry, fit, reduce_known, reduce_picture
+from mattingkit.methods.closed_form.pyramid import carry, fit, reduce_known, reduce_picture
 
 
 def scene(seed=0, shape=(120, 140)):

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import mattingkit as mk
 from mattingkit import figures
-from mattingkit.compare import Table
+from mattingkit.comparison import Table
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from PIL import Image, ImageCms
 import mattingkit as mk
 from mattingkit import cutout as cutout_function
 from mattingkit import samples
-from mattingkit.cutout import guess_trimap, new_background
-from mattingkit.id_photo import ID_SIZES, Box, crop_box, crop_id_photo, find_head, id_box
-from mattingkit.photo_files import read_photo, write_photo
-from mattingkit.recipe import Recipe, full_set
-from mattingkit.strokes import load_strokes, save_strokes
+from mattingkit.drawing import load_strokes, save_strokes
+from mattingkit.files import read_photo, write_photo
+from mattingkit.photo.cutout import guess_trimap, new_background
+from mattingkit.photo.id_photo import ID_SIZES, Box, crop_box, crop_id_photo, find_head, id_box
+from mattingkit.photo.recipe import Recipe, full_set
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
@@ -160,7 +160,7 @@ def test_an_empty_picture_is_said_to_be_empty(value):
 
 def test_a_guess_that_covers_all_is_said_to(monkeypatch):
     image = np.zeros((20, 20, 3))
-    module = __import__("sys").modules["mattingkit.cutout"]
+    module = __import__("sys").modules["mattingkit.photo.cutout"]
     monkeypatch.setattr(module, "estimate_alpha", lambda *_, **__: np.ones((20, 20)))
     with pytest.raises(ValueError, match="took the whole picture for the subject"):
         guess_trimap(image)
@@ -169,7 +169,7 @@ def test_a_guess_that_covers_all_is_said_to(monkeypatch):
 def test_a_hesitant_guess_still_gives_a_trimap(monkeypatch):
     rows, cols = np.mgrid[:60, :60]
     guess = np.where(np.hypot(rows - 30, cols - 30) < 15, 0.7, 0.2)
-    module = __import__("sys").modules["mattingkit.cutout"]
+    module = __import__("sys").modules["mattingkit.photo.cutout"]
     monkeypatch.setattr(module, "estimate_alpha", lambda *_, **__: guess)
     trimap = guess_trimap(np.zeros((60, 60, 3))).trimap
     assert trimap[30, 30] == 1

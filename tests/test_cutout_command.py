@@ -15,9 +15,8 @@ from PIL import Image, ImageCms
 
 import mattingkit as mk
 from mattingkit.cli import main
-from mattingkit.id_photo import ID_SIZES
-from mattingkit.strokes import save_strokes
-from mattingkit.widgets.drawing import Drawing, Lasso
+from mattingkit.drawing import Drawing, Lasso, save_strokes
+from mattingkit.photo.id_photo import ID_SIZES
 
 COMMAND = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -17,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 pytest.importorskip("latex2mathml", reason="latex2mathml draws the formulas of the site")
 pytest.importorskip("ziamath", reason="ziamath brings the formulas' font")
 
-from mattingkit.docs import build_site, find_lessons, formulas_to_mathml
+from mattingkit.lessons.site import build_site, find_lessons, formulas_to_mathml
 from mattingkit.progress import Progress
 
 LESSONS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("[0-9][0-9]_*.ipynb"))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import mattingkit as mk
+from mattingkit.drawing import LABELS, Base, Drawing, Fill, Lasso, label_value
 from mattingkit.trimap import Stroke
-from mattingkit.widgets.drawing import LABELS, Base, Drawing, Fill, Lasso, label_value
 
 SHAPE = (13, 17)
 IMAGE = np.random.default_rng(3).uniform(size=(*SHAPE, 3)).round(1)
@@ -170,7 +170,7 @@ def test_png_and_json_round_trip(tmp_path: Path) -> None:
         assert again.undo()
         assert (again.trimap == 0.5).all()
     assert set(np.unique(mk.load_trimap(tmp_path / "trimap.png"))) == {0.0, 0.5, 1.0}
-    from mattingkit.strokes import load_strokes
+    from mattingkit.drawing import load_strokes
 
     assert load_strokes(tmp_path / "strokes.json", SHAPE) == list(drawing.marks)
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from mattingkit.images import as_image, atomic_write, load_image, save_image, to_uint8
+from mattingkit.files import atomic_write, load_image, save_image
+from mattingkit.images import as_image, to_uint8
 
 
 @pytest.fixture

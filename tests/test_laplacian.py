@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatting import cf_laplacian
 
-from mattingkit.laplacian import matting_laplacian
+from mattingkit.methods.closed_form.laplacian import matting_laplacian
 
 
 def picture(seed, shape):
@@ -125,7 +125,7 @@ def test_input_is_not_written_to():
 
 def test_same_bits_on_any_number_of_threads(digests_by_threads):
     program = (
-        "import numpy as np, hashlib; from mattingkit.laplacian import matting_laplacian;"
+        "import numpy as np, hashlib; from mattingkit.methods.closed_form.laplacian import matting_laplacian;"
         "L = matting_laplacian(np.random.default_rng(0).random((150, 130, 3)));"
         "print(hashlib.sha256(L.data.tobytes() + L.indices.tobytes()).hexdigest())"
     )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from test_closed_form import error, scene, scribbles
 
-from mattingkit.live import LiveMatting
 from mattingkit.methods.closed_form import estimate_alpha_closed_form
+from mattingkit.methods.closed_form.live import LiveMatting
 
 
 def test_preview_then_full_answer():

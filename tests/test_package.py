@@ -6,11 +6,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import mattingkit as mk
+from mattingkit.renamed import RENAMED
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "numba", "matplotlib", "ipywidgets", "ipycanvas", "pymatting", "scipy", "PIL"}
@@ -37,24 +40,30 @@ def test_the_test_of_lightness_can_fail(module):
 
 
 def test_all_is_what_can_be_had():
-    assert sorted(mk._HOMES) == sorted(set(mk.__all__) - {"__version__"})
     for name in mk.__all__:
         assert getattr(mk, name) is not None
     assert set(mk.__all__) <= set(dir(mk))
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+    with pytest.raises(AttributeError, match="nonsense"):
         _ = mk.nonsense
 
 
-@pytest.mark.parametrize("first", ["import mattingkit.compare", "from mattingkit.compare import Table", "pass"])
-def test_a_function_wins_over_its_module_of_the_same_name(first):
-    code = f"{first}\nimport mattingkit as mk, mattingkit.compare\nassert mk.compare.__name__ == 'compare', mk.compare"
-    imported_by(code + "\nassert callable(mk.compare)")
+def test_names_of_modules_in_0_1_0_still_import():
+    old = "mattingkit.compare", "mattingkit.cutout", "mattingkit.laplacian", "mattingkit.widgets.drawing"
+    code = "import warnings; warnings.simplefilter('ignore'); import mattingkit as mk\n"
+    code += "\n".join(f"import {name}" for name in old)
+    code += "\nfrom mattingkit.compare import Table\nassert callable(mk.compare) and callable(mk.cutout)"
+    code += "\nassert mattingkit.laplacian.matting_laplacian.__module__ == 'mattingkit.methods.closed_form.laplacian'"
+    imported_by(code)
 
 
-def test_type_checkers_see_the_same_names():
-    source = (REPOSITORY / "mattingkit" / "__init__.py").read_text()
-    typed = set(re.findall(r"^    from [\w.]+ import \w+ as (\w+)$", source, re.MULTILINE))
-    assert typed == set(mk._HOMES)
+def test_every_renamed_module_is_there():
+    for new in RENAMED.values():
+        assert find_spec(f"mattingkit.{new}") is not None
+
+
+def test_a_renamed_module_says_its_new_name():
+    with pytest.warns(DeprecationWarning, match="mattingkit.photo.recipe now"):
+        import_module("mattingkit.recipe")
 
 
 def project() -> dict:

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import mattingkit as mk
-from mattingkit import _painting, samples
+from mattingkit import samples
+from mattingkit.samples import painting
 from mattingkit.trimap import check_pair, stroke_mask
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -228,14 +229,14 @@ def test_a_seed_is_one_scene_at_every_resolution(kind: str) -> None:
 @pytest.mark.parametrize("angle", [0.0, 0.3, 1.1])
 def test_a_strand_covers_its_width_times_its_length(pixels: float, angle: float) -> None:
     """Against the area of a straight strand that tapers like sqrt(1 - s): two thirds of width times length."""
-    stage = _painting.Stage(100, 120)
+    stage = painting.Stage(100, 120)
     length = np.float32(0.7)
 
     def path(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.sin(angle) * length * (s - 0.5) + 0.013, np.cos(angle) * length * (s - 0.5) + 0.007
 
     width = np.array([pixels / 100], np.float32)
-    cover, tone = _painting.strands(stage, path, np.array([0.25], np.float32), width)
+    cover, tone = painting.strands(stage, path, np.array([0.25], np.float32), width)
     # What is more than a whole pixel's worth is cut off, which a strand of several pixels meets in its middle only.
     assert cover.sum() == pytest.approx(2 / 3 * pixels * 70, rel=0.03)
     assert cover.max() <= min(1, 1.05 * pixels)

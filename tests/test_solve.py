@@ -10,11 +10,11 @@ import scipy.sparse.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import mattingkit.solve as solve_module
-from mattingkit.dissection import Dissection, NotPositiveDefiniteError
+import mattingkit.methods.closed_form.solve as solve_module
 from mattingkit.errors import ConvergenceWarning
-from mattingkit.laplacian import matting_laplacian
-from mattingkit.solve import solve
+from mattingkit.methods.closed_form.direct.dissection import Dissection, NotPositiveDefiniteError
+from mattingkit.methods.closed_form.laplacian import matting_laplacian
+from mattingkit.methods.closed_form.solve import solve
 from mattingkit.threads import CancelledError, responsive
 
 
@@ -54,7 +54,7 @@ def test_equals_an_exact_factorisation(radius, share_known):
 
 
 def test_a_picture_of_several_subtrees_and_large_fronts(monkeypatch):
-    monkeypatch.setattr("mattingkit.dissection._SMALL_FRONT", 60)
+    monkeypatch.setattr("mattingkit.methods.closed_form.direct.dissection._SMALL_FRONT", 60)
     image, trimap = problem(2, (130, 150), 0.02)
     laplacian = matting_laplacian(image)
     assert np.abs(solve(laplacian, trimap) - exact(laplacian, trimap)).max() < 1e-8
@@ -295,8 +295,8 @@ def test_deterministic():
 
 def test_same_bits_on_any_number_of_threads(digests_by_threads):
     program = (
-        "import numpy as np, hashlib; from mattingkit.laplacian import matting_laplacian;"
-        "from mattingkit.solve import solve; t = np.full((260, 300), 0.5); t[:9], t[-9:] = 0, 1;"
+        "import numpy as np, hashlib; from mattingkit.methods.closed_form.laplacian import matting_laplacian;"
+        "from mattingkit.methods.closed_form.solve import solve; t = np.full((260, 300), 0.5); t[:9], t[-9:] = 0, 1;"
         "L = matting_laplacian(np.random.default_rng(0).random((260, 300, 3)));"
         "print(hashlib.sha256(solve(L, t).tobytes()).hexdigest())"
     )

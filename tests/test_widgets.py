@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 
 import mattingkit as mk
-from mattingkit.widgets.drawing import Base
-from mattingkit.widgets.worker import Worker
+from mattingkit.drawing import Base
+from mattingkit.widgets.pad.worker import Worker
 
 
 def within(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
@@ -168,7 +168,7 @@ def test_a_cancelled_method_answers_nothing(ramp: Any, monkeypatch: pytest.Monke
         on_progress(mk.Progress(1, 2, None))
         raise AssertionError("was not cancelled")
 
-    monkeypatch.setattr("mattingkit.widgets.worker.estimate_alpha", slow)
+    monkeypatch.setattr("mattingkit.widgets.pad.worker.estimate_alpha", slow)
     worker.submit(trimap)
     assert started.wait(30)
     worker.cancel()
@@ -381,9 +381,9 @@ def test_a_guess_goes_beneath_what_was_drawn(monkeypatch: pytest.MonkeyPatch) ->
     made = studio(image=np.zeros((20, 20, 3)))
     found = np.full((20, 20), 0.5)
     found[:, :3] = 0
-    importlib.import_module("mattingkit.cutout")
+    importlib.import_module("mattingkit.photo.cutout")
     monkeypatch.setattr(
-        sys.modules["mattingkit.cutout"], "guess_trimap", lambda image: type("Guess", (), {"trimap": found})
+        sys.modules["mattingkit.photo.cutout"], "guess_trimap", lambda image: type("Guess", (), {"trimap": found})
     )
     made.pad.add_stroke([(2, 1)], "foreground", radius=1)
     made.guess()

@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mattingkit.images import FloatArray, load_image, save_image
+from mattingkit.files import load_image, save_image
+from mattingkit.images import FloatArray
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, save_trimap
 
 DATA = Path(__file__).resolve().parents[1] / "data"

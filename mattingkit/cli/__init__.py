@@ -17,8 +17,8 @@ from typing import Annotated
 
 import typer
 
-from mattingkit import __version__
 from mattingkit.cli import batching, benchmarking, comparing, console, cutting, docs, learning, resources
+from mattingkit.version import __version__
 
 __all__ = ["build", "main"]
 

@@ -19,8 +19,8 @@ from mattingkit.cli import console, cutting
 from mattingkit.cli.options import method_in, with_method_options
 
 if TYPE_CHECKING:
-    from mattingkit.batch import Batch
-    from mattingkit.recipe import Recipe
+    from mattingkit.batches.batch import Batch
+    from mattingkit.photo.recipe import Recipe
 
 __all__ = ["register"]
 
@@ -137,7 +137,7 @@ def batch(
 def _begin(recipe: Recipe, photos: list[str], output: Path, **options: Any) -> Batch:
     from dataclasses import asdict
 
-    from mattingkit.batch import batch as run_batch
+    from mattingkit.batches.batch import batch as run_batch
 
     settings = asdict(recipe)
     return run_batch(photos, output, **options, **settings.pop("parameters"), **settings)
@@ -215,7 +215,7 @@ def _client(scheduler: str | None, cluster: Cluster | None, workers: int | None,
                 client.wait_for_workers(1)
             yield client
         return
-    from mattingkit.workers import default_workers
+    from mattingkit.batches.workers import default_workers
 
     # Processes inherit what is ignored: Ctrl-C in the terminal reaches them all, and is this process's to handle.
     ours = signal.signal(signal.SIGINT, signal.SIG_IGN)

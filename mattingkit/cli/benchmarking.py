@@ -70,7 +70,7 @@ def benchmark(
 def _fetch(name: str | None, output: Path | None) -> None:
     import pooch
 
-    from mattingkit.datasets import fetch_alphamatting, find_pictures
+    from mattingkit.batches.datasets import fetch_alphamatting, find_pictures
 
     if name not in DATA_SETS:
         raise typer.BadParameter(f"There is no public data set {name!r}; there is: {', '.join(DATA_SETS)}.")
@@ -91,8 +91,8 @@ def _run(
 ) -> None:
     from dataclasses import asdict
 
-    from mattingkit.alpha import METHODS, find_method
-    from mattingkit.benchmark import Benchmark, scores_of
+    from mattingkit.batches.benchmark import Benchmark, scores_of
+    from mattingkit.methods import METHODS, find_method
 
     names = console.split_names(methods, lambda name: name == "all" or find_method(name))
     names = list(dict.fromkeys(names)) if names and "all" not in names else list(METHODS)

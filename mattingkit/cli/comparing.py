@@ -13,7 +13,7 @@ from mattingkit.cli import console
 from mattingkit.cli.options import parse_value
 
 if TYPE_CHECKING:
-    from mattingkit.compare import Result
+    from mattingkit.comparison import Result
     from mattingkit.images import FloatArray
 
 __all__ = ["known_methods", "methods_option", "parse_settings", "register"]
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def known_methods(incomplete: str) -> list[str]:
     """Complete the last of several comma-separated method names."""
-    from mattingkit.alpha import METHODS
+    from mattingkit.methods import METHODS
 
     done, _, begun = incomplete.rpartition(",")
     return [f"{done},{name}" if done else name for name in METHODS if name.startswith(begun)]
@@ -70,8 +70,8 @@ def compare(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Run several methods on one picture: alphas, one figure side by side, a table with seconds."""
-    from mattingkit.alpha import METHODS, find_method
-    from mattingkit.compare import DEFAULT_METHODS
+    from mattingkit.comparison import DEFAULT_METHODS
+    from mattingkit.methods import METHODS, find_method
 
     console.SETTINGS.quiet = quiet
     if image is None and truth is not None:
@@ -97,9 +97,10 @@ def _load(
     image: Path | None, trimap: Path | None, truth: Path | None, names: list[str]
 ) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
     """The picture, its trimap and its true alpha, from files, the sample, or U²-Net's guess."""
-    from mattingkit.alpha import find_method
-    from mattingkit.images import load_image
-    from mattingkit.trimap import as_alpha, load_trimap
+    from mattingkit.files import load_image
+    from mattingkit.images import as_alpha
+    from mattingkit.methods import find_method
+    from mattingkit.trimap import load_trimap
 
     if image is None:
         from mattingkit import samples
@@ -113,7 +114,7 @@ def _load(
         return picture, load_trimap(trimap), exact
     if not any(find_method(name).needs_trimap for name in names):
         return picture, None, exact
-    from mattingkit.cutout import guess_trimap
+    from mattingkit.photo.cutout import guess_trimap
 
     console.note("No trimap named: U²-Net guesses one.")
     return picture, guess_trimap(picture).trimap, exact
@@ -127,8 +128,8 @@ def _run(
     parameters: dict[str, dict[str, Any]],
 ) -> Result:
     """Compare method by method, so that the bar can name the one that runs."""
-    from mattingkit.compare import Result
-    from mattingkit.compare import compare as compare_methods
+    from mattingkit.comparison import Result
+    from mattingkit.comparison import compare as compare_methods
 
     entries = {}
     with console.progress_bar(len(names), "comparing", "method") as line:
@@ -142,7 +143,7 @@ def _run(
 
 def parse_settings(settings: list[str], names: list[str]) -> dict[str, dict[str, Any]]:
     """Read ``closed_form.epsilon=1e-6`` into parameters by method."""
-    from mattingkit.alpha import find_method
+    from mattingkit.methods import find_method
     from mattingkit.params import check_parameters
 
     found: dict[str, dict[str, Any]] = {}
@@ -169,7 +170,7 @@ def methods(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List the methods, or one method's parameters with their defaults and ranges."""
-    from mattingkit.alpha import METHODS, find_method
+    from mattingkit.methods import METHODS, find_method
 
     if name is not None:
         try:
@@ -190,7 +191,7 @@ def methods(
 
 def _record(name: str) -> dict[str, Any]:
     """A method as a script reads it."""
-    from mattingkit.alpha import METHODS
+    from mattingkit.methods import METHODS
     from mattingkit.params import Choice, Range
 
     method = METHODS[name]
@@ -212,8 +213,8 @@ def _record(name: str) -> dict[str, Any]:
 
 
 def _describe(name: str, as_json: bool) -> None:
-    from mattingkit.alpha import METHODS
     from mattingkit.cli.options import describe_domain
+    from mattingkit.methods import METHODS
 
     if as_json:
         console.print_json({name: _record(name)})

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 if TYPE_CHECKING:
-    from mattingkit.compare import Table
+    from mattingkit.comparison import Table
     from mattingkit.progress import ProgressCallback
 
 __all__ = [

@@ -16,9 +16,9 @@ from mattingkit.cli.comparing import known_methods
 from mattingkit.cli.options import method_in, with_method_options
 
 if TYPE_CHECKING:
+    from mattingkit.files import Photo
     from mattingkit.images import FloatArray
-    from mattingkit.photo_files import Photo
-    from mattingkit.recipe import Recipe
+    from mattingkit.photo.recipe import Recipe
 
 __all__ = ["Crop", "Format", "Only", "make_recipe", "register"]
 
@@ -117,7 +117,7 @@ def make_recipe(
     typer.BadParameter
         Where they do not go together.
     """
-    from mattingkit.recipe import Recipe
+    from mattingkit.photo.recipe import Recipe
 
     try:
         recipe = Recipe(
@@ -228,7 +228,7 @@ def _targets(
     photos: list[str], output: str, only: Only | None, file_format: Format | None, everything: bool
 ) -> tuple[list[str], Format | None]:
     """Where each photograph's result goes, and in what format; the suffix of a file named by ``-o`` decides."""
-    from mattingkit.photo_files import FORMATS, PICTURE_SUFFIXES
+    from mattingkit.files import FORMATS, PICTURE_SUFFIXES
 
     suffix = Path(output).suffix.lower()
     into_file = suffix in PICTURE_SUFFIXES and not os.path.isdir(output)
@@ -282,8 +282,8 @@ def _one(
     alone: bool,
 ) -> dict[str, Any]:
     """Cut out one photograph; what goes wrong is said, recorded, and does not stop the others."""
-    from mattingkit.photo_files import read_photo, write_photo
-    from mattingkit.recipe import ID_BLUE, full_set
+    from mattingkit.files import read_photo, write_photo
+    from mattingkit.photo.recipe import ID_BLUE, full_set
 
     begun = time.perf_counter()
     record: dict[str, Any] = {"photo": source, "files": [], "error": None}
@@ -338,8 +338,8 @@ def _plain_color(background: Any) -> bool:
 
 def _known(photo: Photo, trimap: str | None, strokes: Path | None, recipe: Recipe) -> FloatArray | None:
     """The trimap a person gave: a file, strokes, strokes over a file or over the automatic guess; None to guess."""
-    from mattingkit.batch import load_known
-    from mattingkit.cutout import guess_trimap
+    from mattingkit.batches.batch import load_known
+    from mattingkit.photo.cutout import guess_trimap
 
     base = None
     if trimap == "auto" and strokes is not None:

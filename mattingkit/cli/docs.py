@@ -35,7 +35,7 @@ def docs(
     The index page's path is printed. All nine lessons take some minutes; the site appears whole or not at all.
     """
     console.SETTINGS.quiet = quiet
-    from mattingkit.docs import build_site, find_lessons
+    from mattingkit.lessons.site import build_site, find_lessons
     from mattingkit.progress import Progress
 
     try:

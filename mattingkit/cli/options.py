@@ -190,7 +190,7 @@ def with_method_options(command: Callable[..., Any], method: str) -> Callable[..
     found: dict[str, Parameter] = {}
     prose: dict[str, str] = {}
     if method:
-        from mattingkit.alpha import METHODS
+        from mattingkit.methods import METHODS
 
         known = METHODS.get(method)
         prose = {} if known is None else _documented(known.function)

@@ -205,7 +205,7 @@ def _copy(names: list[str], output: Path) -> list[str]:
 
 def _render(kind: str, size: str, seed: int, output: Path | None) -> list[str]:
     from mattingkit import samples as package
-    from mattingkit.images import save_image
+    from mattingkit.files import save_image
     from mattingkit.trimap import save_trimap
 
     if output is None:

@@ -1,1 +1,202 @@
-"""The matting methods, one file and one paper each; :data:`mattingkit.METHODS` lists them."""
+"""The table of methods, and the one function that runs any of them.
+
+``METHODS`` reads as the package's table of contents. Adding a method is one file with a function
+``estimate_alpha_<name>`` and one line here; the contract tests, the sliders, the comparison and the command line read
+everything else (its parameters, their ranges, whether it takes a trimap) from that function's signature.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+import numpy.typing as npt
+
+from mattingkit.images import FloatArray, as_alpha
+from mattingkit.params import Parameter, check_parameters, needs_trimap, parameters
+from mattingkit.progress import ProgressCallback
+
+__all__ = ["METHODS", "Method", "as_alpha", "estimate_alpha", "find_method"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One matting method as the registry lists it.
+
+    Parameters
+    ----------
+    path : str
+        ``"module:function"``; imported when :attr:`function` is first read, so that listing methods stays light.
+    title : str
+        The name a table or a picture's caption shows.
+    citation : str
+        Authors, year and where it was published.
+
+    Examples
+    --------
+    >>> METHODS["closed_form"].title
+    'Closed form'
+    >>> METHODS["u2net"].needs_trimap
+    False
+    """
+
+    path: str
+    title: str
+    citation: str
+
+    @cached_property
+    def function(self) -> Callable[..., FloatArray]:
+        """The method's own function, ``estimate_alpha_<name>``."""
+        module, name = self.path.split(":")
+        function: Callable[..., FloatArray] = getattr(import_module(module), name)
+        return function
+
+    @property
+    def needs_trimap(self) -> bool:
+        """Whether the method takes a trimap, read from its signature."""
+        return needs_trimap(self.function)
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """The method's tunable parameters, read from its signature."""
+        return parameters(self.function)
+
+
+METHODS: dict[str, Method] = {
+    "bayesian": Method(
+        "mattingkit.methods.bayesian:estimate_alpha_bayesian",
+        "Bayesian",
+        "Chuang, Curless, Salesin, Szeliski: A Bayesian Approach to Digital Matting. CVPR 2001",
+    ),
+    "closed_form": Method(
+        "mattingkit.methods.closed_form:estimate_alpha_closed_form",
+        "Closed form",
+        "Levin, Lischinski, Weiss: A Closed-Form Solution to Natural Image Matting. TPAMI 2008",
+    ),
+    "u2net": Method(
+        "mattingkit.methods.u2net:estimate_alpha_u2net",
+        "U²-Net",
+        "Qin et al.: U²-Net: Going Deeper with Nested U-Structure for Salient Object Detection. "
+        "Pattern Recognition 2020",
+    ),
+    "bayesian_laplacian": Method(
+        "mattingkit.methods.bayesian_laplacian:estimate_alpha_bayesian_laplacian",
+        "Bayesian + Laplacian",
+        "Chuang et al., CVPR 2001, as the data term of Levin et al., TPAMI 2008",
+    ),
+    "knn": Method(
+        "mattingkit.methods.pymatting:estimate_alpha_knn",
+        "KNN",
+        "Chen, Li, Tang: KNN Matting. CVPR 2012",
+    ),
+    "lbdm": Method(
+        "mattingkit.methods.pymatting:estimate_alpha_lbdm",
+        "Learning based",
+        "Zheng, Kambhamettu: Learning Based Digital Matting. ICCV 2009",
+    ),
+    "lkm": Method(
+        "mattingkit.methods.pymatting:estimate_alpha_lkm",
+        "Large kernel",
+        "He, Sun, Tang: Fast Matting Using Large Kernel Matting Laplacian Matrices. CVPR 2010",
+    ),
+    "rw": Method(
+        "mattingkit.methods.pymatting:estimate_alpha_rw",
+        "Random walk",
+        "Grady et al.: Random Walks for Interactive Alpha-Matting. VIIP 2005",
+    ),
+    "sm": Method(
+        "mattingkit.methods.pymatting:estimate_alpha_sm",
+        "Shared",
+        "Gastal, Oliveira: Shared Sampling for Real-Time Alpha Matting. Eurographics 2010",
+    ),
+}
+
+
+def find_method(name: str) -> Method:
+    """Look a method up by name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the nearest known one is suggested.
+
+    Examples
+    --------
+    >>> find_method("closedform")
+    Traceback (most recent call last):
+    ...
+    ValueError: There is no method 'closedform'; did you mean 'closed_form'? Known: bayesian, closed_form, u2net, \
+bayesian_laplacian, knn, lbdm, lkm, rw, sm.
+    """
+    try:
+        return METHODS[name]
+    except (KeyError, TypeError):
+        near = difflib.get_close_matches(str(name).lower().replace("-", "_"), METHODS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"There is no method {name!r}{hint} Known: {', '.join(METHODS)}.") from None
+
+
+def estimate_alpha(
+    image: npt.ArrayLike,
+    trimap: npt.ArrayLike | None = None,
+    method: str = "closed_form",
+    *,
+    on_progress: ProgressCallback | None = None,
+    **parameters: Any,
+) -> FloatArray:
+    """Estimate the alpha matte of a picture with any method of :data:`METHODS`.
+
+    Solves ``I = αF + (1 − α)B`` for α at every pixel the trimap leaves unknown.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+        As :func:`mattingkit.images.as_image` takes it: 8 or 16 bits, or floats in [0, 1].
+    trimap : array_like, shape (H, W), optional
+        0 background, 0.5 unknown, 1 foreground. Required by every method but ``"u2net"``, which takes none.
+    method : str, default "closed_form"
+        A name in :data:`METHODS`.
+    on_progress : callable, optional
+        Called with a :class:`mattingkit.progress.Progress`; raising from it cancels.
+    **parameters
+        The method's own, by name; see its function's documentation.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        Alpha in [0, 1]; pixels the trimap knows keep its value exactly.
+
+    Raises
+    ------
+    TypeError
+        For a misspelt parameter, or a trimap missing or given against the method's signature.
+    ValueError
+        For an unknown method, arrays out of range, or sizes that differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.linspace(0, 1, 5)[np.newaxis, :, np.newaxis] * np.ones((5, 1, 3))
+    >>> trimap = np.full((5, 5), 0.5); trimap[:, 0] = 0; trimap[:, 4] = 1
+    >>> estimate_alpha(image, trimap, method="closed_form")[2].round(2)
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    function = find_method(method).function
+    check_parameters(method, function, parameters)
+    if not needs_trimap(function):
+        if trimap is not None:
+            raise TypeError(
+                f"{method} takes no trimap: it finds the subject by itself. Leave the trimap out, or pass its "
+                "alpha through mk.trimap_from_alpha to a method that takes one, such as closed_form."
+            )
+        return function(image, on_progress=on_progress, **parameters)
+    if trimap is None:
+        raise TypeError(
+            f"{method} needs a trimap: load one (mk.load_trimap), draw one (mk.widgets.Scribbler), or derive one "
+            "with mk.trimap_from_alpha(mk.estimate_alpha(image, method='u2net'))."
+        )
+    return function(image, trimap, on_progress=on_progress, **parameters)

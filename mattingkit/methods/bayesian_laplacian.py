@@ -9,7 +9,7 @@ about how alpha follows colour from one to the next. Joined, the first is the da
 with :math:`\hat\alpha` the most likely alpha given the samples and :math:`\Gamma` a diagonal matrix of weights:
 ``weight`` times each pixel's confidence, so that the data term is silent where the samples were. Known pixels are
 fixed. A window's samples miss what lies farther along the boundary, so they come from
-:mod:`mattingkit.methods._sampling`; the Bayesian step is the last one there.
+:mod:`mattingkit.methods.bayesian.sampling`; the Bayesian step is the last one there.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray
-from mattingkit.laplacian import checked_epsilon
-from mattingkit.methods._sampling import expand_trimap, sample
-from mattingkit.methods.bayesian import SigmaC
-from mattingkit.methods.closed_form import estimate_settled
+from mattingkit.methods.bayesian.march import SigmaC
+from mattingkit.methods.bayesian.sampling import expand_trimap, sample
+from mattingkit.methods.closed_form.estimate import estimate_settled
+from mattingkit.methods.closed_form.laplacian import checked_epsilon
 from mattingkit.params import Choice, Range
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.trimap import check_pair

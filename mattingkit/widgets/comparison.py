@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from mattingkit.compare import Result
+from mattingkit.comparison import Result
 from mattingkit.compositing import fit_background
-from mattingkit.images import FloatArray, as_image
+from mattingkit.images import FloatArray, as_alpha, as_image
 from mattingkit.metrics import METRICS
-from mattingkit.trimap import as_alpha, as_trimap
+from mattingkit.trimap import as_trimap
 from mattingkit.widgets.showing import with_static
 from mattingkit.widgets.tinting import gray_png, photo_file
 

@@ -19,13 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit import samples
-from mattingkit.alpha import METHODS, find_method
 from mattingkit.compositing import composite, fit_background, to_rgba
-from mattingkit.images import FloatArray, as_image, read_array, to_uint8
-from mattingkit.widgets.bar import download_link, group
+from mattingkit.files import read_array
+from mattingkit.images import FloatArray, as_image, to_uint8
+from mattingkit.methods import METHODS, find_method
 from mattingkit.widgets.dropping import DropZone
-from mattingkit.widgets.scribbler import Scribbler
-from mattingkit.widgets.sliders import Controls, controls
+from mattingkit.widgets.method_controls import Controls, controls
+from mattingkit.widgets.pad.bar import download_link, group
+from mattingkit.widgets.pad.scribbler import Scribbler
 from mattingkit.widgets.tinting import gray_png
 
 __all__ = ["Studio"]
@@ -210,8 +211,8 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         self._say("Looking for the subject…")
 
         def work() -> None:
-            from mattingkit.cutout import guess_trimap
-            from mattingkit.widgets.drawing import Base
+            from mattingkit.drawing import Base
+            from mattingkit.photo.cutout import guess_trimap
 
             try:
                 trimap = guess_trimap(pad.image).trimap
@@ -250,7 +251,7 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         trimap = pad.trimap
 
         def work() -> None:
-            from mattingkit.compare import compare
+            from mattingkit.comparison import compare
             from mattingkit.widgets.comparison import AlphaComparison
 
             needs = any(find_method(name).needs_trimap for name in names)

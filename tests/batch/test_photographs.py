@@ -13,8 +13,8 @@ from PIL import Image
 
 import mattingkit as mk
 from batch.conftest import fill, report, results, run, scene
-from mattingkit.folders import Found, find_photos, match_trimaps, plan_outputs
-from mattingkit.strokes import save_strokes
+from mattingkit.batches.folders import Found, find_photos, match_trimaps, plan_outputs
+from mattingkit.drawing import save_strokes
 
 # What is found, and what it is called
 
@@ -232,7 +232,7 @@ def test_broken_files_are_reported_and_good_ones_are_done(tmp_path):
 
 
 def test_by_default_memory_limits_how_large_a_picture_may_be(tmp_path):
-    module = sys.modules["mattingkit.batch"]
+    module = sys.modules["mattingkit.batches.batch"]
     assert 1 <= module._largest_for(64) <= module._largest_for(1) <= 100
     assert module._largest_for(10**6) == 1
     Image.new("RGB", (3000, 2000)).save(tmp_path / "six.png")

@@ -15,7 +15,7 @@ import pytest
 
 import mattingkit as mk
 from batch.conftest import COMMAND, fill, report, results, run, start
-from mattingkit.journal import Journal, file_digest, stamp
+from mattingkit.batches.journal import Journal, file_digest, stamp
 from mattingkit.methods.u2net.weights import weights_path
 
 

@@ -11,9 +11,9 @@ import pytest
 
 import mattingkit as mk
 from batch.conftest import report
-from mattingkit.workers import attempt, run_local
+from mattingkit.batches.workers import attempt, run_local
 
-ECHO = "mattingkit.workers:_echo"
+ECHO = "mattingkit.batches.workers:_echo"
 
 
 def test_a_job_whose_worker_dies_is_tried_once_more(tmp_path):
@@ -74,20 +74,20 @@ def test_stop_lets_what_is_begun_finish():
 
 def test_failures_are_one_line_and_faults_have_their_name():
     assert attempt(ECHO, {"fail": "two\nlines"})["error"] == "two lines"
-    assert attempt("mattingkit.workers:nosuch", {})["error"].startswith("AttributeError: ")
+    assert attempt("mattingkit.batches.workers:nosuch", {})["error"].startswith("AttributeError: ")
 
 
 def test_weights_are_loaded_once_a_worker(photos, tmp_path):
     code = """
 import json, sys
 from mattingkit.methods.u2net import predict
-from mattingkit.recipe import Recipe
-from mattingkit.workers import attempt
+from mattingkit.photo.recipe import Recipe
+from mattingkit.batches.workers import attempt
 from dataclasses import asdict
 sources, output = json.loads(sys.argv[1]), sys.argv[2]
 for source in sources:
     job = {"source": source, "output": output, "trimap": None, "largest": 64, "recipe": asdict(Recipe(method="u2net"))}
-    attempt("mattingkit.batch:run_job", job)
+    attempt("mattingkit.batches.batch:run_job", job)
 information = predict._network.cache_info()
 print(information.misses, information.hits)
 """

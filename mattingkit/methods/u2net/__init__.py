@@ -3,7 +3,7 @@
 Importing this package is light; torch is imported when a network is first built.
 """
 
-from mattingkit.methods.u2net import _memory
+from mattingkit.methods.u2net import allocator
 from mattingkit.methods.u2net.predict import estimate_alpha_u2net, predict_batch, side_outputs
 from mattingkit.methods.u2net.weights import (
     WEIGHTS,
@@ -15,7 +15,7 @@ from mattingkit.methods.u2net.weights import (
     weights_path,
 )
 
-_memory.prepare()
+allocator.prepare()
 
 __all__ = [
     "WEIGHTS",

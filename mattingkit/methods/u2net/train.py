@@ -28,12 +28,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mattingkit.images import atomic_write
-from mattingkit.methods.u2net._processes import others, share_gradients
+from mattingkit.files import atomic_write
 from mattingkit.methods.u2net.augment import Pair, find_pairs, read_pair, sample
 from mattingkit.methods.u2net.curve import Record, curve_text, draw_curve, read_curve
 from mattingkit.methods.u2net.network import U2Net, build
 from mattingkit.methods.u2net.predict import _predict
+from mattingkit.methods.u2net.processes import others, share_gradients
 from mattingkit.methods.u2net.weights import _read_pth, _resolve
 from mattingkit.progress import interruptible
 

@@ -1,0 +1,493 @@
+"""Thousands of photographs: the cut-out of one, done for each, that no single picture can stop.
+
+:func:`batch` finds the photographs, skips results that are finished and verified, hands the rest to processes of this
+machine or to a Dask cluster (:mod:`mattingkit.batches.workers`), and yields outcomes as they come. Results appear whole
+or not at all; a picture that fails is reported with its reason and the others go on; whatever interrupts a run, the
+next one continues it. Memory does not grow with the number of pictures: each is read, made and written by one worker
+alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mattingkit.batches.folders import Found, Paths, find_photos, match_trimaps, plan_outputs
+from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, stamp
+from mattingkit.batches.workers import Answer, default_workers, run_dask, run_local
+from mattingkit.files import atomic_write
+from mattingkit.images import FloatArray
+from mattingkit.photo.recipe import Recipe
+
+__all__ = ["Batch", "Outcome", "batch", "load_known"]
+
+#: Bytes of memory that one pixel costs a worker at its peak; closed form on 12 megapixels was measured at 210.
+_BYTES_PER_PIXEL = 250
+
+#: Megapixels beyond which a picture in a batch is refused whatever the memory.
+_LARGEST = 100.0
+
+REPORT = "report.csv"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one photograph.
+
+    Parameters
+    ----------
+    source, output : Path
+    status : {"done", "skipped", "failed"}
+        Skipped: the result of an earlier run is there, whole, and made from the same.
+    reason : str
+        Why it failed; what a solver warned of.
+    width, height : int
+        Of the result, in pixels; 0 where there is none.
+    seconds : float
+        The worker's time for it.
+    worker : str
+        Machine and process.
+    memory : float
+        Of that worker afterwards, in megabytes.
+
+    Examples
+    --------
+    >>> Outcome(Path("a.jpg"), Path("out/a.png"), "failed", "truncated").status
+    'failed'
+    """
+
+    source: Path
+    output: Path
+    status: Literal["done", "skipped", "failed"]
+    reason: str = ""
+    width: int = 0
+    height: int = 0
+    seconds: float = 0.0
+    worker: str = ""
+    memory: float = 0.0
+
+
+class Batch(Iterator[Outcome]):
+    """A running batch: iterate over it for the outcomes; ``len()`` is the number of photographs.
+
+    Parameters
+    ----------
+    outcomes : generator of Outcome
+    total : int
+    ignored : list of Path
+        Files in the folders that are no pictures.
+    report : Path
+        The table that is being written.
+
+    Examples
+    --------
+    >>> len(Batch(iter(()), 0, [], Path("out/report.csv")))
+    0
+    """
+
+    def __init__(self, outcomes: Iterator[Outcome], total: int, ignored: list[Path], report: Path) -> None:
+        self._outcomes = outcomes
+        self.total, self.ignored, self.report = total, ignored, report
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __iter__(self) -> Batch:
+        return self
+
+    def __next__(self) -> Outcome:
+        return next(self._outcomes)
+
+    def close(self) -> None:
+        """Stop at once: workers end, the report is written, and a later run goes on from here."""
+        if isinstance(self._outcomes, Generator):
+            self._outcomes.close()
+
+
+def batch(
+    paths: Paths,
+    output: str | os.PathLike[str],
+    *,
+    background: Any = None,
+    method: str = "closed_form",
+    crop: str | None = None,
+    only: Literal["rgba", "alpha", "composite"] | None = None,
+    format: str = "png",
+    quality: int = 95,
+    foreground: bool = True,
+    weights: str = "embedded",
+    erode: int | Literal["auto"] = "auto",
+    trimaps: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    threads: int = 1,
+    client: Any = None,
+    resume: bool = True,
+    timeout: float | None = None,
+    largest: float | None = None,
+    stop: Callable[[], bool] | None = None,
+    **parameters: Any,
+) -> Batch:
+    """Cut the subjects out of many photographs.
+
+    Parameters
+    ----------
+    paths : path or iterable of paths
+        Files, folders (searched with their sub-folders) and patterns such as ``"in/**/*.jpg"``.
+    output : path
+        The folder of results; they keep the folders' structure and the photographs' names.
+    background, method, crop, only, format, quality, foreground, weights, erode, **parameters
+        What to make of each, as in :class:`mattingkit.photo.recipe.Recipe`; background pictures by their path.
+    trimaps : path, optional
+        A folder of trimaps, or strokes, matched by name. Without one U²-Net guesses.
+    workers : int, optional
+        Processes; the number of cores by default.
+    threads : int, default 1
+        In each process.
+    client : distributed.Client, optional
+        Do the work on this Dask cluster instead, whose workers see the same files.
+    resume : bool, default True
+        Skip results of an earlier run that are finished, whole, and made from the same.
+    timeout : float, optional
+        Seconds one photograph may take on this machine.
+    largest : float, optional
+        Refuse pictures of more megapixels; by default what this machine's memory allows all workers at once.
+    stop : callable, optional
+        Asked now and then; once it says True no further photograph is begun.
+
+    Returns
+    -------
+    Batch
+        An iterator over :class:`Outcome`, in the order in which photographs get done. ``report.csv`` in ``output``
+        lists them by name.
+
+    Raises
+    ------
+    ValueError, TypeError, FileNotFoundError
+        Before any work starts: settings that cannot work, no photographs, results that would replace photographs.
+    RuntimeError
+        Where another batch is writing to the same folder, or no worker can start.
+
+    See Also
+    --------
+    mattingkit.photo.cutout : the same for one picture in memory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import mattingkit as mk
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> image = np.zeros((8, 8, 3)); image[:, 4:] = 1
+    >>> trimap = np.full((8, 8), 0.5); trimap[:, :2] = 0; trimap[:, 6:] = 1
+    >>> mk.save_image(folder / "in" / "a.png", image)
+    >>> mk.save_trimap(folder / "trimaps" / "a.png", trimap)
+    >>> outcomes = mk.batch(folder / "in", folder / "out", trimaps=folder / "trimaps", method="rw", workers=1)
+    >>> [(outcome.output.name, outcome.status) for outcome in outcomes]
+    [('a.png', 'done')]
+    """
+    recipe = Recipe(
+        method=method,
+        background=os.fspath(background) if isinstance(background, os.PathLike) else background,
+        crop=crop,
+        only=only,
+        format=format,
+        quality=quality,
+        foreground=foreground,
+        weights=weights,
+        erode=erode,
+        parameters=parameters,
+    )
+    recipe.check(guesses=trimaps is None)
+    for name, value in (("workers", workers), ("threads", threads)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is 1 or more; got {value}.")
+    if client is not None and (not hasattr(client, "submit") or getattr(client, "asynchronous", False)):
+        raise TypeError(f"client is a synchronous distributed.Client, connected to a cluster; got {client!r}.")
+    processes = workers or default_workers()
+    limit = _largest_for(processes) if largest is None else largest
+    work = _Work(recipe, Path(output), threads, timeout, limit, resume, stop)
+    plan = find_photos(paths, work.folder)
+    if not plan.photos and not plan.unreadable:
+        raise ValueError(f"There are no photographs in {_listed(paths)}.")
+    photos, known = _with_trimaps(plan.photos, recipe, trimaps)
+    suffix = f"_alpha{recipe.suffix}" if recipe.output == "alpha" else recipe.suffix
+    tasks = list(zip(photos, plan_outputs(photos, work.folder, suffix), known, strict=True))
+    outcomes = work.run(tasks, plan.unreadable, trimaps is not None, processes, client)
+    return Batch(outcomes, len(tasks) + len(plan.unreadable), plan.ignored, work.folder / REPORT)
+
+
+def _largest_for(workers: int) -> float:
+    """Megapixels a picture may have so that as many of them as there are workers fit into memory."""
+    try:
+        memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):  # not on every system
+        return _LARGEST
+    # A container may have been given less than the machine has.
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            memory = min(memory, float(Path(file).read_text()))
+    return min(_LARGEST, max(1.0, round(memory / workers / _BYTES_PER_PIXEL / 1e6, 1)))
+
+
+def _listed(paths: Paths) -> str:
+    items = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    return ", ".join(repr(os.fspath(item)) for item in items[:5]) or "an empty list"
+
+
+def _with_trimaps(
+    photos: list[Found], recipe: Recipe, trimaps: str | os.PathLike[str] | None
+) -> tuple[list[Found], list[Path | None]]:
+    """Photographs with their trimaps; trimaps that lie among the photographs are not photographs."""
+    if trimaps is None:
+        return photos, [None] * len(photos)
+    from mattingkit.methods import find_method
+
+    if not find_method(recipe.method).needs_trimap:
+        raise TypeError(f"{recipe.method} takes no trimap; leave the trimaps out, or choose another method.")
+    matched = match_trimaps(photos, Path(trimaps))
+    used = {os.path.realpath(path) for path in matched if path is not None}
+    kept = [(f, k) for f, k in zip(photos, matched, strict=True) if os.path.realpath(f.path) not in used]
+    return [found for found, _ in kept], [path for _, path in kept]
+
+
+@dataclass
+class _Work:
+    """One run: from the plan to the report."""
+
+    recipe: Recipe
+    folder: Path
+    threads: int
+    timeout: float | None
+    largest: float
+    resume: bool
+    stop: Callable[[], bool] | None
+
+    def run(
+        self,
+        tasks: list[tuple[Found, Path, Path | None]],
+        unreadable: list[tuple[Path, str]],
+        need_trimaps: bool,
+        workers: int,
+        client: Any,
+    ) -> Iterator[Outcome]:
+        with Journal(self.folder) as journal, _Report(self.folder / REPORT) as report:
+            outputs = [output for _, output, _ in tasks]
+            remove_leftovers(outputs)
+            for place, reason in unreadable:
+                yield report.add(Outcome(place, self.folder, "failed", reason))
+            jobs = []
+            files = [_file(self.recipe.background), _file(self.recipe.weights)]
+            for found, output, trimap in tasks:
+                if need_trimaps and trimap is None:
+                    reason = f"There is no trimap named {found.name.stem}.png or {found.name.stem}_trimap.png."
+                    yield report.add(Outcome(found.path, output, "failed", reason))
+                    continue
+                made_from = stamp(self.recipe.fingerprint(), found.path, trimap, *files)
+                done = journal.finished(self._name(output), made_from) if self.resume else None
+                if done is not None:
+                    yield report.add(Outcome(found.path, output, "skipped", **done))
+                    continue
+                jobs.append(self._job(found, output, trimap, made_from))
+            try:
+                with contextlib.closing(self._answers(jobs, workers, client)) as answers:
+                    for answer in answers:
+                        outcome = _outcome(answer)
+                        if answer.value is not None:
+                            details = {"width": outcome.width, "height": outcome.height, "reason": outcome.reason}
+                            made = self._name(outcome.output), answer.job["stamp"], answer.value["sha256"]
+                            journal.add(*made, details)
+                        yield report.add(outcome)
+            finally:
+                # Workers ended while writing leave their temporary files. Those of a cluster may still be writing.
+                if client is None:
+                    remove_leftovers(outputs)
+
+    def _answers(self, jobs: list[dict[str, Any]], workers: int, client: Any) -> Generator[Answer, None, None]:
+        if client is not None:
+            return run_dask("mattingkit.batches.batch:run_job", jobs, client, threads=self.threads, stop=self.stop)
+        return run_local(
+            "mattingkit.batches.batch:run_job",
+            jobs,
+            workers=min(workers, max(1, len(jobs))),
+            threads=self.threads,
+            timeout=self.timeout,
+            stop=self.stop,
+        )
+
+    def _job(self, found: Found, output: Path, trimap: Path | None, made_from: str) -> dict[str, Any]:
+        # Absolute paths: a worker may live elsewhere.
+        return {
+            "source": os.path.abspath(found.path),
+            "shown": str(found.path),
+            "output": os.path.abspath(output),
+            "written": str(output),
+            "trimap": None if trimap is None else os.path.abspath(trimap),
+            "largest": self.largest,
+            "recipe": {
+                **asdict(self.recipe),
+                "background": _absolute(self.recipe.background),
+                "weights": _absolute(self.recipe.weights),
+            },
+            "stamp": made_from,
+        }
+
+    def _name(self, output: Path) -> str:
+        return output.relative_to(self.folder).as_posix()
+
+
+def _file(setting: Any) -> str | None:
+    """A background or weights that are a file; None for a colour or a name."""
+    return setting if isinstance(setting, str) and os.path.isfile(setting) else None
+
+
+def _absolute(setting: Any) -> Any:
+    file = _file(setting)
+    return setting if file is None else os.path.abspath(file)
+
+
+def _outcome(answer: Answer) -> Outcome:
+    job, value = answer.job, answer.value
+    source, output = Path(job["shown"]), Path(job["written"])
+    if value is None:
+        reason = answer.error or "no reason given"
+        return Outcome(source, output, "failed", reason, worker=answer.worker, memory=answer.memory)
+    return Outcome(
+        source,
+        output,
+        "done",
+        " ".join(answer.warnings),
+        value["width"],
+        value["height"],
+        value["seconds"],
+        answer.worker,
+        answer.memory,
+    )
+
+
+def run_job(job: dict[str, Any]) -> dict[str, Any]:
+    """Do one photograph of a batch; what a worker runs.
+
+    Parameters
+    ----------
+    job : dict
+        As a batch makes it: paths, recipe, limit.
+
+    Returns
+    -------
+    dict
+        ``sha256`` of the file written, ``width``, ``height`` and ``seconds``.
+
+    Raises
+    ------
+    ValueError, OSError
+        With the reason that goes into the report.
+    """
+    from mattingkit.files import read_photo, write_photo
+
+    begun = time.perf_counter()
+    recipe = Recipe(**job["recipe"])
+    photo = read_photo(job["source"], largest=job["largest"])
+    known = None if job["trimap"] is None else load_known(job["trimap"], photo.image)
+    product = recipe.finish(photo, recipe.separate(photo, known))
+    output = job["output"]
+    write_photo(output, product.pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
+    height, width = product.pixels.shape[:2]
+    seconds = round(time.perf_counter() - begun, 4)
+    return {"sha256": file_digest(output), "width": width, "height": height, "seconds": seconds}
+
+
+def load_known(path: str | os.PathLike[str], image: FloatArray, base: FloatArray | None = None) -> FloatArray:
+    """Read what a person said of a picture: a trimap, or a drawing as the pad saves it.
+
+    Parameters
+    ----------
+    path : path
+        A picture, or .json.
+    image : ndarray of float64, shape (H, W, 3)
+        What was drawn upon: a fill follows its colours.
+    base : ndarray of float64, shape (H, W), optional
+        The trimap a drawing mends; all unknown without one.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where there is no such file, it is something else, or belongs to a picture of another size.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mattingkit.drawing import save_strokes
+    >>> from mattingkit.trimap import Stroke
+    >>> path = Path(tempfile.mkdtemp(), "strokes.json")
+    >>> save_strokes(path, [Stroke([(0, 1)], label=1, radius=0.5)], (1, 3))
+    >>> import numpy as np
+    >>> load_known(path, np.zeros((1, 3, 3)))
+    array([[0.5, 1. , 0.5]])
+    """
+    from mattingkit.trimap import load_trimap
+
+    if not os.fspath(path).lower().endswith(".json"):
+        return load_trimap(path)
+    from mattingkit.drawing import Drawing
+
+    drawing = Drawing(image, base)
+    try:
+        drawing.load(path)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)!r}: {error}") from None
+    return drawing.trimap
+
+
+class _Report:
+    """``report.csv``: grows while the batch runs, and is sorted when it ends."""
+
+    COLUMNS = ("source", "output", "status", "reason", "width", "height", "seconds", "memory_mb", "worker")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[list[str]] = []
+
+    def __enter__(self) -> _Report:
+        self.file = open(self.path, "w", newline="", encoding="utf-8")
+        self.file.write(_csv_line(self.COLUMNS))
+        self.file.flush()
+        return self
+
+    def add(self, outcome: Outcome) -> Outcome:
+        row = [
+            str(outcome.source),
+            str(outcome.output),
+            outcome.status,
+            outcome.reason,
+            *(str(n or "") for n in (outcome.width, outcome.height)),
+            f"{outcome.seconds:.3f}" if outcome.seconds else "",
+            f"{outcome.memory:.0f}" if outcome.memory else "",
+            outcome.worker,
+        ]
+        self.rows.append(row)
+        self.file.write(_csv_line(row))
+        self.file.flush()
+        return outcome
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        with atomic_write(self.path) as file:
+            lines = [_csv_line(row) for row in sorted(self.rows)]
+            file.write("".join([_csv_line(self.COLUMNS), *lines]).encode())
+
+
+def _csv_line(cells: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()

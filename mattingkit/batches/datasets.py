@@ -1,0 +1,218 @@
+"""Data sets of pictures with trimaps and true alphas, laid out as alphamatting.com's.
+
+Rhemann et al., "A Perceptually Motivated Online Benchmark for Image Matting", CVPR 2009, publish 27 pictures with
+their true alphas and two trimaps each. :func:`find_pictures` reads that layout and simpler ones; nothing is known
+about a data set but what its folders say. :func:`fetch_alphamatting` brings the published set, which is not ours to
+pass on: each user fetches it from its authors.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mattingkit.files import PICTURE_SUFFIXES, atomic_write
+
+__all__ = ["ALPHAMATTING", "TestPicture", "fetch_alphamatting", "find_pictures"]
+
+#: Where alphamatting.com keeps its files.
+ALPHAMATTING_URL = "http://www.alphamatting.com/datasets/zip/"
+
+#: The low-resolution training set: file name to SHA-256, as PyMatting's tests/download_images.py states them.
+ALPHAMATTING = {
+    "input_training_lowres.zip": "78d403b0671424cd6e6a01b5489a4d26e53c40b1b9b98ea33f3ee02a09ccb5db",
+    "trimap_training_lowres.zip": "819a095689057c3747df5d18492b4ef42f13f2d8d58b18de1411938229a3f4b6",
+    "gt_training_lowres.zip": "686d560ea2b6e920b97485a34b64c24657b049e751cf97b05c962ebd5f1f7569",
+}
+
+
+@dataclass(frozen=True)
+class TestPicture:
+    """One picture of a data set with one of its trimaps.
+
+    Parameters
+    ----------
+    name : str
+        Of the file, without suffix: ``"GT01"``.
+    trimaps : str
+        The set the trimap belongs to: ``"Trimap1"``.
+    image, trimap, truth : Path
+
+    Examples
+    --------
+    >>> TestPicture("GT01", "Trimap1", Path("i.png"), Path("t.png"), Path("a.png")).name
+    'GT01'
+    """
+
+    # pytest collects classes whose name begins with Test; this is none.
+    __test__ = False
+
+    name: str
+    trimaps: str
+    image: Path
+    trimap: Path
+    truth: Path
+
+
+def find_pictures(folder: str | os.PathLike[str]) -> list[TestPicture]:
+    """Find the pictures of a data set, each with its trimaps and its true alpha.
+
+    Parameters
+    ----------
+    folder : path
+        Holds a folder of pictures whose name begins with ``input`` or ``image``, one of true alphas (``gt``,
+        ``alpha`` or ``truth``), and trimaps in one or several folders (``trimap…``), or in folders inside one, as
+        ``trimap_training_lowres/Trimap1``. Files belong together by name.
+
+    Returns
+    -------
+    list of TestPicture
+        By set of trimaps, then by name.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where the folder, or a part of the layout, is missing.
+    ValueError
+        Where a trimap or a true alpha has no partner.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("input/a.png", "trimap1/a.png", "trimap2/a.png", "alpha/a.png"):
+    ...     (folder / name).parent.mkdir()
+    ...     (folder / name).touch()
+    >>> [(picture.name, picture.trimaps) for picture in find_pictures(folder)]
+    [('a', 'trimap1'), ('a', 'trimap2')]
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(root)!r}.")
+    images = _pictures_in(_one_folder(root, ("input", "image"), "the pictures"))
+    truths = _pictures_in(_one_folder(root, ("gt", "alpha", "truth", "ground"), "the true alphas"))
+    found = []
+    for place in _trimap_folders(root):
+        for name, trimap in _pictures_in(place).items():
+            missing = [what for what, files in (("picture", images), ("true alpha", truths)) if name not in files]
+            if missing:
+                raise ValueError(f"The trimap {str(trimap)!r} has no {' and no '.join(missing)} of the same name.")
+            found.append(TestPicture(name, place.name, images[name], trimap, truths[name]))
+    return found
+
+
+def _folders(root: Path, beginnings: tuple[str, ...]) -> list[Path]:
+    return sorted(
+        path
+        for path in root.iterdir()
+        if path.is_dir() and path.name.lower().startswith(beginnings) and "highres" not in path.name.lower()
+    )
+
+
+def _one_folder(root: Path, beginnings: tuple[str, ...], what: str) -> Path:
+    """The folder with one of these names; a folder that only holds another counts as that one."""
+    for place in _folders(root, beginnings):
+        inner = [path for path in place.iterdir() if not path.name.startswith(".")]
+        return inner[0] if len(inner) == 1 and inner[0].is_dir() else place
+    raise FileNotFoundError(
+        f"{str(root)!r} has no folder with {what}: one whose name begins with {' or '.join(beginnings)}. "
+        "The layout is input/, trimap1/, trimap2/, …, alpha/, or alphamatting.com's own."
+    )
+
+
+def _trimap_folders(root: Path) -> list[Path]:
+    places = []
+    for place in _folders(root, ("trimap",)):
+        if _pictures_in(place):
+            places.append(place)
+        else:
+            # alphamatting.com: trimap_training_lowres/Trimap1, …
+            places += sorted(path for path in place.rglob("*") if path.is_dir() and _pictures_in(path))
+    if not places:
+        raise FileNotFoundError(f"{str(root)!r} has no folder of trimaps: one whose name begins with trimap.")
+    return places
+
+
+def _pictures_in(place: Path) -> dict[str, Path]:
+    return {
+        path.stem: path
+        for path in sorted(place.iterdir())
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+    }
+
+
+def fetch_alphamatting(
+    folder: str | os.PathLike[str],
+    *,
+    url: str = ALPHAMATTING_URL,
+    files: Mapping[str, str] = ALPHAMATTING,
+    progress: bool = True,
+) -> Path:
+    """Fetch alphamatting.com's 27 training pictures, 21 MB, from its authors.
+
+    Parameters
+    ----------
+    folder : path
+        Gets the data set's folders, and the files as fetched in ``downloads/``. Files placed there by hand serve too.
+    url : str
+        Where the files are.
+    files : mapping of str to str
+        Their names and SHA-256 checksums.
+    progress : bool, default True
+        Draw a progress bar on stderr.
+
+    Returns
+    -------
+    Path
+        The folder, ready for :func:`find_pictures`.
+
+    Raises
+    ------
+    ConnectionError
+        Where the site cannot be reached; the message says which files to place where.
+    ValueError
+        Where what arrived has another checksum.
+
+    References
+    ----------
+    Rhemann et al.: A Perceptually Motivated Online Benchmark for Image Matting. CVPR 2009.
+    """
+    import pooch
+
+    root = Path(folder)
+    downloads = root / "downloads"
+    for name, digest in files.items():
+        try:
+            archive = pooch.retrieve(
+                url + name,
+                known_hash=f"sha256:{digest}",
+                fname=name,
+                path=downloads,
+                # http_proxy and its like are honoured by requests, which pooch's own downloader uses.
+                downloader=pooch.HTTPDownloader(progressbar=progress, timeout=30),
+            )
+        except OSError as error:
+            raise ConnectionError(
+                f"Could not fetch {url}{name} ({type(error).__name__}). Fetch {', '.join(files)} from {url} on another "
+                f"machine, place them in {downloads} and run the same command again."
+            ) from error
+        _unpack(Path(archive), root / Path(name).stem)
+    return root
+
+
+def _unpack(archive: Path, target: Path) -> None:
+    """Unpack the pictures of an archive; a folder in it of the archive's own name is not repeated."""
+    with zipfile.ZipFile(archive) as content:
+        for member in content.infolist():
+            parts = list(Path(member.filename).parts)
+            if {"..", "/", "__MACOSX"} & set(parts):
+                continue
+            if parts and parts[0].lower() == archive.stem.lower():
+                del parts[0]
+            if member.is_dir() or not parts or Path(parts[-1]).suffix.lower() not in PICTURE_SUFFIXES:
+                continue
+            with content.open(member) as source, atomic_write(target.joinpath(*parts)) as file:
+                file.write(source.read())

@@ -1,0 +1,245 @@
+"""Which photographs a batch is about, what each result is called, and which trimap belongs to which.
+
+Folders are walked in a fixed order, results keep the folders' structure, and nothing is ever written over a
+photograph. What lies in a folder and is no picture is left alone, but counted, so that nobody wonders where it went.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mattingkit.files import PICTURE_SUFFIXES
+
+__all__ = ["Found", "Plan", "find_photos", "match_trimaps", "plan_outputs"]
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One photograph: where it is, and what it is called below the folder it was found in.
+
+    Parameters
+    ----------
+    path : Path
+    name : Path
+        Relative; keeps the sub-folders.
+
+    Examples
+    --------
+    >>> Found(Path("in/cats/tom.jpg"), Path("cats/tom.jpg")).name.as_posix()
+    'cats/tom.jpg'
+    """
+
+    path: Path
+    name: Path
+
+
+@dataclass
+class Plan:
+    """What :func:`find_photos` found.
+
+    Parameters
+    ----------
+    photos : list of Found
+        In the order of their names, each file once.
+    ignored : list of Path
+        Files in the folders that are no pictures by their suffix.
+    unreadable : list of (Path, str)
+        Folders that could not be entered, and why.
+
+    Examples
+    --------
+    >>> Plan().photos
+    []
+    """
+
+    photos: list[Found] = field(default_factory=list)
+    ignored: list[Path] = field(default_factory=list)
+    unreadable: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def find_photos(paths: Paths, output: Path) -> Plan:
+    """Find the photographs that files, folders and patterns name.
+
+    Parameters
+    ----------
+    paths : path, or iterable of paths
+        Files are taken as they are, folders are searched with all their sub-folders, and ``*``, ``?``, ``[…]`` and
+        ``**`` match as in a shell. Hidden files are passed over.
+    output : Path
+        The folder of results; should it lie inside a searched one, it is not searched.
+
+    Returns
+    -------
+    Plan
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("b.jpg", "a.png", "notes.txt"):
+    ...     (folder / name).touch()
+    >>> plan = find_photos(folder, folder / "out")
+    >>> [found.name.as_posix() for found in plan.photos], [path.name for path in plan.ignored]
+    (['a.png', 'b.jpg'], ['notes.txt'])
+    """
+    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    plan = Plan()
+    seen: set[str] = set()
+    own = os.path.realpath(output)
+    for item in listed:
+        for found in _expand(Path(item), plan, own):
+            place = os.path.realpath(found.path)
+            if place not in seen:
+                seen.add(place)
+                plan.photos.append(found)
+    return plan
+
+
+def _expand(item: Path, plan: Plan, own: str) -> Iterator[Found]:
+    """The photographs one path stands for. A path that is nothing is one too: reading it will say so."""
+    if item.is_dir():
+        yield from _walk(item, plan, own)
+    elif item.exists() or not glob.has_magic(str(item)):
+        yield Found(item, Path(item.name))
+    else:
+        root = _fixed_part(item)
+        for match in sorted(glob.glob(str(item), recursive=True)):
+            path = Path(match)
+            inside = os.path.realpath(path).startswith(own + os.sep)
+            if path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES and not inside:
+                yield Found(path, path.relative_to(root))
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """The folder in front of a pattern's first wildcard."""
+    parts = []
+    for part in pattern.parts[:-1]:
+        if glob.has_magic(part):
+            break
+        parts.append(part)
+    return Path(*parts)
+
+
+def _walk(folder: Path, plan: Plan, own: str) -> Iterator[Found]:
+    def complain(error: OSError) -> None:
+        plan.unreadable.append((Path(error.filename), error.strerror or str(error)))
+
+    for place, folders, files in os.walk(folder, onerror=complain):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and os.path.realpath(os.path.join(place, name)) != own
+        )
+        for name in sorted(files):
+            path = Path(place, name)
+            if name.startswith("."):
+                continue
+            if path.suffix.lower() in PICTURE_SUFFIXES:
+                yield Found(path, path.relative_to(folder))
+            else:
+                plan.ignored.append(path)
+
+
+def plan_outputs(photos: list[Found], output: Path, suffix: str) -> list[Path]:
+    """Name the result of each photograph.
+
+    Parameters
+    ----------
+    photos : list of Found
+    output : Path
+        The folder of results.
+    suffix : str
+        What comes after the photograph's name, such as ``".png"`` or ``"_alpha.png"``.
+
+    Returns
+    -------
+    list of Path
+        In the same order, all different. Photographs that differ only in their suffix keep it in the result's name.
+
+    Raises
+    ------
+    ValueError
+        Where a result would replace a photograph.
+
+    Examples
+    --------
+    >>> photos = [Found(Path(name), Path(name)) for name in ("a.jpg", "b.jpg", "b.png")]
+    >>> [path.name for path in plan_outputs(photos, Path("out"), ".png")]
+    ['a.png', 'b.jpg.png', 'b.png.png']
+    """
+    # Compared without case, since some file systems do.
+    short = [output / found.name.with_name(found.name.stem + suffix) for found in photos]
+    count = Counter(str(path).lower() for path in short)
+    full = [output / found.name.with_name(found.name.name + suffix) for found in photos]
+    named = [a if count[str(a).lower()] == 1 else b for a, b in zip(short, full, strict=True)]
+    names = Counter(str(path).lower() for path in named)
+    taken: Counter[str] = Counter()
+    for i, path in enumerate(named):
+        # Two folders given side by side may hold the same names; the later ones are numbered.
+        key = str(path).lower()
+        if names[key] > 1:
+            taken[key] += 1
+            if taken[key] > 1:
+                named[i] = path.with_name(f"{path.name.removesuffix(suffix)}-{taken[key]}{suffix}")
+    sources = {os.path.realpath(found.path) for found in photos}
+    for path in named:
+        if os.path.realpath(path) in sources:
+            raise ValueError(f"The result {str(path)!r} would replace a photograph; write to another folder.")
+    return named
+
+
+def match_trimaps(photos: list[Found], folder: Path) -> list[Path | None]:
+    """Find each photograph's trimap (or strokes) in a folder, by name.
+
+    Parameters
+    ----------
+    photos : list of Found
+    folder : Path
+        ``cats/tom.jpg`` finds ``cats/tom.png``, ``cats/tom_trimap.png`` or strokes in ``cats/tom.json``; failing
+        that, the same without ``cats/``.
+
+    Returns
+    -------
+    list of (Path or None)
+        None where there is none.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "tom_trimap.png").touch()
+    >>> [path.name for path in match_trimaps([Found(Path("tom.jpg"), Path("cats/tom.jpg"))], folder)]
+    ['tom_trimap.png']
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder of trimaps {str(folder)!r}.")
+    index: dict[str, Path] = {}
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            path = Path(place, name)
+            if path.suffix.lower() in PICTURE_SUFFIXES | {".json"} and not name.startswith("."):
+                index.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    themselves = {os.path.realpath(found.path) for found in photos}
+    return [_trimap_of(found, index, themselves) for found in photos]
+
+
+def _trimap_of(found: Found, index: dict[str, Path], themselves: set[str]) -> Path | None:
+    stem = found.name.with_suffix("").as_posix()
+    for base in (stem, found.name.stem):
+        for ending in ("_trimap", "-trimap", ".trimap", "_strokes", "", found.name.suffix):
+            path = index.get(base + ending)
+            # Where photographs and trimaps share a folder, a photograph is not its own trimap.
+            if path is not None and (ending.endswith("trimap") or os.path.realpath(path) not in themselves):
+                return path
+    return None

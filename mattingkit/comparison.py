@@ -1,0 +1,460 @@
+"""Several methods on one picture, side by side, with their scores and seconds.
+
+:func:`compare` runs each method in turn; one that fails is recorded with its reason and the rest go on. What a person
+then wants of the outcome (a figure, a table, files, the interactive view) are the methods of :class:`Result`, which
+also keeps the provenance that plain arrays cannot: parameters, seconds, whether the trimap was used.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from mattingkit.compositing import composite, to_rgba
+from mattingkit.files import atomic_write, save_image
+from mattingkit.images import FloatArray, as_alpha, as_image
+from mattingkit.methods import estimate_alpha, find_method
+from mattingkit.metrics import METRICS
+from mattingkit.params import check_parameters
+from mattingkit.progress import Progress, ProgressCallback
+from mattingkit.trimap import as_trimap, check_pair, save_trimap
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Entry", "Result", "Table", "compare"]
+
+DEFAULT_METHODS = ("bayesian", "closed_form", "u2net")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one method made of the picture.
+
+    Parameters
+    ----------
+    name, title : str
+        The registry's name, and the caption.
+    parameters : dict
+        Those given; the rest had their defaults.
+    used_trimap : bool
+        False for methods that find the subject by themselves.
+    alpha : ndarray of float64, shape (H, W), or None
+        None where the method failed.
+    seconds : float
+        Wall-clock time of this one run, imports and first compilation included.
+    error : str or None
+        Why it failed.
+    warnings : tuple of str
+        What it warned of, such as a solver that stopped short.
+    scores : dict of str to float
+        SAD, MSE, gradient and connectivity errors where the truth is known.
+
+    Examples
+    --------
+    >>> Entry("rw", "Random walk", {}, True, None, 0.1, "ValueError: no").error
+    'ValueError: no'
+    """
+
+    name: str
+    title: str
+    parameters: dict[str, Any]
+    used_trimap: bool
+    alpha: FloatArray | None
+    seconds: float
+    error: str | None = None
+    warnings: tuple[str, ...] = ()
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+class Table:
+    """A small table that reads well in a shell, in a notebook and in a spreadsheet.
+
+    Parameters
+    ----------
+    header : sequence of str
+    rows : sequence of sequences of str
+        As many texts each as the header has.
+
+    Examples
+    --------
+    >>> print(Table(["method", "seconds"], [["Random walk", "0.12"]]))
+    method       seconds
+    Random walk     0.12
+    """
+
+    def __init__(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self.header = list(header)
+        self.rows = [list(row) for row in rows]
+
+    def __str__(self) -> str:
+        lines = [self.header, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.header))]
+        padded = [
+            "  ".join(
+                text.ljust(width) if i == 0 else text.rjust(width)
+                for i, (text, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
+        return "\n".join(padded)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        def row(cells: Sequence[str], tag: str) -> str:
+            style = [' style="text-align:left"', *[' style="text-align:right"'] * (len(cells) - 1)]
+            return "".join(f"<{tag}{s}>{escape(c)}</{tag}>" for c, s in zip(cells, style, strict=True))
+
+        body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in self.rows)
+        return f"<table><thead><tr>{row(self.header, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+
+    def to_csv(self) -> str:
+        """Return the table as comma-separated values.
+
+        Examples
+        --------
+        >>> Table(["a", "b"], [["1", "2"]]).to_csv()
+        'a,b\\n1,2\\n'
+        """
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
+        return text.getvalue()
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of :func:`compare`.
+
+    Parameters
+    ----------
+    image : ndarray of float64, shape (H, W, 3)
+    trimap : ndarray of float64, shape (H, W), or None
+    entries : dict of str to Entry
+        By method name, in the order asked for.
+    ground_truth : ndarray of float64, shape (H, W), or None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.zeros((8, 8, 3)); image[:, 4:] = 1
+    >>> trimap = np.full((8, 8), 0.5); trimap[:, :2] = 0; trimap[:, 6:] = 1
+    >>> result = compare(image, trimap, methods=["rw"])
+    >>> result["rw"].alpha.shape
+    (8, 8)
+    """
+
+    image: FloatArray
+    trimap: FloatArray | None
+    entries: dict[str, Entry]
+    ground_truth: FloatArray | None = None
+
+    def __getitem__(self, name: str) -> Entry:
+        return self.entries[name]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+    @property
+    def alphas(self) -> dict[str, FloatArray]:
+        """The alphas of the methods that succeeded, by title."""
+        return {entry.title: entry.alpha for entry in self if entry.alpha is not None}
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """The methods that failed, by name, each with its reason."""
+        return {entry.name: entry.error for entry in self if entry.error is not None}
+
+    def table(self) -> Table:
+        """Tabulate seconds and, where the truth is known, the four errors; failures and warnings become notes.
+
+        Returns
+        -------
+        Table
+            Prints as text, shows as HTML in a notebook, and has ``to_csv()``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> result = Result(np.zeros((1, 1, 3)), None, {"rw": Entry("rw", "Random walk", {}, True, None, 0, "no")})
+        >>> print(result.table())
+        method       seconds  note
+        Random walk        –    no
+        """
+        measured = list(METRICS) if self.ground_truth is not None else []
+        header = ["method", *measured, "seconds"]
+        noted = any(entry.error or entry.warnings for entry in self)
+        if noted:
+            header.append("note")
+        rows = []
+        for entry in self:
+            scores = [_number(entry.scores.get(name)) for name in measured]
+            row = [entry.title, *scores, f"{entry.seconds:.2f}" if entry.error is None else "–"]
+            rows.append([*row, entry.error or " ".join(entry.warnings)] if noted else row)
+        return Table(header, rows)
+
+    def show(
+        self,
+        *,
+        background: npt.ArrayLike | str | None = None,
+        crop: tuple[int, int, int, int] | None = None,
+        columns: int | None = None,
+        width: float = 10.0,
+    ) -> Figure:
+        """Draw the picture, the trimap and every alpha side by side.
+
+        Parameters
+        ----------
+        background : colour name, hex code, RGB triple or picture, optional
+            Show each cut-out over this background instead of the bare alpha; foreground colours are estimated first.
+        crop : (top, left, height, width), optional
+            The same part of every picture.
+        columns : int, optional
+            Pictures in a row.
+        width : float, default 10
+            Of the figure, in inches.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> result = Result(np.zeros((4, 4, 3)), np.full((4, 4), 0.5), {})
+        >>> [axes.get_title() for axes in result.show().axes]
+        ['image', 'trimap']
+        """
+        from mattingkit.figures import show
+
+        pictures: dict[str, npt.ArrayLike] = {"image": self.image}
+        if self.trimap is not None:
+            pictures["trimap"] = self.trimap
+        if self.ground_truth is not None:
+            pictures["ground truth"] = self._over(self.ground_truth, background)
+        for entry in self:
+            if entry.alpha is not None:
+                pictures[f"{entry.title}, {entry.seconds:.2f} s"] = self._over(entry.alpha, background)
+        return show(pictures, crop=crop, columns=columns, width=width)
+
+    def _over(self, alpha: FloatArray, background: npt.ArrayLike | str | None) -> FloatArray:
+        from mattingkit.foreground import estimate_foreground
+
+        if background is None:
+            return alpha
+        return composite(estimate_foreground(self.image, alpha), background, alpha)
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write everything to a folder: alphas, cut-outs, the figure, the table and a record.
+
+        Parameters
+        ----------
+        folder : path
+            Made if need be. Files of the same names are replaced, each whole or not at all.
+
+        Returns
+        -------
+        list of Path
+            ``<method>_alpha.png``, ``<method>_cutout.png``, ``trimap.png``, ``comparison.png``, ``table.csv`` and
+            ``result.json`` (parameters, seconds, scores, failures).
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> result = Result(np.zeros((4, 4, 3)), None, {})
+        >>> [path.name for path in result.save(tempfile.mkdtemp())]
+        ['comparison.png', 'table.csv', 'result.json']
+        """
+        from mattingkit.foreground import estimate_foreground
+
+        target = Path(folder)
+        if target.exists() and not target.is_dir():
+            raise ValueError(f"{os.fspath(folder)!r} is a file; name a folder to write the results to.")
+        written: list[Path] = []
+        for entry in self:
+            if entry.alpha is None:
+                continue
+            written += [target / f"{entry.name}_alpha.png", target / f"{entry.name}_cutout.png"]
+            save_image(written[-2], entry.alpha)
+            save_image(written[-1], to_rgba(estimate_foreground(self.image, entry.alpha), entry.alpha))
+        if self.trimap is not None:
+            written.append(target / "trimap.png")
+            save_trimap(written[-1], self.trimap)
+        written += [target / "comparison.png", target / "table.csv", target / "result.json"]
+        with atomic_write(written[-3]) as file:
+            self.show().savefig(file, format="png", dpi=150)
+        with atomic_write(written[-2]) as file:
+            file.write(self.table().to_csv().encode())
+        with atomic_write(written[-1]) as file:
+            file.write(json.dumps(self._record(), indent=2, default=str).encode())
+        return written
+
+    def _record(self) -> dict[str, Any]:
+        from mattingkit.version import __version__
+
+        return {
+            "mattingkit": __version__,
+            "size": list(self.image.shape[:2]),
+            "methods": {
+                entry.name: {
+                    "parameters": entry.parameters,
+                    "used_trimap": entry.used_trimap,
+                    "seconds": round(entry.seconds, 4),
+                    "scores": entry.scores,
+                    "warnings": list(entry.warnings),
+                    "error": entry.error,
+                }
+                for entry in self
+            },
+        }
+
+    def widget(self) -> Any:
+        """Return the interactive comparison, an :class:`mattingkit.widgets.AlphaComparison`.
+
+        Examples
+        --------
+        >>> callable(Result.widget)
+        True
+        """
+        from mattingkit.widgets import AlphaComparison
+
+        return AlphaComparison(self)
+
+
+def _number(value: float | None) -> str:
+    """Three significant digits, never in exponents: the scores of one column line up."""
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"
+
+
+def compare(
+    image: npt.ArrayLike,
+    trimap: npt.ArrayLike | None = None,
+    methods: Sequence[str] = DEFAULT_METHODS,
+    *,
+    ground_truth: npt.ArrayLike | None = None,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> Result:
+    """Run several methods on one picture.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    trimap : array_like, shape (H, W), optional
+        Required as soon as one of the methods takes a trimap; the others do not see it.
+    methods : sequence of str, default ("bayesian", "closed_form", "u2net")
+        Names in :data:`mattingkit.METHODS`.
+    ground_truth : array_like, shape (H, W), optional
+        The true alpha; with it each result is scored over the unknown pixels.
+    parameters : mapping of method name to mapping of parameters, optional
+        ``{"closed_form": {"epsilon": 1e-5}}``.
+    on_progress : callable, optional
+        Handed to each method in turn; raising from it cancels the whole comparison.
+
+    Returns
+    -------
+    Result
+        One :class:`Entry` for each method. A method that fails has its reason there, and the rest go on.
+
+    Raises
+    ------
+    TypeError
+        For a misspelt parameter, or a trimap missing.
+    ValueError
+        For an unknown method, arrays out of range or of different size. All before any work starts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.zeros((8, 8, 3)); image[:, 4:] = 1
+    >>> trimap = np.full((8, 8), 0.5); trimap[:, :2] = 0; trimap[:, 6:] = 1
+    >>> result = compare(image, trimap, methods=["rw", "sm"], ground_truth=image[:, :, 0])
+    >>> [entry.title for entry in result], round(result["rw"].scores["SAD"], 3)
+    (['Random walk', 'Shared'], 0.0)
+    """
+    names, options = _check_request(methods, parameters or {}, trimap is not None)
+    picture = as_image(image)
+    known = None if trimap is None else as_trimap(trimap)
+    if known is not None and any(find_method(name).needs_trimap for name in names):
+        check_pair(picture, known)
+    truth = None if ground_truth is None else as_alpha(ground_truth)
+    if truth is not None and truth.shape != picture.shape[:2]:
+        raise ValueError(f"Image and ground truth must have the same size; got {picture.shape[:2]} and {truth.shape}.")
+    entries = {}
+    for name in names:
+        entry = _run(name, picture, known, options.get(name, {}), on_progress)
+        if truth is not None and entry.alpha is not None:
+            entry.scores.update({key: metric(entry.alpha, truth, known) for key, metric in METRICS.items()})
+        entries[name] = entry
+    return Result(picture, known, entries, truth)
+
+
+def _check_request(
+    methods: Sequence[str], parameters: Mapping[str, Mapping[str, Any]], has_trimap: bool
+) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Refuse a wrong request whole, before the first method has run for a minute."""
+    names = [methods] if isinstance(methods, str) else list(dict.fromkeys(methods))
+    if not names:
+        raise ValueError("Name at least one method to compare.")
+    for name in names:
+        if find_method(name).needs_trimap and not has_trimap:
+            raise TypeError(f"{name} needs a trimap: pass one, or compare only methods that take none, such as u2net.")
+    for name, given in parameters.items():
+        if name not in names:
+            raise ValueError(f"There are parameters for {name!r}, which is not compared; compared: {', '.join(names)}.")
+        check_parameters(name, find_method(name).function, dict(given))
+    return names, {name: dict(given) for name, given in parameters.items()}
+
+
+def _run(
+    name: str,
+    image: FloatArray,
+    trimap: FloatArray | None,
+    parameters: dict[str, Any],
+    on_progress: ProgressCallback | None,
+) -> Entry:
+    method = find_method(name)
+    used = method.needs_trimap
+
+    # What the caller's own callback raises is a wish to stop, not a failure of the method.
+    cancelled: list[BaseException] = []
+
+    def report(progress: Progress) -> None:
+        assert on_progress is not None
+        try:
+            on_progress(progress)
+        except BaseException as error:
+            cancelled.append(error)
+            raise
+
+    alpha, reason = None, None
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            alpha = estimate_alpha(
+                image, trimap if used else None, name, on_progress=on_progress and report, **parameters
+            )
+        except Exception as error:
+            if cancelled:
+                raise
+            # One method's failure must not cost the others' results; its reason goes into the table.
+            reason = f"{type(error).__name__}: {error}"
+    seconds = time.perf_counter() - start
+    notes = tuple(str(w.message) for w in caught if issubclass(w.category, UserWarning))
+    return Entry(name, method.title, parameters, used, alpha, seconds, reason, notes)

@@ -1,0 +1,534 @@
+"""What a person has drawn, without any screen: marks kept as vectors, undone and redone, rasterised to three levels.
+
+A :class:`Drawing` is the truth behind every pad. Whatever shows it (ipycanvas, the page, nothing at all) tells it what
+was drawn, in image coordinates and (row, col) order, and reads the trimap back; no pixel ever returns from a canvas,
+where antialiasing would leave levels between the three. A mark is a :class:`mattingkit.Stroke`, a :class:`Lasso`, a
+:class:`Fill` or a :class:`Base`; a state is the tuple of marks so far, so undo and redo only exchange tuples.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mattingkit.files import atomic_write, read_array
+from mattingkit.images import FloatArray, as_image
+from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, Stroke, as_trimap, save_trimap, stroke_mask
+
+__all__ = ["LABELS", "Base", "Drawing", "Fill", "Lasso", "Mark", "label_value", "load_strokes", "save_strokes"]
+
+#: Names of the labels, and what each paints; None erases, back to the trimap below.
+LABELS: dict[str, float | None] = {
+    "foreground": FOREGROUND,
+    "background": BACKGROUND,
+    "unknown": UNKNOWN,
+    "erase": None,
+}
+_NAMES = {value: name for name, value in LABELS.items()}
+
+
+def label_value(label: str | float | None) -> float | None:
+    """Return what a label paints, given by name or by value.
+
+    Raises
+    ------
+    ValueError
+        For anything but the four names, 0, 0.5, 1 and None.
+
+    Examples
+    --------
+    >>> label_value("foreground"), label_value(0.5), label_value("erase")
+    (1.0, 0.5, None)
+    """
+    if isinstance(label, str) and label in LABELS:
+        return LABELS[label]
+    if not isinstance(label, str) and label in _NAMES:
+        return None if label is None else float(label)
+    raise ValueError(f"A label is one of {', '.join(LABELS)}, or 1, 0, 0.5, None; got {label!r}.")
+
+
+@dataclass(frozen=True)
+class Lasso:
+    """An area drawn around: what lies inside the closed outline gets the label.
+
+    Parameters
+    ----------
+    points : sequence of (row, col) floats
+        At least three; crossing outlines follow the even-odd rule.
+    label : float or None
+
+    Raises
+    ------
+    ValueError
+        For fewer points, or another label.
+
+    Examples
+    --------
+    >>> Lasso([(0, 0), (0, 9), (9, 0)], label=1).label
+    1.0
+    """
+
+    points: Sequence[tuple[float, float]]
+    label: float | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", tuple((float(row), float(col)) for row, col in self.points))
+        object.__setattr__(self, "label", label_value(self.label))
+        if len(self.points) < 3 or not np.isfinite(self.points).all():
+            raise ValueError("A lasso needs at least three points of finite (row, col).")
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A connected area, as a bucket fills it: pixels of the same level as the one clicked, and of similar colour.
+
+    Parameters
+    ----------
+    point : (row, col)
+        The pixel clicked.
+    label : float or None
+    tolerance : float, default 1
+        How far each channel may be from the clicked pixel's; 1 looks at the trimap alone.
+
+    Raises
+    ------
+    ValueError
+        For a tolerance outside [0, 1].
+
+    Examples
+    --------
+    >>> Fill((3, 4), label=0).tolerance
+    1.0
+    """
+
+    point: tuple[int, int]
+    label: float | None
+    tolerance: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "point", (int(self.point[0]), int(self.point[1])))
+        object.__setattr__(self, "label", label_value(self.label))
+        if not 0 <= self.tolerance <= 1:
+            raise ValueError(f"A fill's tolerance lies in [0, 1]; got {self.tolerance}.")
+
+
+class Base:
+    """A whole trimap to draw upon, from a file or from an alpha; it covers everything before it.
+
+    Parameters
+    ----------
+    trimap : array_like, shape (H, W)
+
+    Examples
+    --------
+    >>> Base([[0.0, 1.0]]) == Base([[False, True]])
+    True
+    """
+
+    def __init__(self, trimap: npt.ArrayLike) -> None:
+        self.trimap = as_trimap(trimap)
+        self.trimap.flags.writeable = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Base) and np.array_equal(self.trimap, other.trimap)
+
+    def __hash__(self) -> int:
+        return hash(self.trimap.tobytes())
+
+
+Mark = Stroke | Lasso | Fill | Base
+
+
+class Drawing:
+    """Marks on one picture, their history, and the trimap they make. All methods may be called from any thread.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    trimap : array_like, shape (H, W), optional
+        Drawn upon; all unknown without one. The eraser and :meth:`clear` bring it back.
+    marks : iterable of Mark, optional
+        Strokes already there.
+
+    Raises
+    ------
+    ValueError
+        Where sizes differ.
+
+    Examples
+    --------
+    >>> drawing = Drawing(np.zeros((4, 6, 3)))
+    >>> drawing.add(Stroke([(1, 1)], label=1, radius=0.5))
+    >>> float(drawing.trimap[1, 1]), drawing.undo(), float(drawing.trimap[1, 1])
+    (1.0, True, 0.5)
+    """
+
+    def __init__(self, image: npt.ArrayLike, trimap: npt.ArrayLike | None = None, marks: Iterable[Mark] = ()) -> None:
+        self.image = as_image(image)
+        self._lock = threading.RLock()
+        self._start = np.full(self.shape, UNKNOWN) if trimap is None else as_trimap(trimap)
+        self._check_shape(self._start.shape, "trimap")
+        self._marks: tuple[Mark, ...] = ()
+        self._past: list[tuple[Mark, ...]] = []
+        self._future: list[tuple[Mark, ...]] = []
+        self._below, self._trimap = self._start, self._start.copy()
+        self._said = np.zeros(self.shape, dtype=bool)
+        self._set(tuple(marks))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the picture."""
+        return self.image.shape[0], self.image.shape[1]
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The marks in force, in the order drawn."""
+        with self._lock:
+            return self._marks
+
+    @property
+    def trimap(self) -> FloatArray:
+        """The trimap, shape (H, W), exactly 0, 0.5 and 1; a copy."""
+        with self._lock:
+            return self._trimap.copy()
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to undo."""
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is something to redo."""
+        return bool(self._future)
+
+    @property
+    def said_unknown(self) -> npt.NDArray[np.bool_]:
+        """Where a mark says "unknown", in contrast to where nothing was said; bool, shape (H, W)."""
+        with self._lock:
+            return self._said.copy()
+
+    def add(self, *marks: Mark) -> None:
+        """Draw one more mark, or several that count as one step to undo.
+
+        Raises
+        ------
+        ValueError
+            For a :class:`Base` of another size, or a :class:`Fill` that begins outside the picture.
+        """
+        for mark in marks:
+            self._check(mark)
+        if not marks:
+            return
+        with self._lock:
+            self._past.append(self._marks)
+            self._future.clear()
+            self._marks = (*self._marks, *marks)
+            for mark in marks:
+                self._apply(mark)
+
+    def replace(self, marks: Iterable[Mark]) -> None:
+        """Put other marks in place of all; one step to undo."""
+        new = tuple(marks)
+        for mark in new:
+            self._check(mark)
+        with self._lock:
+            if new == self._marks:
+                return
+            self._past.append(self._marks)
+            self._future.clear()
+            self._set(new)
+
+    def clear(self) -> None:
+        """Take all marks away; one step to undo."""
+        self.replace(())
+
+    def undo(self) -> bool:
+        """Go one step back; False where there is none."""
+        return self._travel(self._past, self._future)
+
+    def redo(self) -> bool:
+        """Go one step forward again; False where there is none."""
+        return self._travel(self._future, self._past)
+
+    def _travel(self, source: list[tuple[Mark, ...]], target: list[tuple[Mark, ...]]) -> bool:
+        with self._lock:
+            if not source:
+                return False
+            target.append(self._marks)
+            self._set(source.pop())
+            return True
+
+    def _set(self, marks: tuple[Mark, ...]) -> None:
+        for mark in marks:
+            self._check(mark)
+        self._marks = marks
+        self._below, self._trimap = self._start, self._start.copy()
+        self._said = np.zeros(self.shape, dtype=bool)
+        for mark in marks:
+            self._apply(mark)
+
+    def _apply(self, mark: Mark) -> None:
+        """Rasterise one mark onto the trimap."""
+        if isinstance(mark, Base):
+            self._below, self._trimap = mark.trimap, mark.trimap.copy()
+            self._said[:] = False
+            return
+        if isinstance(mark, Fill):
+            window, inside = fill_mask(self._trimap, self.image, mark)
+        elif isinstance(mark, Lasso):
+            window, inside = lasso_mask(self.shape, mark)
+        else:
+            window, inside = stroke_mask(self.shape, mark)
+        self._trimap[window][inside] = self._below[window][inside] if mark.label is None else mark.label
+        self._said[window][inside] = mark.label == UNKNOWN
+
+    def _check(self, mark: Mark) -> None:
+        if isinstance(mark, Base):
+            self._check_shape(mark.trimap.shape, "trimap")
+        elif isinstance(mark, Fill) and not all(0 <= p < s for p, s in zip(mark.point, self.shape, strict=True)):
+            raise ValueError(f"A fill begins inside the picture of {self.shape}; got {mark.point}.")
+        elif not isinstance(mark, Stroke | Lasso | Fill):
+            raise TypeError(f"A mark is a Stroke, Lasso, Fill or Base; got {type(mark).__name__}.")
+
+    def _check_shape(self, shape: tuple[int, ...], what: str) -> None:
+        if tuple(shape) != self.shape:
+            raise ValueError(f"The {what} has size {tuple(shape)}, the picture {self.shape}; they must be the same.")
+
+    def to_json(self) -> bytes:
+        """Return the marks as a file: the form of :func:`mattingkit.drawing.save_strokes`, and more kinds of marks.
+
+        The trimap drawn upon goes along where there is one.
+
+        Examples
+        --------
+        >>> Drawing(np.zeros((2, 3, 3))).to_json()
+        b'{"version": 1, "shape": [2, 3], "strokes": []}'
+        """
+        with self._lock:
+            document: dict[str, Any] = {
+                "version": 1,
+                "shape": list(self.shape),
+                "strokes": [_to_plain(mark) for mark in self._marks],
+            }
+            if (self._start != UNKNOWN).any():
+                document["base"] = _pack(self._start)
+        return json.dumps(document).encode()
+
+    def load_json(self, content: bytes | str) -> None:
+        """Put a file's marks in place of the present ones; one step to undo.
+
+        Raises
+        ------
+        ValueError
+            Where the content is no such file, or was drawn on a picture of another size.
+        """
+        try:
+            document = json.loads(content)
+            if document["version"] != 1:
+                raise ValueError(f"version {document['version']!r}, where 1 is known")
+            marks = [_from_plain(one) for one in document["strokes"]]
+            start = Base(_unpack(document["base"])) if "base" in document else None
+            shape = tuple(document.get("shape", self.shape))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"This file holds no strokes as the pad saves them ({type(error).__name__}: {error})."
+            ) from None
+        self._check_shape(shape, "drawing in the file")
+        if start is not None and not np.array_equal(start.trimap, self._start):
+            marks.insert(0, start)
+        self.replace(marks)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trimap (.png and other lossless formats) or the strokes (.json), whole or not at all.
+
+        Raises
+        ------
+        ValueError
+            For a suffix of a lossy format.
+        """
+        if Path(path).suffix.lower() == ".json":
+            with atomic_write(path) as file:
+                file.write(self.to_json())
+        else:
+            save_trimap(path, self.trimap)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Read strokes (.json) or a trimap (any picture file) and draw upon it; one step to undo.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            Where there is no such file, it is damaged, or of another size.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"There is no file {os.fspath(path)!r}. Check the path and its spelling.")
+        self.load_bytes(Path(path).read_bytes(), os.fspath(path))
+
+    def load_bytes(self, content: bytes, name: str) -> None:
+        """Read what :meth:`load` reads from bytes, as an upload brings them; ``name`` tells the kind."""
+        if name.lower().endswith(".json"):
+            self.load_json(content)
+            return
+        file = io.BytesIO(content)
+        file.name = name
+        self.replace([Base(read_array(file))])
+
+
+def load_strokes(path: str | os.PathLike[str] | IO[bytes], shape: tuple[int, int] | None = None) -> list[Stroke]:
+    """Read strokes from a JSON file.
+
+    Parameters
+    ----------
+    path : path or binary file
+    shape : (int, int), optional
+        Height and width of the picture they are for; strokes drawn on another size are refused.
+
+    Returns
+    -------
+    list of Stroke
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where there is no such file, it holds no strokes, or they belong to a picture of another size.
+
+    Examples
+    --------
+    >>> import io
+    >>> strokes = b'[{"label": "foreground", "radius": 2, "points": [[2, 3], [2, 9]]}]'
+    >>> load_strokes(io.BytesIO(b'{"version": 1, "strokes": ' + strokes + b"}"))
+    [Stroke(points=((2.0, 3.0), (2.0, 9.0)), label=1.0, radius=2.0)]
+    """
+    name = getattr(path, "name", "the stream") if hasattr(path, "read") else os.fspath(path)
+    try:
+        document: Any = json.loads(path.read() if hasattr(path, "read") else Path(path).read_bytes())
+        if document["version"] != 1:
+            raise ValueError(f"version {document['version']!r}, where 1 is known")
+        drawn_on = document.get("shape")
+        strokes = [
+            Stroke([(row, col) for row, col in one["points"]], LABELS[one["label"]], float(one["radius"]))
+            for one in document["strokes"]
+        ]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file {name!r}. Check the path and its spelling.") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{name!r} holds no strokes as the pad saves them ({type(error).__name__}: {error})."
+        ) from None
+    if shape is not None and drawn_on is not None and tuple(drawn_on) != tuple(shape):
+        raise ValueError(f"The strokes in {name!r} were drawn on a picture of {tuple(drawn_on)}, not {tuple(shape)}.")
+    return strokes
+
+
+def save_strokes(path: str | os.PathLike[str], strokes: Iterable[Stroke], shape: tuple[int, int]) -> None:
+    """Write strokes to a JSON file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    strokes : iterable of Stroke
+    shape : (int, int)
+        Height and width of the picture they were drawn on.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "strokes.json")
+    >>> save_strokes(path, [Stroke([(2, 3)], label=None)], (10, 10))
+    >>> load_strokes(path, (10, 10))[0].label is None
+    True
+    """
+    listed = [{"label": _NAMES[stroke.label], "radius": stroke.radius, "points": stroke.points} for stroke in strokes]
+    with atomic_write(path) as file:
+        file.write(json.dumps({"version": 1, "shape": list(shape), "strokes": listed}).encode())
+
+
+def lasso_mask(shape: tuple[int, int], lasso: Lasso) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
+    """Rasterise a lasso within its bounding box: pixels whose centre is inside, by the even-odd rule.
+
+    Examples
+    --------
+    >>> window, inside = lasso_mask((9, 9), Lasso([(0.5, 0.5), (0.5, 3.5), (3.5, 3.5), (3.5, 0.5)], label=1))
+    >>> window, int(inside.sum())
+    ((slice(1, 4, None), slice(1, 4, None)), 9)
+    """
+    points = np.asarray(lasso.points)
+    low = np.clip(np.ceil(points.min(axis=0)), 0, shape).astype(int)
+    high = np.maximum(np.clip(np.floor(points.max(axis=0)) + 1, 0, shape).astype(int), low)
+    window = (slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])))
+    rows = np.arange(low[0], high[0], dtype=np.float64)[:, np.newaxis]
+    cols = np.arange(low[1], high[1], dtype=np.float64)[np.newaxis, :]
+    inside = np.zeros((rows.size, cols.size), dtype=bool)
+    for (row_1, col_1), (row_2, col_2) in zip(points, np.roll(points, -1, axis=0), strict=True):
+        if row_1 == row_2:
+            continue
+        # A ray to the left crosses this edge in the rows between its ends, where the edge lies left of the pixel.
+        between = (row_1 > rows) != (row_2 > rows)
+        inside ^= between & (col_1 + (rows - row_1) * (col_2 - col_1) / (row_2 - row_1) < cols)
+    return window, inside
+
+
+def fill_mask(trimap: FloatArray, image: FloatArray, fill: Fill) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
+    """Find the area a :class:`Fill` covers: neighbours by their edges, of one level, and of similar colour.
+
+    Examples
+    --------
+    >>> trimap = np.array([[0.5, 0.5, 1.0, 0.5]])
+    >>> fill_mask(trimap, np.zeros((1, 4, 3)), Fill((0, 0), label=0))[1]
+    array([[ True,  True, False, False]])
+    """
+    from scipy import ndimage
+
+    similar = trimap == trimap[fill.point]
+    if fill.tolerance < 1:
+        similar &= (np.abs(image - image[fill.point]) <= fill.tolerance).all(axis=2)
+    areas, _ = ndimage.label(similar)
+    return (slice(0, trimap.shape[0]), slice(0, trimap.shape[1])), areas == areas[fill.point]
+
+
+def _to_plain(mark: Mark) -> dict[str, Any]:
+    if isinstance(mark, Base):
+        return {"trimap": _pack(mark.trimap)}
+    plain: dict[str, Any] = {"label": _NAMES[mark.label]}
+    if isinstance(mark, Stroke):
+        plain |= {"radius": mark.radius, "points": mark.points}
+    elif isinstance(mark, Lasso):
+        plain |= {"lasso": mark.points}
+    else:
+        plain |= {"fill": mark.point, "tolerance": mark.tolerance}
+    return plain
+
+
+def _from_plain(plain: dict[str, Any]) -> Mark:
+    if "trimap" in plain:
+        return Base(_unpack(plain["trimap"]))
+    label = LABELS[plain["label"]]
+    if "lasso" in plain:
+        return Lasso(plain["lasso"], label)
+    if "fill" in plain:
+        return Fill(plain["fill"], label, plain["tolerance"])
+    return Stroke(plain["points"], label, float(plain["radius"]))
+
+
+def _pack(trimap: FloatArray) -> str:
+    """A trimap as a PNG file in letters."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.rint(trimap * 255).astype(np.uint8)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _unpack(text: str) -> FloatArray:
+    return as_trimap(read_array(io.BytesIO(base64.b64decode(text))))

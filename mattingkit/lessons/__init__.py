@@ -1,0 +1,7 @@
+"""What the lessons need besides the methods: drawings of colours and curves, a copy for the reader, the site."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs={"plots": ["colour_space", "curves", "swatches"]}
+)

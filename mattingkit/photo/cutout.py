@@ -1,0 +1,351 @@
+"""From a photograph to a cut-out in one call: guess, trimap, exact method, foreground, new background.
+
+The steps are the package's own functions (U²-Net's saliency, :func:`mattingkit.trimap_from_alpha`, any method of
+:data:`mattingkit.METHODS`, :func:`mattingkit.estimate_layers`, :func:`mattingkit.composite`) in the order a person
+would call them. The notebook, the shell and the batch all come through here, so they give the same pixels.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mattingkit.compositing import composite, fit_background, parse_color, to_rgba
+from mattingkit.files import load_image
+from mattingkit.foreground import Layers, estimate_layers
+from mattingkit.images import FloatArray, as_alpha, as_image
+from mattingkit.methods import estimate_alpha, find_method
+from mattingkit.params import check_parameters
+from mattingkit.progress import ProgressCallback
+from mattingkit.trimap import check_pair, trimap_from_alpha
+
+__all__ = ["Cutout", "Guess", "Separated", "check_background", "cutout", "guess_trimap", "new_background", "separate"]
+
+#: A guess that takes less of the picture than this for subject (or for background) has found none.
+_SMALLEST_SHARE = 5e-4
+
+
+class Cutout(NamedTuple):
+    """A subject, cut out.
+
+    Parameters
+    ----------
+    alpha : ndarray of float64, shape (H, W)
+    foreground : ndarray of float64, shape (H, W, 3)
+        The subject's own colours, free of the old background's.
+    trimap : ndarray of float64, shape (H, W)
+        The one that was given, or the one made from U²-Net's guess.
+    rgba : ndarray of float64, shape (H, W, 4)
+        The picture to save, not premultiplied: transparent, or opaque where a background was asked for.
+
+    Examples
+    --------
+    >>> image = np.zeros((8, 8, 3)); image[:, 4:] = 1
+    >>> trimap = np.full((8, 8), 0.5); trimap[:, :2] = 0; trimap[:, 6:] = 1
+    >>> alpha, foreground, trimap, rgba = cutout(image, trimap=trimap)
+    >>> rgba.shape
+    (8, 8, 4)
+    """
+
+    alpha: FloatArray
+    foreground: FloatArray
+    trimap: FloatArray
+    rgba: FloatArray
+
+
+class Separated(NamedTuple):
+    """A photograph taken apart.
+
+    Parameters
+    ----------
+    alpha : ndarray of float64, shape (H, W)
+    foreground, background : ndarray of float64, shape (H, W, 3)
+        Each layer's own colours, defined at every pixel.
+    trimap : ndarray of float64, shape (H, W)
+
+    Examples
+    --------
+    >>> one = np.ones((1, 1))
+    >>> Separated(one, np.ones((1, 1, 3)), np.zeros((1, 1, 3)), one).alpha
+    array([[1.]])
+    """
+
+    alpha: FloatArray
+    foreground: FloatArray
+    background: FloatArray
+    trimap: FloatArray
+
+
+class Guess(NamedTuple):
+    """U²-Net's guess at the subject, and the trimap made of it.
+
+    Parameters
+    ----------
+    saliency : ndarray of float64, shape (H, W)
+    trimap : ndarray of float64, shape (H, W)
+
+    Examples
+    --------
+    >>> Guess(saliency=np.ones((1, 1)), trimap=np.ones((1, 1))).trimap
+    array([[1.]])
+    """
+
+    saliency: FloatArray
+    trimap: FloatArray
+
+
+def cutout(
+    image: npt.ArrayLike,
+    background: npt.ArrayLike | str | os.PathLike[str] | None = None,
+    method: str = "closed_form",
+    *,
+    trimap: npt.ArrayLike | None = None,
+    weights: str = "embedded",
+    erode: int | Literal["auto"] = "auto",
+    on_progress: ProgressCallback | None = None,
+    **parameters: Any,
+) -> Cutout:
+    """Cut the subject out of a photograph, and lay it over a new background where one is given.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    background : optional
+        A picture (array, or path of a file; scaled to cover), a colour name, hex code or RGB triple,
+        ``"checkerboard"``, or ``"blur"`` for the picture's own background out of focus. None leaves it transparent.
+    method : str, default "closed_form"
+        A name in :data:`mattingkit.METHODS`.
+    trimap : array_like, shape (H, W), optional
+        Without one, U²-Net guesses the subject, and its guess's border becomes the unknown band.
+    weights : str, default "embedded"
+        Whose guess: a name or path as :func:`mattingkit.methods.u2net.estimate_alpha_u2net` takes it.
+    erode : int or "auto", default "auto"
+        Width of the guess's unknown band, as in :func:`mattingkit.trimap_from_alpha`.
+    on_progress : callable, optional
+        Called with a :class:`mattingkit.progress.Progress`; raising from it cancels.
+    **parameters
+        The method's own, by name.
+
+    Returns
+    -------
+    Cutout
+        ``alpha``, ``foreground``, ``trimap`` and ``rgba``.
+
+    Raises
+    ------
+    ValueError
+        Where the guess finds no subject or takes the whole picture for one; for an unknown method, a background that
+        is none, arrays out of range.
+    TypeError
+        For a misspelt parameter, or a trimap given to a method that takes none.
+
+    See Also
+    --------
+    mattingkit.batches.batch : the same for a folder.
+
+    Examples
+    --------
+    >>> image = np.zeros((8, 8, 3)); image[:, 4:] = 1
+    >>> trimap = np.full((8, 8), 0.5); trimap[:, :2] = 0; trimap[:, 6:] = 1
+    >>> cutout(image, "#438edb", trimap=trimap).rgba[0, 0].round(2)
+    array([0.26, 0.56, 0.86, 1.  ])
+    """
+    check_background(background)
+    layers = separate(image, method, trimap=trimap, weights=weights, erode=erode, on_progress=on_progress, **parameters)
+    alpha = layers.alpha
+    if background is None:
+        rgba = to_rgba(layers.foreground, alpha)
+    else:
+        over = composite(layers.foreground, new_background(background, alpha, layers.background), alpha)
+        rgba = to_rgba(over, np.ones_like(alpha))
+    return Cutout(alpha, layers.foreground, layers.trimap, rgba)
+
+
+def separate(
+    image: npt.ArrayLike,
+    method: str = "closed_form",
+    *,
+    trimap: npt.ArrayLike | None = None,
+    weights: str = "embedded",
+    erode: int | Literal["auto"] = "auto",
+    colors: bool = True,
+    on_progress: ProgressCallback | None = None,
+    **parameters: Any,
+) -> Separated:
+    """Take a photograph apart: all of :func:`cutout` but the new background.
+
+    Parameters
+    ----------
+    image, method, trimap, weights, erode, on_progress, **parameters
+        As in :func:`cutout`.
+    colors : bool, default True
+        Estimate the two layers' own colours. False leaves both as the photograph, where only alpha is wanted.
+
+    Returns
+    -------
+    Separated
+        ``alpha``, ``foreground``, ``background`` and ``trimap``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`cutout`.
+
+    Examples
+    --------
+    >>> image = np.zeros((8, 8, 3)); image[:, 4:] = 1
+    >>> trimap = np.full((8, 8), 0.5); trimap[:, :2] = 0; trimap[:, 6:] = 1
+    >>> separate(image, trimap=trimap).background[0, 0].round(2)
+    array([0., 0., 0.])
+    """
+    picture = as_image(image)
+    chosen = find_method(method)
+    if method == "u2net":
+        parameters = {"weights": weights, **parameters}
+    check_parameters(method, chosen.function, parameters)
+    if not chosen.needs_trimap:
+        if trimap is not None:
+            raise TypeError(f"{method} finds the subject by itself and takes no trimap; leave one of the two out.")
+        alpha = estimate_alpha(picture, method=method, on_progress=on_progress, **parameters)
+        known = _trimap_of_guess(alpha, erode)
+    else:
+        if trimap is not None:
+            picture, known = check_pair(picture, trimap)
+        else:
+            known = guess_trimap(picture, weights=weights, erode=erode).trimap
+        alpha = estimate_alpha(picture, known, method=method, on_progress=on_progress, **parameters)
+    layers = estimate_layers(picture, alpha) if colors else Layers(picture, picture.copy())
+    return Separated(alpha, layers.foreground, layers.background, known)
+
+
+def guess_trimap(
+    image: npt.ArrayLike,
+    *,
+    weights: str = "embedded",
+    erode: int | Literal["auto"] = "auto",
+) -> Guess:
+    """Let U²-Net say what the subject is, and make a trimap of it.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+    weights, erode
+        As in :func:`cutout`.
+
+    Returns
+    -------
+    Guess
+        ``saliency`` and ``trimap``.
+
+    Raises
+    ------
+    ValueError
+        Where the guess is empty or covers all.
+
+    Examples
+    --------
+    >>> _trimap_of_guess(np.zeros((8, 8)), "auto")  # what an empty guess leads to
+    Traceback (most recent call last):
+    ...
+    ValueError: U²-Net found no subject in this picture (its guess is nowhere above 0.00). ...
+    """
+    saliency = estimate_alpha(image, method="u2net", weights=weights)
+    return Guess(saliency, _trimap_of_guess(saliency, erode))
+
+
+def _trimap_of_guess(saliency: FloatArray, erode: int | Literal["auto"]) -> FloatArray:
+    """A trimap from a guess, or a plain word that there is nothing to make one from."""
+    subject = float((saliency >= 0.5).mean())
+    remedy = "Mark it yourself (a trimap, or strokes), or try other weights."
+    if subject < _SMALLEST_SHARE:
+        raise ValueError(
+            f"U²-Net found no subject in this picture (its guess is nowhere above {saliency.max():.2f}). {remedy}"
+            if subject == 0
+            else f"U²-Net found next to no subject in this picture ({subject:.2%} of it). {remedy}"
+        )
+    if 1 - subject < _SMALLEST_SHARE:
+        raise ValueError(f"U²-Net took the whole picture for the subject and left no background. {remedy}")
+    # Where the guess is soft it does not know what the subject is, and a matting method, which only knows colours,
+    # knows it no better: what lies far from the outline keeps the side that the guess leans to.
+    return trimap_from_alpha((saliency >= 0.5).astype(np.float64), erode)
+
+
+def check_background(background: Any) -> None:
+    """Refuse what is no background before the long work starts."""
+    if background is None or (isinstance(background, str) and background in ("blur", "checkerboard")):
+        return
+    if _is_path(background):
+        if not os.path.isfile(background):
+            raise FileNotFoundError(f"There is no background picture {os.fspath(background)!r}.")
+        return
+    if isinstance(background, str):
+        parse_color(background)
+        return
+    array = np.asarray(background)
+    if array.ndim == 1:
+        parse_color(array.tolist())
+    else:
+        as_image(array)
+
+
+def _is_path(background: Any) -> bool:
+    """A path object, or a text that reads like a file's name or is one; colours never contain a dot or a slash."""
+    if isinstance(background, os.PathLike):
+        return True
+    return isinstance(background, str) and (
+        os.path.isfile(background) or os.sep in background or bool(os.path.splitext(background)[1])
+    )
+
+
+def new_background(
+    background: npt.ArrayLike | str | os.PathLike[str],
+    alpha: npt.ArrayLike,
+    old: npt.ArrayLike,
+) -> FloatArray | str:
+    """Turn any way to name a background into what :func:`mattingkit.composite` takes, at the right size.
+
+    Parameters
+    ----------
+    background
+        As in :func:`cutout`.
+    alpha : array_like, shape (H, W)
+        Sets the size.
+    old : array_like, shape (H, W, 3)
+        The estimated background, which ``"blur"`` puts out of focus: the subject has left no trace in it, so no halo
+        of its colours forms around it.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, 3), or str
+        A colour's text stays one.
+
+    Raises
+    ------
+    ValueError
+        For what is no background.
+
+    Examples
+    --------
+    >>> new_background("blur", np.zeros((4, 4)), np.full((4, 4, 3), 0.5))[0, 0]
+    array([0.5, 0.5, 0.5])
+    """
+    shape = as_alpha(alpha).shape
+    size = (shape[0], shape[1])
+    if _is_path(background):
+        return fit_background(load_image(background), size)  # type: ignore[arg-type]
+    if isinstance(background, str):
+        if background != "blur":
+            return background
+        from scipy import ndimage
+
+        # 2 % of the diagonal: about what a fast portrait lens does to a wall behind the sitter.
+        sigma = max(1.0, 0.02 * float(np.hypot(*size)))
+        blurred = ndimage.gaussian_filter(as_image(old), (sigma, sigma, 0), mode="nearest")
+        return np.asarray(np.clip(blurred, 0.0, 1.0), dtype=np.float64)
+    array = np.asarray(background)
+    if array.ndim == 1:
+        return np.broadcast_to(parse_color(array.tolist()), (*size, 3))
+    return fit_background(array, size)

@@ -1,0 +1,328 @@
+"""ID photographs: the standard sizes, and a crop placed by the head that the alpha shows.
+
+An ID photo is fixed in two ways: so many pixels, and so much of their height for the head. The alpha of a portrait
+already says where the head is: the silhouette is narrow at the crown, wide at the ears, narrow again at the neck and
+wide at the shoulders. :func:`find_head` reads crown, chin and centre from that profile; no face detector is needed,
+and :func:`crop_id_photo` scales the cut-out so that the head fills what its standard asks for.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mattingkit.compositing import premultiply, to_rgba
+from mattingkit.images import FloatArray, as_alpha
+
+__all__ = ["ID_SIZES", "Box", "Head", "IdSize", "crop_box", "crop_id_photo", "find_head", "id_box"]
+
+
+class IdSize(NamedTuple):
+    """One standard of ID photographs.
+
+    Parameters
+    ----------
+    width, height : int
+        Pixels at 300 dots per inch.
+    head : float
+        Crown to chin, as a share of the height.
+    margin : float
+        Above the crown, as a share of the height.
+    title : str
+
+    Examples
+    --------
+    >>> ID_SIZES["one-inch"].width, ID_SIZES["one-inch"].height
+    (295, 413)
+    """
+
+    width: int
+    height: int
+    head: float
+    margin: float
+    title: str
+
+
+#: By the name the shell takes. Head shares: ICAO 9303 asks 70 to 80 % of a 35 × 45 mm photo, the US Department of
+#: State 50 to 69 % of a 2 × 2 in one with the eyes at 56 to 69 % of its height; the inch sizes are looser.
+ID_SIZES: dict[str, IdSize] = {
+    "one-inch": IdSize(295, 413, 0.62, 0.10, "one inch, 25 × 35 mm"),
+    "two-inch": IdSize(413, 579, 0.62, 0.10, "two inch, 35 × 49 mm"),
+    "35x45mm": IdSize(413, 531, 0.74, 0.09, "passport, 35 × 45 mm"),
+    "2x2in": IdSize(600, 600, 0.60, 0.08, "US passport, 2 × 2 in"),
+}
+
+#: A head larger than this share of the height is refused: the picture ends too close below the chin.
+_LARGEST_HEAD = 0.88
+
+
+class Head(NamedTuple):
+    """Where a portrait's head is, in pixels.
+
+    Parameters
+    ----------
+    top, chin : float
+        Rows of the crown (hair included) and of the chin.
+    center : float
+        Column of its middle.
+
+    Examples
+    --------
+    >>> Head(top=10, chin=60, center=50).chin
+    60
+    """
+
+    top: float
+    chin: float
+    center: float
+
+
+class Box(NamedTuple):
+    """A part of a picture, in pixels; it may reach beyond the border.
+
+    Parameters
+    ----------
+    top, left, height, width : float
+
+    Examples
+    --------
+    >>> Box(top=-5, left=0, height=50, width=40).top
+    -5
+    """
+
+    top: float
+    left: float
+    height: float
+    width: float
+
+
+def find_head(alpha: npt.ArrayLike) -> Head:
+    """Find crown, chin and centre of the head in a portrait's alpha.
+
+    Parameters
+    ----------
+    alpha : array_like, shape (H, W)
+        Of one upright person, head and shoulders at least.
+
+    Returns
+    -------
+    Head
+
+    Raises
+    ------
+    ValueError
+        Where the alpha shows no subject.
+
+    Examples
+    --------
+    >>> rows, cols = np.mgrid[:200, :160]
+    >>> head = ((rows - 70) / 40) ** 2 + ((cols - 80) / 30) ** 2 <= 1
+    >>> neck = (abs(cols - 80) <= 14) & (rows >= 100)
+    >>> shoulders = ((rows - 200) / 65) ** 2 + ((cols - 80) / 75) ** 2 <= 1
+    >>> [round(value) for value in find_head(head | neck | shoulders)]
+    [30, 112, 80]
+    """
+    from scipy import ndimage
+
+    mask = as_alpha(alpha) >= 0.5
+    if not mask.any():
+        raise ValueError("The alpha shows no subject, so there is no head to place.")
+    mask = _largest_part(_without_what_reaches_the_side(_largest_part(mask)))
+    rows = np.flatnonzero(mask.any(axis=1))
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    widths = mask[top:bottom].sum(axis=1).astype(float)
+    profile = ndimage.gaussian_filter1d(widths, max(1.0, 0.015 * len(widths)), mode="nearest")
+    height = _head_height(profile)
+    # The upper part alone: a collar or a raised shoulder beside the chin must not draw the middle to its side.
+    inside = mask[top : top + max(1, round(0.7 * height))]
+    center = float((inside * np.arange(mask.shape[1])).sum() / inside.sum())
+    return Head(float(top), top + float(height), center)
+
+
+def _largest_part(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The largest connected part: specks that an automatic guess leaves in the background are no crown."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(mask)
+    part: npt.NDArray[np.bool_] = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    return part
+
+
+def _without_what_reaches_the_side(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Take off what stands beside the head: a flag or a curtain that the guess has joined to the person.
+
+    Row by row from the top, the largest thing that does not reach the picture's side is the head. Its shoulders may
+    reach the side, or join what does; from that row on, everything is kept.
+    """
+    from scipy import ndimage
+
+    # The row is wanted to about a hundredth of the height only.
+    step = -(-max(mask.shape) // 160)
+    coarse = mask[::step, ::step]
+    head: npt.NDArray[np.bool_] | None = None
+    for end in range(1, len(coarse) + 1):
+        labels, count = ndimage.label(coarse[:end])
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)
+        sizes[np.unique(labels[:, [0, -1]])] = sizes[0] = 0
+        if head is not None and not sizes[labels[: len(head)][head]].any():
+            break
+        if sizes.max() >= 0.03 * coarse.sum():
+            head = labels == np.argmax(sizes)
+    if head is None:  # a face in a picture cut close
+        return mask
+    near = np.kron(ndimage.binary_dilation(head), np.ones((step, step), dtype=np.bool_))
+    rows = min(len(near), len(mask))
+    kept = mask.copy()
+    kept[:rows] &= near[:rows, : mask.shape[1]]
+    return kept
+
+
+def _head_height(profile: FloatArray) -> float:
+    """Crown to chin, from the silhouette's width in each row."""
+    widest, narrowest, neck = float(profile[0]), np.inf, 0
+    for row, width in enumerate(profile):
+        narrowing = narrowest < 0.88 * widest
+        if width > widest and not narrowing:
+            widest, narrowest = float(width), np.inf
+        elif width < narrowest:
+            narrowest, neck = width, row
+        elif narrowing and width > 1.33 * narrowest:
+            # Wider again by a third: the shoulders. A collar can hide the chin and a long neck lower the narrowest
+            # row, but a head with its hair is always between 1.15 and 1.6 times as high as wide.
+            return float(np.clip(0.97 * neck, 1.15 * widest, 1.6 * widest))
+    if narrowest < 0.88 * widest:
+        return float(len(profile))  # narrowing to the end: the picture shows a head and no shoulders
+    # No neck to see (long hair, a scarf): the shoulders are about twice as wide as a head is high.
+    return float(min(profile.max() / 2, 0.8 * len(profile)))
+
+
+def id_box(alpha: npt.ArrayLike, size: str) -> Box:
+    """Place the crop of an ID photo by the head in the alpha.
+
+    Parameters
+    ----------
+    alpha : array_like, shape (H, W)
+    size : str
+        A name in :data:`ID_SIZES`.
+
+    Returns
+    -------
+    Box
+        It may reach beyond the picture above and at the sides, never below, where the bust would be seen to float:
+        a picture that ends early is cropped closer.
+
+    Raises
+    ------
+    ValueError
+        For an unknown size, no subject, or a picture that ends too close below the chin.
+
+    Examples
+    --------
+    >>> rows, cols = np.mgrid[:200, :160]
+    >>> person = ((rows - 70) / 40) ** 2 + ((cols - 80) / 30) ** 2 <= 1
+    >>> person |= ((rows - 200) / 75) ** 2 + ((cols - 80) / 75) ** 2 <= 1
+    >>> box = id_box(person, "2x2in")
+    >>> round(box.left + box.width / 2), round(box.height / box.width, 2)
+    (80, 1.0)
+    """
+    if size not in ID_SIZES:
+        raise ValueError(f"There is no ID photo size {size!r}; known: {', '.join(ID_SIZES)}.")
+    standard = ID_SIZES[size]
+    matte = as_alpha(alpha)
+    head = find_head(matte)
+    height = (head.chin - head.top) / standard.head
+    height = min(height, (matte.shape[0] - head.top) / (1 - standard.margin))
+    if head.chin - head.top > _LARGEST_HEAD * height:
+        raise ValueError(
+            "The picture ends too close below the head for an ID photo; take one that shows the shoulders."
+        )
+    width = height * standard.width / standard.height
+    return Box(head.top - standard.margin * height, head.center - width / 2, height, width)
+
+
+def crop_box(picture: npt.ArrayLike, box: Box, shape: tuple[int, int], *, extend: bool = True) -> FloatArray:
+    """Cut a box out of a picture and scale it to a size.
+
+    Parameters
+    ----------
+    picture : array_like, shape (H, W, C)
+        Floats.
+    box : Box
+    shape : (int, int)
+        Height and width wanted.
+    extend : bool, default True
+        Beyond the border continue the border's own colours; else zeros.
+
+    Returns
+    -------
+    ndarray of float64, shape (*shape, C)
+
+    Examples
+    --------
+    >>> crop_box(np.ones((4, 4, 1)), Box(-2, 0, 4, 4), (4, 4), extend=False)[:, 0, 0].round(1)
+    array([0., 0., 1., 1.])
+    """
+    from PIL import Image
+
+    array = np.asarray(picture, dtype=np.float64)
+    # Lanczos reads three source pixels around each, more when it shrinks.
+    room = int(np.ceil(3 * max(1.0, box.height / shape[0]))) + 1
+    before = (max(0, int(np.ceil(room - box.top))), max(0, int(np.ceil(room - box.left))))
+    after = (
+        max(0, int(np.ceil(box.top + box.height + room - array.shape[0]))),
+        max(0, int(np.ceil(box.left + box.width + room - array.shape[1]))),
+    )
+    widths = [(before[0], after[0]), (before[1], after[1]), (0, 0)]
+    padded = np.pad(array, widths, mode="edge") if extend else np.pad(array, widths)
+    top, left = box.top + before[0], box.left + before[1]
+    region = (left, top, left + box.width, top + box.height)
+    channels = [
+        Image.fromarray(padded[:, :, channel].astype(np.float32)).resize(
+            (shape[1], shape[0]), Image.Resampling.LANCZOS, box=region
+        )
+        for channel in range(array.shape[2])
+    ]
+    return np.stack([np.asarray(channel, dtype=np.float64) for channel in channels], axis=2)
+
+
+def crop_id_photo(foreground: npt.ArrayLike, alpha: npt.ArrayLike, size: str = "35x45mm") -> FloatArray:
+    """Crop a cut-out to an ID photo, its head where the standard wants it.
+
+    Parameters
+    ----------
+    foreground : array_like, shape (H, W, 3)
+    alpha : array_like, shape (H, W)
+    size : str, default "35x45mm"
+        A name in :data:`ID_SIZES`.
+
+    Returns
+    -------
+    ndarray of float64, shape (height, width, 4)
+        RGBA, not premultiplied; lay it over a colour with :func:`mattingkit.composite`, and save it with
+        ``dpi=(300, 300)``.
+
+    Raises
+    ------
+    ValueError
+        As :func:`id_box`.
+
+    Examples
+    --------
+    >>> rows, cols = np.mgrid[:200, :160]
+    >>> person = ((rows - 70) / 40) ** 2 + ((cols - 80) / 30) ** 2 <= 1
+    >>> person |= ((rows - 200) / 75) ** 2 + ((cols - 80) / 75) ** 2 <= 1
+    >>> crop_id_photo(np.ones((200, 160, 3)), person, "one-inch").shape
+    (413, 295, 4)
+    """
+    box = id_box(alpha, size)
+    standard = ID_SIZES[size]
+    # Averaging colours while shrinking is right only where each counts by its alpha.
+    flat = premultiply(to_rgba(foreground, alpha))
+    cropped = crop_box(flat, box, (standard.height, standard.width), extend=False)
+    # Lanczos overshoots at edges, in colour and alpha alike; the quotient does not, so it is taken before clipping.
+    alpha_out = cropped[..., 3:]
+    colours = np.divide(cropped[..., :3], alpha_out, out=np.zeros_like(cropped[..., :3]), where=alpha_out > 1e-3)
+    rgba = np.concatenate([colours, np.where(alpha_out > 1e-3, alpha_out, 0.0)], axis=2)
+    return np.asarray(np.clip(rgba, 0.0, 1.0), dtype=np.float64)

@@ -1,0 +1,9 @@
+from .comparison import AlphaComparison as AlphaComparison
+from .lesson.explorer import Explorer as Explorer
+from .lesson.flipbook import Flipbook as Flipbook
+from .lesson.picker import PixelPicker as PixelPicker
+from .method_controls import Controls as Controls
+from .method_controls import controls as controls
+from .pad.scribbler import Drawing as Drawing
+from .pad.scribbler import Scribbler as Scribbler
+from .studio import Studio as Studio

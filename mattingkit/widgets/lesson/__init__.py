@@ -1,0 +1,1 @@
+"""Small widgets that the lessons use: a pixel picker, a flip book, an explorer over sliders."""

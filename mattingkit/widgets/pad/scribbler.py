@@ -1,0 +1,502 @@
+"""The pad: scribble foreground and background on a photograph, and see the alpha while drawing.
+
+:class:`Scribbler` joins a :class:`mattingkit.drawing.Drawing` (the truth), a surface of
+:mod:`mattingkit.widgets.pad.surfaces` (what is seen and drawn on), a :class:`mattingkit.widgets.pad.worker.Worker`
+(which solves in a thread) and a bar of labelled buttons, so that everything the mouse can do can be done without one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import numpy.typing as npt
+import traitlets
+
+from mattingkit.drawing import LABELS, Base, Drawing, Fill, Lasso, Mark, label_value
+from mattingkit.images import FloatArray, as_image
+from mattingkit.progress import Progress
+from mattingkit.trimap import BACKGROUND, FOREGROUND, Stroke, trimap_from_alpha
+from mattingkit.widgets.canvas_lock import CANVAS_LOCK
+from mattingkit.widgets.pad.bar import Bar
+from mattingkit.widgets.pad.surfaces import CanvasSurface, PageSurface
+from mattingkit.widgets.pad.worker import Worker
+from mattingkit.widgets.showing import with_static
+from mattingkit.widgets.tinting import result_file
+
+__all__ = ["Drawing", "Scribbler"]
+
+_KEYS = dict(zip("1234", LABELS, strict=True))
+_TOOL_KEYS = {"b": "brush", "l": "lasso", "f": "fill", "h": "move"}
+_ARROWS = {"ArrowUp": (-1, 0), "ArrowDown": (1, 0), "ArrowLeft": (0, -1), "ArrowRight": (0, 1)}
+
+
+class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
+    """Draw a trimap on a photograph.
+
+    Keys, while the pad has the focus: 1 to 4 choose foreground, background, unknown and the eraser, ``[`` and ``]``
+    the brush size; B, L, F and H brush, lasso, fill and hand; Z undoes, Y redoes; ``+``, ``-`` and 0 zoom, arrows pan.
+
+    Parameters
+    ----------
+    image : array_like, shape (H, W, 3)
+        As :func:`mattingkit.images.as_image` takes it.
+    trimap : array_like, shape (H, W), optional
+        Drawn upon; all unknown without one.
+    strokes : iterable of Stroke, optional
+        Already drawn when the pad appears.
+    live : str or None, default "closed_form"
+        The method that answers while you draw, a name in :data:`mattingkit.METHODS`; None for none. Work begins when
+        the pad is shown or drawn on by hand, never for strokes added in code.
+    parameters : mapping, optional
+        That method's own.
+    ink : {"auto", "canvas", "page"}, default "auto"
+        "canvas" draws through the kernel with ipycanvas; "page" draws in the browser, so that strokes follow the hand
+        over a slow link too. "auto" is the page on Colab and Binder, else the canvas.
+    width : int, optional
+        Of the picture on the screen, in pixels; by default 406 beside a live result, else 640, or less for a tall
+        picture.
+    autosave : bool or path, default True
+        Where strokes drawn by hand are kept in case the kernel dies; True is a file in the cache folder named after
+        the picture. A pad on the same picture offers to bring them back.
+
+    Attributes
+    ----------
+    trimap : ndarray of float64, shape (H, W)
+        Exactly 0, 0.5 and 1; a trait that changes with every stroke.
+    alpha : ndarray of float64, shape (H, W), or None
+        The live answer, preview or full; a trait. It is never written to again.
+    stale : bool
+        Whether the alpha is older than the strokes; a trait.
+    label, radius, tool, opacity, view
+        The brush's label and size (image pixels), the tool, the tint's opacity, and (zoom, top, left); traits.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arrays that are none, sizes that differ, or an unknown method or ink.
+
+    Examples
+    --------
+    >>> pad = Scribbler(np.zeros((60, 80, 3)), autosave=False)
+    >>> pad.add_stroke([(20, 20), (20, 60)], "foreground", radius=4)
+    >>> pad.add_stroke([(50, 5), (50, 75)], "background", radius=2)
+    >>> sorted(set(pad.trimap.ravel().tolist()))
+    [0.0, 0.5, 1.0]
+    >>> pad.undo()
+    >>> float(pad.trimap[50, 40])
+    0.5
+    """
+
+    trimap = traitlets.Any()
+    alpha = traitlets.Any(None, allow_none=True)
+    stale = traitlets.Bool(False)
+    label = traitlets.Enum(list(LABELS), "foreground")
+    radius = traitlets.Float(8.0, min=0.5, max=200.0)
+    tool = traitlets.Enum(["brush", "lasso", "fill", "move"], "brush")
+    opacity = traitlets.Float(0.6, min=0.0, max=1.0)
+    view = traitlets.List(traitlets.Float(), [1.0, 0.0, 0.0])
+    shown = traitlets.Unicode("alpha")
+
+    # Closed also where the constructor refused its arguments.
+    _worker: Worker | None = None
+    _saver: threading.Timer | None = None
+
+    def __init__(
+        self,
+        image: npt.ArrayLike,
+        trimap: npt.ArrayLike | None = None,
+        *,
+        strokes: Iterable[Stroke] = (),
+        live: str | None = "closed_form",
+        parameters: Mapping[str, Any] | None = None,
+        ink: str = "auto",
+        width: int | None = None,
+        autosave: bool | str | os.PathLike[str] = True,
+    ) -> None:
+        picture = as_image(image)
+        if ink not in ("auto", "canvas", "page"):
+            raise ValueError(f"ink is 'auto', 'canvas' or 'page'; got {ink!r}.")
+        self.image = picture
+        self.drawing = Drawing(picture, trimap, strokes)
+        self.tolerance = 1.0
+        self._lock = threading.RLock()
+        self._worker = Worker(picture, self, live, parameters) if live is not None else None
+        self._foreground: FloatArray | None = None
+        #: The picture behind the cut-out where :attr:`shown` is "picture".
+        self.backdrop: FloatArray | None = None
+        self._turn = 0
+        self._final = False
+        self._recovery = _recovery_file(picture, autosave)
+        height, columns = picture.shape[:2]
+        widest = width or (406 if live is not None else 640)
+        self._shown_width = width or max(160, min(widest, round(560 * columns / height)))
+        self.ink = ("page" if _far_away() else "canvas") if ink == "auto" else ink
+        surface = PageSurface if self.ink == "page" else CanvasSurface
+        super().__init__()
+        self.radius = max(1.0, round(max(height, columns) / 64))
+        self.trimap = self.drawing.trimap
+        name = f"Drawing pad, picture of {columns} by {height} pixels. Keys 1 to 4 choose the label, brackets the size."
+        self.surface: Any = surface(self, self._shown_width, name)
+        if self.ink == "page":
+            for trait in ("label", "radius", "opacity", "tool", "view"):
+                traitlets.link((self, trait), (self.surface, trait))
+        self.bar = Bar(self, live is not None)
+        self.children = (*self.bar.rows, self.surface.widget, self.bar.status_row)
+        self.add_class("mk-pad")
+        self.observe(self._look_changed, ["view", "opacity"])
+        self.observe(lambda change: self.surface.refresh(), ["label", "radius", "tool"])
+        self.observe(lambda change: self.guarded(self._show_other), "shown")
+        self._offer_recovery()
+
+    # Drawing in code -------------------------------------------------------------------------------------------------
+
+    @property
+    def strokes(self) -> tuple[Mark, ...]:
+        """The marks in force, in the order drawn."""
+        return self.drawing.marks
+
+    def add_stroke(
+        self, points: Sequence[tuple[float, float]], label: str | float | None = None, radius: float | None = None
+    ) -> None:
+        """Draw a stroke without a mouse.
+
+        Parameters
+        ----------
+        points : sequence of (row, col)
+            In image coordinates; one point is a dot.
+        label : str, float or None, optional
+            "foreground", "background", "unknown", "erase", or 1, 0, 0.5; the pad's present label without it.
+        radius : float, optional
+            In image pixels; the pad's present radius without it.
+
+        Raises
+        ------
+        ValueError
+            For another label, no points, or a radius below 0.5.
+        """
+        value = label_value(self.label if label is None else label)
+        self._changed(self.drawing.add, Stroke(points, value, self.radius if radius is None else radius))
+
+    def add_lasso(self, points: Sequence[tuple[float, float]], label: str | float | None = None) -> None:
+        """Give everything within a closed outline a label; points are (row, col)."""
+        self._changed(self.drawing.add, Lasso(points, label_value(self.label if label is None else label)))
+
+    def fill(self, row: int, col: int, label: str | float | None = None, tolerance: float = 1.0) -> None:
+        """Give the connected area around a pixel a label; see :class:`mattingkit.drawing.Fill`."""
+        value = label_value(self.label if label is None else label)
+        self._changed(self.drawing.add, Fill((row, col), value, tolerance))
+
+    def band(self, width: int | None = None, alpha: npt.ArrayLike | None = None) -> None:
+        """Begin anew from an alpha (the live one by default): its border, widened, becomes unknown.
+
+        Parameters
+        ----------
+        width : int, optional
+            Pixels on either side of the border; by the object's size without it.
+        alpha : array_like, shape (H, W), optional
+
+        Raises
+        ------
+        ValueError
+            Where there is no alpha yet, or it has no border.
+        """
+        source = self.alpha if alpha is None else alpha
+        if source is None:
+            raise ValueError("There is no alpha yet to make a band from: draw foreground and background first.")
+        self._changed(self.drawing.add, Base(trimap_from_alpha(source, "auto" if width is None else width)))
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        self._changed(self.drawing.undo)
+
+    def redo(self) -> None:
+        """Do again what was undone."""
+        self._changed(self.drawing.redo)
+
+    def clear(self) -> None:
+        """Take all marks away; undo brings them back."""
+        self._changed(self.drawing.clear)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trimap (.png, exactly three levels) or the strokes (.json)."""
+        self.drawing.save(path)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Read strokes (.json), or a trimap from any picture file and draw upon it; undo brings the old ones back."""
+        self._changed(self.drawing.load, path)
+
+    def load_bytes(self, content: bytes, name: str) -> None:
+        """Read an uploaded file; see :meth:`load`."""
+        self._changed(self.drawing.load_bytes, content, name)
+
+    def _changed(self, action: Callable[..., Any], *arguments: Any, by_hand: bool = False) -> None:
+        action(*arguments)
+        self.trimap = self.drawing.trimap
+        self.bar.update_history()
+        self.bar.say("")
+        if by_hand:
+            self._autosave()
+        # Solving begins while the ink is still on its way to the screen.
+        if by_hand or self._answering:
+            self.solve()
+        elif self.alpha is not None:
+            self._set_stale(True)
+        self.surface.sync()
+
+    # What surfaces tell ----------------------------------------------------------------------------------------------
+
+    def commit(self, *marks: Mark) -> None:
+        """Add marks drawn by hand: one step to undo, saved for recovery, and answered."""
+        self._changed(self.drawing.add, *marks, by_hand=True)
+
+    def guarded(self, action: Any, *arguments: Any) -> None:
+        """Call; what goes wrong is shown in the pad, and the strokes stay."""
+        try:
+            action(*arguments)
+        except Exception as error:
+            self.bar.fail(f"{type(error).__name__}: {error}")
+
+    def press(self, key: str, shift: bool = False, command: bool = False) -> None:
+        """Act on a key, as the surface passes it on."""
+        low = key.lower()
+        if low in "zy" and len(low) == 1:
+            self._changed(self.drawing.redo if (low == "y" or shift) else self.drawing.undo, by_hand=True)
+        elif command:
+            return
+        elif key in _KEYS:
+            self.label = _KEYS[key]
+            if self.tool == "move":
+                self.tool = "brush"
+        elif key in ("[", "]"):
+            self.radius = float(np.clip(self.radius * (1.25 if key == "]" else 0.8), 0.5, 200))
+        elif low in _TOOL_KEYS:
+            self.tool = _TOOL_KEYS[low]
+        elif key in ("+", "=", "-"):
+            self.zoom_by(1 / 1.5 if key == "-" else 1.5)
+        elif key == "0":
+            self.look(1, 0, 0)
+        elif key in _ARROWS:
+            zoom, top, left = self.view
+            height, width = self.drawing.shape
+            down, right = _ARROWS[key]
+            self.look(zoom, top + 0.1 * down * height / zoom, left + 0.1 * right * width / zoom)
+
+    def look(self, zoom: float, top: float, left: float) -> None:
+        """Show the part of the picture that begins at ``(top, left)``, enlarged; 1 shows all of it."""
+        zoom = float(np.clip(zoom, 1, 32))
+        height, width = self.drawing.shape
+        bounds = (height - height / zoom, width - width / zoom)
+        self.view = [zoom, float(np.clip(top, 0, bounds[0])), float(np.clip(left, 0, bounds[1]))]
+
+    def zoom_by(self, factor: float, row: float | None = None, col: float | None = None) -> None:
+        """Zoom, keeping one pixel (the centre of the view without one) in its place."""
+        zoom, top, left = self.view
+        height, width = self.drawing.shape
+        y = top + height / zoom / 2 if row is None else row + 0.5
+        x = left + width / zoom / 2 if col is None else col + 0.5
+        wanted = float(np.clip(zoom * factor, 1, 32))
+        self.look(wanted, y - (y - top) * zoom / wanted, x - (x - left) * zoom / wanted)
+
+    def _look_changed(self, change: Any) -> None:
+        if self.ink == "canvas":
+            self.surface.redraw()
+
+    # The live answer -------------------------------------------------------------------------------------------------
+
+    _answering = False
+
+    def solve(self) -> None:
+        """Have the present trimap answered, in the background."""
+        if self._worker is None:
+            return
+        trimap = self.drawing.trimap
+        self._answering = True
+        if not ((trimap == FOREGROUND).any() and (trimap == BACKGROUND).any()):
+            self._worker.cancel()
+            missing = "background" if (trimap == FOREGROUND).any() else "foreground"
+            if (trimap != 0.5).any():
+                self.bar.say(f"Now mark some {missing}; the alpha appears as soon as both are there.")
+            self._set_stale(self.alpha is not None)
+            return
+        with self._lock:
+            self._final = False
+            self._turn = self._worker.submit(trimap)
+        self._set_stale(self.alpha is not None)
+        self.bar.working(True)
+
+    def cancel(self) -> None:
+        """Stop solving; the strokes stay, and the alpha shown stays marked as old."""
+        if self._worker is not None:
+            self._worker.cancel()
+        self.bar.working(False)
+        self.bar.say("Cancelled. The next stroke, or Solve, starts again.")
+
+    def set_method(self, method: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Answer with another method, or other parameters."""
+        if self._worker is None:
+            self._worker = Worker(self.image, self, method, parameters)
+        else:
+            self._worker.set_method(method, parameters)
+        if self._answering:
+            self.solve()
+
+    def solved(self, alpha: FloatArray, turn: int, final: bool) -> None:
+        """Show an answer; called from the worker's thread."""
+        with self._lock:
+            if turn != self._turn:
+                return
+            self._final = final
+            self._foreground = None
+            self.alpha = alpha
+            self._set_stale(False)
+            self._show_result()
+        if final and self.shown != "alpha":
+            self._refine_colours(alpha)
+
+    def _show_other(self) -> None:
+        self._show_result()
+        if self.shown != "alpha" and self.alpha is not None and self._final and self._foreground is None:
+            alpha = self.alpha
+            threading.Thread(target=self.guarded, args=(self._refine_colours, alpha), daemon=True).start()
+
+    def _refine_colours(self, alpha: FloatArray) -> None:
+        from mattingkit.foreground import estimate_foreground
+
+        foreground = estimate_foreground(self.image, alpha)
+        with self._lock:
+            if self.alpha is alpha:
+                self._foreground = foreground
+                self._show_result()
+
+    def progressed(self, progress: Progress) -> None:
+        """Move the bar; called from the worker's thread."""
+        self.bar.progress(progress)
+
+    def failed(self, reason: str) -> None:
+        """Show what went wrong; called from the worker's thread."""
+        self.bar.working(False)
+        self.bar.fail(reason)
+
+    def rested(self, cancelled: bool) -> None:
+        """Nothing is left to solve; called from the worker's thread."""
+        self.bar.working(False)
+
+    def _set_stale(self, stale: bool) -> None:
+        self.stale = stale
+        self.surface.set_stale(stale)
+        self.bar.mark_stale(stale)
+
+    def _show_result(self) -> None:
+        if self.alpha is None:
+            return
+        # A preview is as fine as the screen, to be there sooner; the full answer has every pixel.
+        step = 1 if self._final else max(1, int(self.image.shape[1] / (self._shown_width * self.view[0])))
+        picture = result_file(self.shown, self.image, self.alpha, self._foreground, self.backdrop, step)
+        with CANVAS_LOCK:
+            self.surface.show_result(picture, self.stale)
+
+    # Recovery --------------------------------------------------------------------------------------------------------
+
+    def _autosave(self) -> None:
+        if self._recovery is None:
+            return
+        if self._saver is not None:
+            self._saver.cancel()
+        self._saver = threading.Timer(0.3, self._write_recovery)
+        self._saver.daemon = True
+        self._saver.start()
+
+    def _write_recovery(self) -> None:
+        if self._recovery is None:
+            return
+        try:
+            if self.drawing.marks:
+                self.drawing.save(self._recovery)
+            else:
+                self._recovery.unlink(missing_ok=True)
+        except OSError as error:
+            # Said once: a full or read-only disk must not interrupt drawing.
+            self._recovery = None
+            self.bar.fail(f"Strokes are no longer saved for recovery: {error}")
+
+    def _offer_recovery(self) -> None:
+        if self._recovery is None or not self._recovery.is_file():
+            return
+        found = Drawing(self.image)
+        try:
+            found.load(self._recovery)
+        except (ValueError, OSError):
+            return
+        if found.marks and found.marks != self.drawing.marks:
+            number = len(found.marks)
+            plural = "" if number == 1 else "s"
+            self.bar.offer(f"Restore {number} stroke{plural} drawn here before", self.recover)
+
+    def recover(self) -> None:
+        """Bring back the strokes that the last pad on this picture held."""
+        if self._recovery is not None:
+            self._changed(self.drawing.load, self._recovery, by_hand=True)
+
+    # The notebook ----------------------------------------------------------------------------------------------------
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Show the widget, with a static picture for pages and viewers that run none."""
+        if self._worker is not None:
+            self.solve()
+        return with_static(super()._repr_mimebundle_(**options), self.snapshot())
+
+    def snapshot(self) -> bytes:
+        """Return the photograph with its strokes, and the alpha where there is one, as a PNG file."""
+        from mattingkit.figures import overlay_trimap
+        from mattingkit.images import to_uint8
+
+        panes = [overlay_trimap(self.image, self.drawing.trimap)]
+        if self.alpha is not None:
+            panes.append(np.repeat(self.alpha[..., np.newaxis], 3, axis=2))
+        return _png(to_uint8(np.concatenate(panes, axis=1)))
+
+    def close(self) -> None:
+        """Stop the worker, save, and take the widget away."""
+        if self._worker is not None:
+            self._worker.cancel()
+        if self._saver is not None:
+            self._saver.cancel()
+        super().close()
+
+
+def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    import io
+
+    from PIL import Image
+
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((1280, 1280))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def _far_away() -> bool:
+    """Whether a network lies between page and kernel: on Colab and on Binder."""
+    return any(name in os.environ for name in ("COLAB_RELEASE_TAG", "BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST"))
+
+
+def _recovery_file(image: FloatArray, autosave: bool | str | os.PathLike[str]) -> Path | None:
+    if autosave is False:
+        return None
+    if autosave is not True:
+        return Path(autosave)
+    cache = os.environ.get("XDG_CACHE_HOME")
+    home = Path(cache) if cache else Path.home() / ".cache"
+    if not os.access(home if home.exists() else Path.home(), os.W_OK):
+        home = Path(tempfile.gettempdir())
+    digest = hashlib.sha256(np.rint(image * 255).astype(np.uint8).tobytes() + str(image.shape).encode()).hexdigest()
+    return home / "mattingkit" / "recovery" / f"{digest[:24]}.json"
