@@ -10,7 +10,7 @@ from PIL import Image
 from pymatting import estimate_alpha_cf
 from scipy import ndimage
 
-from mattingkit.methods.closed_form import estimate_alpha_closed_form, scales_for
+from mattingkit.methods.closed_form.estimate import estimate_alpha_closed_form, scales_for
 from mattingkit.methods.closed_form.pyramid import carry, fit, reduce_known, reduce_picture
 
 
