@@ -1,8 +1,11 @@
-"""Work shared by several threads, and work that can be stopped.
+"""Share work among threads, run it in the background, stop it, and let newer work overtake older.
 
 The numerical kernels are numba functions that release Python's global lock, so plain threads run them side by side.
 That is preferred to numba's own parallel loops for three reasons: two callers at once (a widget and a notebook cell)
 are safe on every platform, results do not depend on the number of threads, and the kernels compile faster.
+
+:func:`over_rows` and :func:`run_all` share work; :func:`responsive` runs a :class:`Job` that its caller can follow and
+cancel; :class:`Latest` is for work that a newer question makes worthless, as a stroke does to the alpha before it.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import itertools
 import os
 import threading
 import warnings
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,18 +26,18 @@ import numpy as np
 from mattingkit.images import FloatArray
 from mattingkit.progress import Progress, ProgressCallback
 
-__all__ = ["CancelledError", "Job", "over_rows", "responsive", "run_all", "thread_count"]
+__all__ = ["CancelledError", "Job", "Latest", "Ticket", "over_rows", "responsive", "run_all", "thread_count"]
 
 #: Seconds between two looks at a running job; cancelling takes this long, plus what the callback itself takes.
 _POLL = 0.02
 
 
 class CancelledError(Exception):
-    """Raised inside a background job that was told to stop; callers never see it."""
+    """Raised inside work that was told to stop; no caller of a public function sees it."""
 
 
 class Job:
-    """One long computation, as it looks from outside while it runs in the background.
+    """The state of one long computation: how far it is, and whether it should stop.
 
     Attributes
     ----------
@@ -42,7 +46,7 @@ class Job:
     step, total, alpha
         What the next :class:`mattingkit.progress.Progress` will say.
     watched : bool
-        Whether anybody will look at it; previews are worth making only then.
+        Whether anybody looks at its progress; previews are worth making only then.
 
     Examples
     --------
@@ -53,14 +57,18 @@ class Job:
     (75, 100)
     """
 
-    def __init__(self, watched: bool = False) -> None:
+    def __init__(self) -> None:
         self.stop = np.zeros(1, dtype=np.uint8)
         self.step = 1
         self.total: int | None = 100
         self.alpha: FloatArray | None = None
-        self.watched = watched
+        self.watched = False
         self._low, self._high = 0.0, 1.0
         self._warnings: list[tuple[str, type[Warning]]] = []
+
+    def cancel(self) -> None:
+        """Tell the work to stop, from any thread."""
+        self.stop[0] = 1
 
     def check(self) -> None:
         """Raise :class:`CancelledError` if the job was told to stop."""
@@ -88,6 +96,85 @@ class Job:
         kept, self._warnings = self._warnings, []
         for message, category in kept:
             warnings.warn(message, category, stacklevel=stacklevel + 1)
+
+
+class Ticket:
+    """One turn of :class:`Latest`.
+
+    Attributes
+    ----------
+    number : int
+        Counts from 1.
+    current : bool
+        True until a newer turn starts.
+    """
+
+    def __init__(self, number: int, lock: threading.RLock) -> None:
+        self.number = number
+        self.current = True
+        self._lock = lock
+        #: Weakly held, so that a job is forgotten as soon as its work has ended.
+        self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
+
+    def check(self) -> None:
+        """Raise :class:`CancelledError` if a newer turn has started."""
+        if not self.current:
+            raise CancelledError
+
+    def job(self) -> Job:
+        """Make a job that is cancelled when a newer turn starts; already cancelled if one has."""
+        job = Job()
+        with self._lock:
+            self._jobs.add(job)
+            if not self.current:
+                job.cancel()
+        return job
+
+    def overtake(self) -> None:
+        """End this turn; :meth:`Latest.start` calls it."""
+        with self._lock:
+            self.current = False
+            for job in self._jobs:
+                job.cancel()
+
+
+class Latest:
+    """The latest question wins: starting a new turn ends the one before and cancels its jobs.
+
+    It may be used from any thread.
+
+    Attributes
+    ----------
+    lock : threading.RLock
+        Held while a turn starts. Who stores an answer only where it is still wanted holds it from asking
+        ``ticket.current`` to storing; then no newer answer can be overwritten.
+    ticket : Ticket
+        The current turn. Numbers start at 1, so the first one, which nobody started, is 0.
+
+    Examples
+    --------
+    >>> latest = Latest()
+    >>> first = latest.start()
+    >>> job = first.job()
+    >>> second = latest.start()
+    >>> first.current, second.current
+    (False, True)
+    >>> job.check()
+    Traceback (most recent call last):
+    ...
+    mattingkit.threads.CancelledError
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.ticket = Ticket(0, self.lock)
+
+    def start(self) -> Ticket:
+        """Begin a new turn, and end the one before."""
+        with self.lock:
+            self.ticket.overtake()
+            self.ticket = Ticket(self.ticket.number + 1, self.lock)
+            return self.ticket
 
 
 def thread_count() -> int:
@@ -166,9 +253,13 @@ def over_rows(kernel: Callable[..., Any], rows: int | tuple[int, int], *argument
 
 
 def responsive(
-    work: Callable[[Job], FloatArray], on_progress: ProgressCallback | None, stacklevel: int = 2
+    work: Callable[[Job], FloatArray],
+    on_progress: ProgressCallback | None,
+    stacklevel: int = 2,
+    *,
+    job: Job | None = None,
 ) -> FloatArray:
-    """Run one long computation in the background, and look up from it often enough to be stopped.
+    """Run in a background thread, so that the caller can report progress and cancel.
 
     Parameters
     ----------
@@ -180,11 +271,18 @@ def responsive(
         the work and reaches the caller at once, even where the work needs a moment longer to notice; so does Ctrl-C.
     stacklevel : int, default 2
         To which caller warnings belong, as in :func:`warnings.warn`; 1 is the caller of this function.
+    job : Job, optional
+        What ``work`` receives, such as :meth:`Ticket.job` makes; a new one by default.
 
     Returns
     -------
     ndarray of float64, shape (H, W)
         What ``work`` returns.
+
+    Raises
+    ------
+    Exception
+        Whatever ``work`` or ``on_progress`` raises; :class:`CancelledError` where somebody else cancelled the job.
 
     Examples
     --------
@@ -193,7 +291,8 @@ def responsive(
     >>> steps[-1]
     100
     """
-    job = Job(watched=on_progress is not None)
+    job = Job() if job is None else job
+    job.watched = on_progress is not None
     outcome: list[FloatArray] = []
     failure: list[BaseException] = []
 
@@ -211,7 +310,7 @@ def responsive(
             if on_progress is not None and thread.is_alive():
                 on_progress(Progress(job.step, job.total, job.alpha))
     except BaseException:
-        job.stop[0] = 1
+        job.cancel()
         raise
     job.give_warnings(stacklevel + 1)
     if failure:

@@ -1,6 +1,5 @@
 """The front door to the linear system, and the direct solver behind it."""
 
-import threading
 import warnings
 
 import numpy as np
@@ -15,7 +14,7 @@ from mattingkit.errors import ConvergenceWarning
 from mattingkit.methods.closed_form.direct.dissection import Dissection, NotPositiveDefiniteError
 from mattingkit.methods.closed_form.laplacian import matting_laplacian
 from mattingkit.methods.closed_form.solve import solve
-from mattingkit.threads import CancelledError, responsive
+from mattingkit.threads import CancelledError
 
 
 def problem(seed=0, shape=(40, 50), share_known=0.1):
@@ -245,38 +244,11 @@ def test_raising_from_on_progress_cancels(solver):
     assert len(calls) == 1
 
 
-def test_cancelling_does_not_wait_for_the_work():
-    release, jobs = threading.Event(), []
-
-    def work(job):
-        jobs.append(job)
-        release.wait(60)
-        return np.zeros((1, 1))
-
-    def cancel(progress):
-        raise StopError
-
-    with pytest.raises(StopError):
-        responsive(work, cancel)
-    assert not release.is_set()
-    assert jobs[0].stop[0] == 1
-    release.set()
-
-
 def test_a_stopped_factorisation_gives_up():
     image, trimap = problem(18)
     plan = Dissection(trimap == 0.5, 2)
     with pytest.raises(CancelledError):
         plan.factorise(matting_laplacian(image), stop=np.ones(1, np.uint8))
-
-
-def test_failures_in_the_background_reach_the_caller():
-    def work(job):
-        job.warn("said before it failed", UserWarning)
-        raise KeyError("lost")
-
-    with pytest.warns(UserWarning, match="said before"), pytest.raises(KeyError, match="lost"):
-        responsive(work, None)
 
 
 def test_progress_ends_with_the_answer():

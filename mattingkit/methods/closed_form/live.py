@@ -10,7 +10,6 @@ costs only what the stroke changes: :meth:`LiveMatting.update` solves the coarse
 from __future__ import annotations
 
 import math
-import threading
 
 import numpy.typing as npt
 
@@ -28,7 +27,7 @@ from mattingkit.methods.closed_form.estimate import (
 from mattingkit.methods.closed_form.laplacian import checked_epsilon, checked_radius
 from mattingkit.methods.closed_form.pyramid import carry, reduced_shape
 from mattingkit.progress import Progress, ProgressCallback
-from mattingkit.threads import CancelledError, Job, responsive
+from mattingkit.threads import CancelledError, Job, Latest, Ticket, responsive
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, as_trimap
 
 __all__ = ["LiveMatting"]
@@ -73,10 +72,8 @@ class LiveMatting:
         if min(picture.shape[:2]) < 2 * checked_radius(radius) + 1:
             raise ValueError(f"Windows of radius {radius} do not fit into a picture of {picture.shape[:2]}.")
         self._matter = Matter(picture, checked_epsilon(epsilon), int(radius))
-        self._lock = threading.Lock()
-        #: Numbers the trimaps; work for any but the latest is abandoned.
-        self._turn = 0
-        self._jobs: set[Job] = set()
+        #: A turn for each trimap; work for any but the latest is abandoned.
+        self._latest = Latest()
         self._trimap: FloatArray | None = None
         self._level: Level | None = None
         self._alpha: FloatArray | None = None
@@ -118,22 +115,17 @@ class LiveMatting:
         known = as_trimap(trimap)
         if known.shape != self.shape:
             raise ValueError(f"The trimap has shape {known.shape}; the picture is {self.shape}.")
-        job = Job()
-        with self._lock:
-            self._stop_all()
-            turn = self._turn
-            self._jobs.add(job)
+        with self._latest.lock:
+            ticket = self._latest.start()
             self._trimap, self._level = known, None
+        job = ticket.job()
         try:
             level = self._preview(known, job) if _decided(known) else None
             alpha = known if level is None else self._carry(level, known)
         except CancelledError:
             return None
-        finally:
-            with self._lock:
-                self._jobs.discard(job)
         job.give_warnings(stacklevel=2)
-        return self._keep(turn, level, alpha)
+        return self._keep(ticket, level, alpha)
 
     def refine(self, *, on_progress: ProgressCallback | None = None) -> FloatArray | None:
         """Answer the latest trimap in full, going on from its preview.
@@ -154,47 +146,28 @@ class LiveMatting:
         ValueError
             Before the first :meth:`update`.
         """
-        with self._lock:
-            turn, known, level = self._turn, self._trimap, self._level
+        with self._latest.lock:
+            ticket, known, level = self._latest.ticket, self._trimap, self._level
         if known is None:
             raise ValueError("There is no trimap yet; call update(trimap) first.")
         if not _decided(known):
             if on_progress is not None:
                 on_progress(Progress(100, 100, known))
-            return self._keep(turn, None, known)
-        mine: list[Job] = []
-
-        def work(job: Job) -> FloatArray:
-            with self._lock:
-                if turn != self._turn:
-                    raise CancelledError
-                self._jobs.add(job)
-            mine.append(job)
-            return self._finish(known, level, job)
-
+            return self._keep(ticket, None, known)
         try:
-            alpha = responsive(work, on_progress)
+            alpha = responsive(lambda job: self._finish(known, level, job), on_progress, job=ticket.job())
         except CancelledError:
             return None
-        finally:
-            with self._lock:
-                self._jobs.difference_update(mine)
-        return self._keep(turn, level, alpha)
+        return self._keep(ticket, level, alpha)
 
     def cancel(self) -> None:
         """Stop whatever is running; the calls concerned return None within some ten milliseconds."""
-        with self._lock:
-            self._stop_all()
+        self._latest.start()
 
-    def _stop_all(self) -> None:
-        self._turn += 1
-        for job in self._jobs:
-            job.stop[0] = 1
-
-    def _keep(self, turn: int, level: Level | None, alpha: FloatArray) -> FloatArray | None:
+    def _keep(self, ticket: Ticket, level: Level | None, alpha: FloatArray) -> FloatArray | None:
         """Keep an answer if its trimap is still the latest."""
-        with self._lock:
-            if turn != self._turn:
+        with self._latest.lock:
+            if not ticket.current:
                 return None
             self._level, self._alpha = level, alpha
         return alpha
