@@ -82,7 +82,7 @@ def show(
     cell = width / columns
     lines = max(_fitted(title, cell)[0].count("\n") for title, _ in named)
     height = rows * (cell * tallest + 0.32 + 0.17 * lines)
-    figure = _new_figure(figsize=(width, height), layout="constrained", dpi=110)
+    figure = new_figure(figsize=(width, height), layout="constrained", dpi=110)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -100,7 +100,7 @@ def _fitted(title: str, width: float) -> tuple[str, dict[str, float]]:
     return "\n".join(lines), {"fontsize": size}
 
 
-def _new_figure(**options: Any) -> Figure:
+def new_figure(**options: Any) -> Figure:
     """Make a figure that shows itself in a notebook whether or not pyplot has been imported there."""
     from matplotlib.figure import Figure
 

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.figures import BACKGROUND_HUE, FOREGROUND_HUE, _new_figure
+from mattingkit.figures import BACKGROUND_HUE, FOREGROUND_HUE, new_figure
 from mattingkit.images import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["colour_space", "curves", "swatches"]
+__all__ = ["color_space", "curves", "swatches"]
 
 #: In the order groups are given: foreground first, then background, then the rest.
 _HUES = (FOREGROUND_HUE, BACKGROUND_HUE, (0.0, 0.62, 0.45), (0.8, 0.47, 0.65))
 _MARKERS = ("o", "^", "s", "D")
 
 
-def colour_space(
+def color_space(
     clouds: Mapping[str, npt.ArrayLike],
     *,
     gaussians: Mapping[str, Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]] | None = None,
@@ -65,7 +65,7 @@ def colour_space(
     >>> figure.axes[0].get_xlabel()
     'red'
     """
-    figure = _new_figure(figsize=(width, 0.84 * width), dpi=100)
+    figure = new_figure(figsize=(width, 0.84 * width), dpi=100)
     axes: Any = figure.add_axes((-0.04, 0.0, 1.0, 0.95), projection="3d")
     axes.set_box_aspect((1, 1, 1), zoom=0.93)
     figure.text(0.01, 0.965, title, fontsize=10, va="center")
@@ -106,7 +106,7 @@ def curves(
     xlabel: str = "",
     ylabel: str = "",
     marks: Mapping[str, float] | None = None,
-    colours: Sequence[str] | None = None,
+    colors: Sequence[str] | None = None,
     width: float = 6.0,
 ) -> Figure:
     """Draw curves over one axis.
@@ -118,7 +118,7 @@ def curves(
     xlabel, ylabel : str
     marks : mapping of label to x, optional
         Upright lines.
-    colours : sequence of colour names, optional
+    colors : sequence of color names, optional
         One for each curve.
     width : float, default 6
         In inches.
@@ -132,14 +132,14 @@ def curves(
     >>> curves([0, 1], {"identity": [0, 1]}, xlabel="x").axes[0].get_xlabel()
     'x'
     """
-    figure = _new_figure(figsize=(width, 0.5 * width), dpi=100, layout="constrained")
+    figure = new_figure(figsize=(width, 0.5 * width), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     for place, (label, y) in enumerate(series.items()):
         axes.plot(
             np.asarray(x),
             np.asarray(y),
             label=label,
-            color=colours[place] if colours else _HUES[place % 4],
+            color=colors[place] if colors else _HUES[place % 4],
             linewidth=2,
         )
     for label, position in (marks or {}).items():
@@ -153,12 +153,12 @@ def curves(
     return figure
 
 
-def swatches(colours: Mapping[str, npt.ArrayLike], *, width: float = 6.0) -> Figure:
+def swatches(colors: Mapping[str, npt.ArrayLike], *, width: float = 6.0) -> Figure:
     """Show single colours as squares with their names.
 
     Parameters
     ----------
-    colours : mapping of name to array_like, shape (3,)
+    colors : mapping of name to array_like, shape (3,)
         sRGB in [0, 1].
     width : float, default 6
         In inches.
@@ -175,6 +175,6 @@ def swatches(colours: Mapping[str, npt.ArrayLike], *, width: float = 6.0) -> Fig
     from mattingkit.figures import show
 
     squares = {
-        name: np.broadcast_to(np.asarray(colour, dtype=np.float64), (2, 3, 3)) for name, colour in colours.items()
+        name: np.broadcast_to(np.asarray(colour, dtype=np.float64), (2, 3, 3)) for name, colour in colors.items()
     }
     return show(squares, columns=len(squares), width=width)
