@@ -3,5 +3,5 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"plots": ["color_space", "curves", "swatches"]}
+    __name__, submod_attrs={"plots": ["color_space", "colour_space", "curves", "swatches"]}
 )

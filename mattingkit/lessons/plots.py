@@ -61,7 +61,7 @@ def color_space(
     Examples
     --------
     >>> red = [1.0, 0.0, 0.0]
-    >>> figure = colour_space({"F": [red]}, gaussians={"F": [(red, 0.01 * np.eye(3))]}, marks={"C": [0, 0, 0]})
+    >>> figure = color_space({"F": [red]}, gaussians={"F": [(red, 0.01 * np.eye(3))]}, marks={"C": [0, 0, 0]})
     >>> figure.axes[0].get_xlabel()
     'red'
     """
@@ -99,6 +99,10 @@ def _ellipsoid(mean: npt.ArrayLike, cov: npt.ArrayLike) -> tuple[FloatArray, ...
     return surface[..., 0], surface[..., 1], surface[..., 2]
 
 
+#: The name it had in 0.1.0, for lessons copied then.
+colour_space = color_space
+
+
 def curves(
     x: npt.ArrayLike,
     series: Mapping[str, npt.ArrayLike],
@@ -108,6 +112,7 @@ def curves(
     marks: Mapping[str, float] | None = None,
     colors: Sequence[str] | None = None,
     width: float = 6.0,
+    colours: Sequence[str] | None = None,
 ) -> Figure:
     """Draw curves over one axis.
 
@@ -122,6 +127,8 @@ def curves(
         One for each curve.
     width : float, default 6
         In inches.
+    colours : sequence of color names, optional
+        ``colors`` as 0.1.0 spelled it, for lessons copied then.
 
     Returns
     -------
@@ -132,16 +139,11 @@ def curves(
     >>> curves([0, 1], {"identity": [0, 1]}, xlabel="x").axes[0].get_xlabel()
     'x'
     """
+    hues = colors or colours or [_HUES[place % 4] for place in range(len(series))]
     figure = new_figure(figsize=(width, 0.5 * width), dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    for place, (label, y) in enumerate(series.items()):
-        axes.plot(
-            np.asarray(x),
-            np.asarray(y),
-            label=label,
-            color=colors[place] if colors else _HUES[place % 4],
-            linewidth=2,
-        )
+    for hue, (label, y) in zip(hues, series.items(), strict=True):
+        axes.plot(np.asarray(x), np.asarray(y), label=label, color=hue, linewidth=2)
     for label, position in (marks or {}).items():
         axes.axvline(position, color="gray", linestyle="--", linewidth=1)
         axes.annotate(
