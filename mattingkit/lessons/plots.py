@@ -139,7 +139,7 @@ def curves(
     >>> curves([0, 1], {"identity": [0, 1]}, xlabel="x").axes[0].get_xlabel()
     'x'
     """
-    hues = colors or colours or [_HUES[place % 4] for place in range(len(series))]
+    hues: Sequence[Any] = colors or colours or [_HUES[place % 4] for place in range(len(series))]
     figure = new_figure(figsize=(width, 0.5 * width), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     for hue, (label, y) in zip(hues, series.items(), strict=True):
