@@ -8,6 +8,7 @@ also keeps the provenance that plain arrays cannot: parameters, seconds, whether
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -21,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from mattingkit.compositing import composite, to_rgba
-from mattingkit.files import atomic_write, save_image
-from mattingkit.images import FloatArray, as_alpha, as_image
+from mattingkit.files import atomic_write, refuse_existing, save_image
+from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
 from mattingkit.methods import estimate_alpha, find_method
 from mattingkit.metrics import METRICS
 from mattingkit.params import check_parameters
@@ -256,19 +257,29 @@ class Result:
             return alpha
         return composite(estimate_foreground(self.image, alpha), background, alpha)
 
-    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
         """Write everything to a folder: alphas, cut-outs, the figure, the table and a record.
 
         Parameters
         ----------
         folder : path
-            Made if need be. Files of the same names are replaced, each whole or not at all.
+            Made if need be. The files of an earlier comparison, as its ``result.json`` lists them, are replaced,
+            unless somebody has changed them since.
+        overwrite : bool, default False
+            Replace any other files of the same names too.
 
         Returns
         -------
         list of Path
             ``<method>_alpha.png``, ``<method>_cutout.png``, ``trimap.png``, ``comparison.png``, ``table.csv`` and
-            ``result.json`` (parameters, seconds, scores, failures).
+            ``result.json`` (parameters, seconds, scores, failures, and the checksum of every file).
+
+        Raises
+        ------
+        FileExistsError
+            Where a file is in the way that no comparison made; nothing is written then.
+        ValueError
+            Where ``folder`` is a file.
 
         Examples
         --------
@@ -283,24 +294,26 @@ class Result:
         target = Path(folder)
         if target.exists() and not target.is_dir():
             raise ValueError(f"{os.fspath(folder)!r} is a file; name a folder to write the results to.")
-        written: list[Path] = []
-        for entry in self:
-            if entry.alpha is None:
-                continue
-            written += [target / f"{entry.name}_alpha.png", target / f"{entry.name}_cutout.png"]
-            save_image(written[-2], entry.alpha)
-            save_image(written[-1], to_rgba(estimate_foreground(self.image, entry.alpha), entry.alpha))
+        done = [entry for entry in self if entry.alpha is not None]
+        names = [f"{entry.name}_{kind}.png" for entry in done for kind in ("alpha", "cutout")]
+        names += [*(["trimap.png"] if self.trimap is not None else []), "comparison.png", "table.csv", "result.json"]
+        ours = _files_of_earlier_comparison(target)
+        refuse_existing([target / name for name in names if name not in ours], overwrite)
+        for entry in done:
+            assert entry.alpha is not None
+            save_image(target / f"{entry.name}_alpha.png", entry.alpha)
+            cut = to_rgba(estimate_foreground(self.image, entry.alpha), entry.alpha)
+            save_image(target / f"{entry.name}_cutout.png", cut)
         if self.trimap is not None:
-            written.append(target / "trimap.png")
-            save_trimap(written[-1], self.trimap)
-        written += [target / "comparison.png", target / "table.csv", target / "result.json"]
-        with atomic_write(written[-3]) as file:
+            save_trimap(target / "trimap.png", self.trimap)
+        with atomic_write(target / "comparison.png") as file:
             self.show().savefig(file, format="png", dpi=150)
-        with atomic_write(written[-2]) as file:
+        with atomic_write(target / "table.csv") as file:
             file.write(self.table().to_csv().encode())
-        with atomic_write(written[-1]) as file:
-            file.write(json.dumps(self._record(), indent=2, default=str).encode())
-        return written
+        record = self._record() | {"files": {name: _digest(target / name) for name in names[:-1]}}
+        with atomic_write(target / "result.json") as file:
+            file.write(json.dumps(record, indent=2, default=str).encode())
+        return [target / name for name in names]
 
     def _record(self) -> dict[str, Any]:
         from mattingkit.version import __version__
@@ -329,9 +342,29 @@ class Result:
         >>> callable(Result.widget)
         True
         """
-        from mattingkit.widgets import AlphaComparison
+        from mattingkit.widgets.comparison import AlphaComparison
 
         return AlphaComparison(self)
+
+
+def _files_of_earlier_comparison(folder: Path) -> set[str]:
+    """Names of the files that an earlier :meth:`Result.save` left in a folder, but for those changed since."""
+    try:
+        record = json.loads((folder / "result.json").read_bytes())
+        if "files" in record:
+            same = {name for name, digest in record["files"].items() if _digest(folder / name) == digest}
+        else:  # mattingkit 0.1.0 listed no files; their names follow from the methods
+            same = {f"{name}_{kind}.png" for name in record["methods"] for kind in ("alpha", "cutout")}
+            same |= {"comparison.png", "table.csv"}
+            if any(method["used_trimap"] for method in record["methods"].values()):
+                same.add("trimap.png")
+        return same | {"result.json"} if "mattingkit" in record else set()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return set()  # no record, or somebody else's file of that name
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _number(value: float | None) -> str:
@@ -393,8 +426,8 @@ def compare(
     if known is not None and any(find_method(name).needs_trimap for name in names):
         check_pair(picture, known)
     truth = None if ground_truth is None else as_alpha(ground_truth)
-    if truth is not None and truth.shape != picture.shape[:2]:
-        raise ValueError(f"Image and ground truth must have the same size; got {picture.shape[:2]} and {truth.shape}.")
+    if truth is not None:
+        check_same_size(image=picture.shape, ground_truth=truth.shape)
     entries = {}
     for name in names:
         entry = _run(name, picture, known, options.get(name, {}), on_progress)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.images import FloatArray, as_alpha, as_image
+from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
 
 __all__ = [
     "Triangulation",
@@ -70,7 +70,7 @@ def composite(
     array([[[0.263, 0.557, 0.859]]])
     """
     front, matte = as_image(foreground), as_alpha(alpha)
-    _same_size("foreground", front, "alpha", matte)
+    check_same_size(foreground=front.shape, alpha=matte.shape)
     back = _background(background, (matte.shape[0], matte.shape[1]))
     weight = matte[:, :, np.newaxis]
     if linear_light:
@@ -219,7 +219,7 @@ def to_rgba(foreground: npt.ArrayLike, alpha: npt.ArrayLike) -> FloatArray:
     array([[[1.  , 1.  , 1.  , 0.25]]])
     """
     front, matte = as_image(foreground), as_alpha(alpha)
-    _same_size("foreground", front, "alpha", matte)
+    check_same_size(foreground=front.shape, alpha=matte.shape)
     return np.concatenate([front, matte[:, :, np.newaxis]], axis=2)
 
 
@@ -333,7 +333,7 @@ def triangulate(
     array([[0.25]])
     """
     first, second = as_image(image_1), as_image(image_2)
-    _same_size("image_1", first, "image_2", second)
+    check_same_size(image_1=first.shape, image_2=second.shape)
     shape = (first.shape[0], first.shape[1])
     back_1, back_2 = _background(background_1, shape), _background(background_2, shape)
     apart = back_1 - back_2
@@ -351,6 +351,10 @@ def triangulate(
     return Triangulation(alpha, np.clip(foreground, 0.0, 1.0))
 
 
+#: Stored value below which the sRGB curve is a straight line.
+_SRGB_KNEE = 0.04045
+
+
 def srgb_to_linear(values: npt.ArrayLike) -> FloatArray:
     """Convert stored sRGB values to linear light.
 
@@ -364,7 +368,7 @@ def srgb_to_linear(values: npt.ArrayLike) -> FloatArray:
     array([0.   , 0.214, 1.   ])
     """
     stored = np.asarray(values, dtype=np.float64)
-    return np.where(stored <= 0.04045, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4)
+    return np.where(stored <= _SRGB_KNEE, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4)
 
 
 def linear_to_srgb(values: npt.ArrayLike) -> FloatArray:
@@ -380,11 +384,5 @@ def linear_to_srgb(values: npt.ArrayLike) -> FloatArray:
     array([0.02, 0.7 ])
     """
     light = np.clip(np.asarray(values, dtype=np.float64), 0.0, 1.0)
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-
-
-def _same_size(name_1: str, array_1: FloatArray, name_2: str, array_2: FloatArray) -> None:
-    if array_1.shape[:2] != array_2.shape[:2]:
-        raise ValueError(
-            f"{name_1} and {name_2} must have the same size; got {array_1.shape[:2]} and {array_2.shape[:2]}."
-        )
+    # The standard's own 0.0031308 is this value rounded; at the knee the two directions would then disagree.
+    return np.where(light <= _SRGB_KNEE / 12.92, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)

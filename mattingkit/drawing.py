@@ -21,8 +21,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.files import atomic_write, read_array
-from mattingkit.images import FloatArray, as_image
+from mattingkit.files import atomic_write, png_bytes, read_array
+from mattingkit.images import FloatArray, as_image, check_same_size
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, Stroke, as_trimap, save_trimap, stroke_mask
 
 __all__ = ["LABELS", "Base", "Drawing", "Fill", "Lasso", "Mark", "label_value", "load_strokes", "save_strokes"]
@@ -177,7 +177,7 @@ class Drawing:
         self.image = as_image(image)
         self._lock = threading.RLock()
         self._start = np.full(self.shape, UNKNOWN) if trimap is None else as_trimap(trimap)
-        self._check_shape(self._start.shape, "trimap")
+        check_same_size(image=self.shape, trimap=self._start.shape)
         self._marks: tuple[Mark, ...] = ()
         self._past: list[tuple[Mark, ...]] = []
         self._future: list[tuple[Mark, ...]] = []
@@ -295,15 +295,11 @@ class Drawing:
 
     def _check(self, mark: Mark) -> None:
         if isinstance(mark, Base):
-            self._check_shape(mark.trimap.shape, "trimap")
+            check_same_size(image=self.shape, trimap=mark.trimap.shape)
         elif isinstance(mark, Fill) and not all(0 <= p < s for p, s in zip(mark.point, self.shape, strict=True)):
             raise ValueError(f"A fill begins inside the picture of {self.shape}; got {mark.point}.")
         elif not isinstance(mark, Stroke | Lasso | Fill):
             raise TypeError(f"A mark is a Stroke, Lasso, Fill or Base; got {type(mark).__name__}.")
-
-    def _check_shape(self, shape: tuple[int, ...], what: str) -> None:
-        if tuple(shape) != self.shape:
-            raise ValueError(f"The {what} has size {tuple(shape)}, the picture {self.shape}; they must be the same.")
 
     def to_json(self) -> bytes:
         """Return the marks as a file: the form of :func:`mattingkit.drawing.save_strokes`, and more kinds of marks.
@@ -344,7 +340,7 @@ class Drawing:
             raise ValueError(
                 f"This file holds no strokes as the pad saves them ({type(error).__name__}: {error})."
             ) from None
-        self._check_shape(shape, "drawing in the file")
+        check_same_size(image=self.shape, drawing_in_the_file=shape)
         if start is not None and not np.array_equal(start.trimap, self._start):
             marks.insert(0, start)
         self.replace(marks)
@@ -523,11 +519,7 @@ def _from_plain(plain: dict[str, Any]) -> Mark:
 
 def _pack(trimap: FloatArray) -> str:
     """A trimap as a PNG file in letters."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(np.rint(trimap * 255).astype(np.uint8)).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode("ascii")
+    return base64.b64encode(png_bytes(trimap)).decode("ascii")
 
 
 def _unpack(text: str) -> FloatArray:

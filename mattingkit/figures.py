@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.compositing import composite
-from mattingkit.images import FloatArray, as_alpha, as_image
+from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
 from mattingkit.trimap import as_trimap
 
 if TYPE_CHECKING:
@@ -245,8 +245,7 @@ def overlay_trimap(image: npt.ArrayLike, trimap: npt.ArrayLike, *, opacity: floa
            [0.  , 0.45, 0.7 ]])
     """
     picture, known = as_image(image), as_trimap(trimap)
-    if picture.shape[:2] != known.shape:
-        raise ValueError(f"Image and trimap must have the same size; got {picture.shape[:2]} and {known.shape}.")
+    check_same_size(image=picture.shape, trimap=known.shape)
     for level, hue in ((1.0, FOREGROUND_HUE), (0.0, BACKGROUND_HUE)):
         mask = known == level
         picture[mask] = (1 - opacity) * picture[mask] + opacity * np.array(hue)

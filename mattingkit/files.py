@@ -15,7 +15,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +32,10 @@ __all__ = [
     "Photo",
     "atomic_write",
     "load_image",
+    "png_bytes",
     "read_array",
     "read_photo",
+    "refuse_existing",
     "save_image",
     "write_photo",
 ]
@@ -184,6 +186,71 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike, *, quality: i
         options.setdefault("compression", "tiff_deflate")
     with atomic_write(target) as file:
         Image.fromarray(np.ascontiguousarray(pixels)).save(file, format=kind, **options)
+
+
+def png_bytes(picture: npt.ArrayLike, *, compress_level: int = 4) -> bytes:
+    """Return a picture, an alpha or a cut-out as the bytes of an 8-bit PNG file.
+
+    Parameters
+    ----------
+    picture : array_like, shape (H, W), (H, W, 3) or (H, W, 4)
+        bool, uint8, uint16, or float in [0, 1].
+    compress_level : int, default 4
+        0 to 9. 1 is the quickest and makes files about a third larger; use it for what a screen shows once.
+
+    Returns
+    -------
+    bytes
+
+    Examples
+    --------
+    >>> png_bytes(np.zeros((4, 4)))[1:4]
+    b'PNG'
+    """
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(to_uint8(picture)).save(file, "PNG", compress_level=compress_level)
+    return file.getvalue()
+
+
+def refuse_existing(targets: Iterable[str | os.PathLike[str]], overwrite: bool = False) -> None:
+    """Refuse to write where files already are, before any work starts.
+
+    Parameters
+    ----------
+    targets : iterable of path
+        Every file that is going to be written.
+    overwrite : bool, default False
+        True allows all of them to be replaced.
+
+    Raises
+    ------
+    FileExistsError
+        Names the first that exist, and how to go on.
+
+    Examples
+    --------
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "alpha.png").touch()
+    >>> refuse_existing([folder / "cutout.png"])
+    >>> refuse_existing([folder / "alpha.png"], overwrite=True)
+    >>> refuse_existing([folder / "alpha.png"])  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    ...
+    FileExistsError: alpha.png is already there
+    """
+    if overwrite:
+        return
+    # A link that points nowhere is somebody's too.
+    there = [os.fspath(target) for target in targets if os.path.lexists(target)]
+    if there:
+        more = f" and {len(there) - 3} more" if len(there) > 3 else ""
+        are, them = ("is", "it") if len(there) == 1 else ("are", "them")
+        raise FileExistsError(
+            f"{', '.join(there[:3])}{more} {are} already there, and nothing was written. Choose another place with -o, "
+            f"or replace {them} with --overwrite (in Python overwrite=True)."
+        )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.images import FloatArray, as_alpha, as_image
+from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
 
 __all__ = ["Layers", "estimate_foreground", "estimate_layers"]
 
@@ -76,8 +76,7 @@ def estimate_layers(
     import pymatting
 
     picture, matte = as_image(image), as_alpha(alpha)
-    if picture.shape[:2] != matte.shape:
-        raise ValueError(f"Image and alpha must have the same size; got {picture.shape[:2]} and {matte.shape}.")
+    check_same_size(image=picture.shape, alpha=matte.shape)
     solvers = {
         "multilevel": pymatting.estimate_foreground_ml,
         "closed_form": pymatting.estimate_foreground_cf,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FloatArray", "as_alpha", "as_image", "as_unit_floats", "to_uint8"]
+__all__ = ["FloatArray", "as_alpha", "as_image", "as_unit_floats", "check_same_size", "to_uint8"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -143,6 +143,42 @@ def as_alpha(alpha: npt.ArrayLike) -> FloatArray:
     if array.ndim != 2:
         raise ValueError(f"An alpha matte has shape (H, W); got {array.shape}. Of an RGBA picture take rgba[..., 3].")
     return as_unit_floats(array, "alpha")
+
+
+def check_same_size(**shapes: tuple[int, ...]) -> None:
+    """Check that arrays belong to one picture: that all have the height and width of the first.
+
+    Parameters
+    ----------
+    **shapes : tuple of int
+        The shape of each array, by the name to call it in the error; an underscore reads as a space.
+
+    Raises
+    ------
+    ValueError
+        Names the first array that differs, with both sizes, and says so where one is the other turned on its side.
+
+    Examples
+    --------
+    >>> check_same_size(image=(300, 451, 3), trimap=(300, 451))
+    >>> check_same_size(image=(300, 451, 3), trimap=(451, 300))
+    Traceback (most recent call last):
+    ...
+    ValueError: Image and trimap must have the same size; got (300, 451) and (451, 300). They are each other's \
+transpose: swap the axes of one, as in np.swapaxes(trimap, 0, 1).
+    """
+    (first, shape), *others = shapes.items()
+    size = tuple(shape[:2])
+    for name, other in others:
+        if tuple(other[:2]) == size:
+            continue
+        hint = f" They are each other's transpose: swap the axes of one, as in np.swapaxes({name}, 0, 1)."
+        raise ValueError(
+            f"{first.capitalize()} and {name} must have the same size; got {size} and {tuple(other[:2])}.".replace(
+                "_", " "
+            )
+            + (hint if tuple(other[1::-1]) == size else "")
+        )
 
 
 def _channels_first(array: npt.NDArray[Any]) -> bool:

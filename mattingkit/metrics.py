@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.images import FloatArray, as_alpha
+from mattingkit.images import FloatArray, as_alpha, check_same_size
 from mattingkit.trimap import UNKNOWN, as_trimap
 
 __all__ = ["METRICS", "connectivity_error", "gradient_error", "mse", "sad"]
@@ -26,13 +26,11 @@ def _checked(
 ) -> tuple[FloatArray, FloatArray, _Mask]:
     """Convert the arguments all metrics share; the mask says which pixels count."""
     estimate, exact = as_alpha(alpha), as_alpha(truth)
-    if estimate.shape != exact.shape:
-        raise ValueError(f"alpha and truth must have the same size; got {estimate.shape} and {exact.shape}.")
+    check_same_size(alpha=estimate.shape, truth=exact.shape)
     if trimap is None:
         return estimate, exact, np.ones(exact.shape, dtype=bool)
     known = as_trimap(trimap)
-    if known.shape != exact.shape:
-        raise ValueError(f"alpha and trimap must have the same size; got {exact.shape} and {known.shape}.")
+    check_same_size(alpha=exact.shape, trimap=known.shape)
     return estimate, exact, known == UNKNOWN
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.files import read_array, save_image
-from mattingkit.images import FloatArray, as_alpha, as_image, as_unit_floats
+from mattingkit.images import FloatArray, as_alpha, as_image, as_unit_floats, check_same_size
 
 __all__ = [
     "BACKGROUND",
@@ -101,9 +101,7 @@ def check_pair(image: npt.ArrayLike, trimap: npt.ArrayLike) -> tuple[FloatArray,
     array([1., 0., 0.])
     """
     picture, known = as_image(image), as_trimap(trimap)
-    if picture.shape[:2] != known.shape:
-        hint = " They are each other's transpose." if picture.shape[1::-1] == known.shape else ""
-        raise ValueError(f"Image and trimap must have the same size; got {picture.shape[:2]} and {known.shape}.{hint}")
+    check_same_size(image=picture.shape, trimap=known.shape)
     if min(known.shape) < 3:
         raise ValueError(f"Matting needs at least 3 × 3 pixels; got {known.shape[0]} × {known.shape[1]}.")
     for level, name in ((FOREGROUND, "foreground (white)"), (BACKGROUND, "background (black)")):
@@ -243,8 +241,7 @@ def trimap_from_strokes(
            [0.5, 0.5, 0.5, 0.5, 0.5]])
     """
     below = np.full(shape, UNKNOWN) if base is None else as_trimap(base)
-    if below.shape != tuple(shape):
-        raise ValueError(f"The base trimap has shape {below.shape}; the strokes are drawn on {tuple(shape)}.")
+    check_same_size(picture=tuple(shape), base=below.shape)
     trimap = below.copy()
     for stroke in strokes:
         window, inside = stroke_mask(shape, stroke)

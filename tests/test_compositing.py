@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -88,6 +88,7 @@ def test_premultiplying_is_undone(foreground, alpha):
 
 
 @given(hnp.arrays(np.float64, 9, elements=unit))
+@example(np.array([0.04045, np.nextafter(0.04045, 1), 0.0404499, 0.0404501]))  # where the curve's two pieces meet
 def test_linear_light_is_undone(values):
     np.testing.assert_allclose(linear_to_srgb(srgb_to_linear(values)), values, atol=1e-9)
 

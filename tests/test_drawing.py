@@ -196,7 +196,7 @@ def test_damaged_files_are_refused_and_change_nothing(content: bytes) -> None:
 
 def test_another_size_is_refused() -> None:
     saved = Drawing(np.zeros((4, 5, 3))).to_json()
-    with pytest.raises(ValueError, match=r"\(4, 5\).*\(13, 17\)"):
+    with pytest.raises(ValueError, match=r"\(13, 17\).*\(4, 5\)"):
         Drawing(IMAGE).load_json(saved)
     with pytest.raises(ValueError, match="same"):
         Drawing(IMAGE, np.zeros((4, 5)))

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from mattingkit.files import atomic_write, load_image, save_image
-from mattingkit.images import as_image, to_uint8
+from mattingkit.images import as_image, check_same_size, to_uint8
 
 
 @pytest.fixture
@@ -74,6 +74,16 @@ def test_the_input_is_never_shared():
 def test_bad_arrays_name_the_remedy(array, error, message):
     with pytest.raises(error, match=message):
         as_image(array)
+
+
+@pytest.mark.parametrize("other", [(4, 6), (5, 4), (4,), (4, 6, 5)])
+def test_sizes_that_differ_are_said_in_one_way(other):
+    check_same_size(image=(4, 5, 3), ground_truth=(4, 5), rgba=(4, 5, 4))
+    with pytest.raises(
+        ValueError, match=r"^Image and ground truth must have the same size; got \(4, 5\) and"
+    ) as failure:
+        check_same_size(image=(4, 5, 3), trimap=(4, 5), ground_truth=other)
+    assert ("np.swapaxes(ground_truth" in str(failure.value)) == (other == (5, 4))
 
 
 def test_one_pixel_is_a_picture():

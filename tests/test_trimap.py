@@ -141,7 +141,7 @@ def test_bad_strokes(options, message):
 
 
 def test_a_base_of_another_size():
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match="same size"):
         trimap_from_strokes((4, 4), [], np.zeros((5, 5)))
 
 

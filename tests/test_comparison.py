@@ -8,10 +8,8 @@ import warnings
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import mattingkit as mk
-from mattingkit import figures
 from mattingkit.comparison import Table
 
 
@@ -118,27 +116,44 @@ def test_saving_over_a_file_is_refused(result, tmp_path):
     assert (tmp_path / "out").read_text() == "mine"
 
 
+def test_what_a_comparison_saved_may_be_replaced_by_the_next(result, tmp_path):
+    result.save(tmp_path)
+    again = result.save(tmp_path)
+    assert all(path.is_file() for path in again)
+
+
+@pytest.mark.parametrize("name", ["trimap.png", "rw_cutout.png", "table.csv", "result.json"])
+def test_somebody_else_s_file_is_never_replaced(result, tmp_path, name):
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match=rf"{name} is already there.*--overwrite"):
+        result.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"mine"
+    result.save(tmp_path, overwrite=True)
+    assert (tmp_path / name).read_bytes() != b"mine"
+
+
+def test_a_result_changed_by_hand_is_not_replaced(result, tmp_path):
+    result.save(tmp_path)
+    (tmp_path / "rw_cutout.png").write_bytes(b"retouched")
+    with pytest.raises(FileExistsError, match=r"rw_cutout\.png is already there"):
+        result.save(tmp_path)
+    assert (tmp_path / "rw_cutout.png").read_bytes() == b"retouched"
+
+
+def test_the_files_of_0_1_0_which_its_record_did_not_list_may_be_replaced(result, tmp_path):
+    result.save(tmp_path)
+    record = json.loads((tmp_path / "result.json").read_text())
+    del record["files"]
+    (tmp_path / "result.json").write_text(json.dumps(record))
+    result.save(tmp_path)
+    assert "files" in json.loads((tmp_path / "result.json").read_text())
+
+
 def test_the_table_escapes_and_aligns():
     table = Table(["a", "b"], [["<x>", "1"], ["long name", "22"]])
     assert "&lt;x&gt;" in table._repr_html_()
     assert str(table).splitlines()[1] == "<x>         1"
-
-
-# --- figures ---------------------------------------------------------------------------------------------------------
-
-
-def drawn(figure) -> np.ndarray:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3] / 255
-
-
-def test_alphas_are_drawn_on_a_fixed_range():
-    figure = figures.show({"a": np.full((8, 8), 0.25), "b": np.full((8, 8), 0.5)})
-    shades = [axes.images[0].get_clim() for axes in figure.axes]
-    assert shades == [(0, 1), (0, 1)]
-    picture = drawn(figure)
-    assert np.isclose(picture, 64 / 255, atol=0.01).all(axis=2).mean() > 0.1
 
 
 def test_the_result_shows_every_picture(result):
@@ -147,35 +162,4 @@ def test_the_result_shows_every_picture(result):
     assert [title.split(",")[0] for title in titles[3:6]] == ["Closed form", "Random walk", "KNN"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        drawn(result.show(background="#438edb", crop=(2, 2, 10, 10), columns=2))
-
-
-def test_differences_diverge_around_zero():
-    colours = figures.difference_to_rgb([[-0.5, 0.0, 0.5]])[0]
-    assert colours[0, 2] > colours[0, 0]  # too small: blue
-    assert colours[2, 0] > colours[2, 2]  # too large: red
-    assert colours[1].min() > 0.9
-    figure = figures.show_errors({"a": np.zeros((6, 6))}, np.ones((6, 6)))
-    assert figure.axes[0].images[0].get_clim() == (-0.5, 0.5)
-
-
-def test_figures_show_themselves_without_pyplot():
-    assert figures.show([np.zeros((4, 4))])._repr_png_().startswith(b"\x89PNG")
-
-
-def test_the_overlay_tints_only_what_is_known(ramp):
-    image, trimap, _ = ramp
-    tinted = figures.overlay_trimap(image, trimap)
-    np.testing.assert_array_equal(tinted[trimap == 0.5], image[trimap == 0.5])
-    assert (tinted[trimap == 1] != image[trimap == 1]).any()
-
-
-def test_figures_refuse_bad_input():
-    with pytest.raises(ValueError, match="at least one"):
-        figures.show({})
-    with pytest.raises(ValueError, match="titles"):
-        figures.show([np.zeros((3, 3))], ["a", "b"])
-    with pytest.raises(ValueError, match="window"):
-        figures.crop(np.zeros((3, 3)), (0, 0, 4, 1))
-    with pytest.raises(ValueError, match="same size"):
-        figures.overlay_trimap(np.zeros((3, 3, 3)), np.zeros((2, 3)))
+        result.show(background="#438edb", crop=(2, 2, 10, 10), columns=2).canvas.draw()
