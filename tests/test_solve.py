@@ -191,7 +191,7 @@ def test_too_large_for_memory_goes_to_conjugate_gradients(monkeypatch):
     image, trimap = problem(12)
     laplacian = matting_laplacian(image, 1e-5)
     expected = solve(laplacian, trimap)
-    monkeypatch.setattr(solve_module, "_memory_limit", lambda: 1000.0)
+    monkeypatch.setattr(solve_module, "memory_limit", lambda: 1000.0)
     reports = []
     alpha = solve(laplacian, trimap, on_progress=reports.append)
     assert np.abs(alpha - expected).max() < 1e-5

@@ -24,6 +24,7 @@ from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, s
 from mattingkit.batches.workers import Answer, default_workers, run_dask, run_local
 from mattingkit.files import atomic_write
 from mattingkit.images import FloatArray
+from mattingkit.memory import memory_limit
 from mattingkit.photo.recipe import Recipe
 
 __all__ = ["Batch", "Outcome", "batch", "load_known"]
@@ -225,14 +226,9 @@ def batch(
 
 def _largest_for(workers: int) -> float:
     """Megapixels a picture may have so that as many of them as there are workers fit into memory."""
-    try:
-        memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):  # not on every system
+    memory = memory_limit()
+    if memory is None:
         return _LARGEST
-    # A container may have been given less than the machine has.
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            memory = min(memory, float(Path(file).read_text()))
     return min(_LARGEST, max(1.0, round(memory / workers / _BYTES_PER_PIXEL / 1e6, 1)))
 
 

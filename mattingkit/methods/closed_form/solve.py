@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
 import numpy as np
@@ -27,6 +25,7 @@ from numba import njit
 
 from mattingkit.errors import ConvergenceWarning
 from mattingkit.images import FloatArray, as_alpha
+from mattingkit.memory import memory_limit
 from mattingkit.methods.closed_form.direct.dissection import Dissection, NotPositiveDefiniteError, grid_reach
 from mattingkit.progress import ProgressCallback
 from mattingkit.threads import Job, responsive
@@ -39,8 +38,8 @@ SparseMatrix: TypeAlias = "scipy.sparse.csr_matrix | scipy.sparse.csr_array"
 
 #: Matrices that reach farther than this (radius 4 windows reach 8) are no use to nested dissection.
 _WIDEST_REACH = 12
-#: Share of the machine's memory the direct solver may fill.
-_MEMORY_SHARE = 0.4
+#: Share of the memory the direct solver may fill, and how many bytes there are where the system does not tell.
+_MEMORY_SHARE, _USUAL_MEMORY = 0.4, 1e10
 #: A solution must satisfy its equations to this, relative to the size of their terms.
 _RESIDUAL = 1e-9
 #: Conjugate gradients stop at this residual (in the preconditioner's norm, relative to the start), or here.
@@ -226,7 +225,8 @@ def _solve_equations(
         )
     if reach <= _WIDEST_REACH and solver != "cg":
         plan = Dissection(equations.unknown, reach)
-        if solver == "direct" or 8 * plan.factor_entries <= _memory_limit():
+        memory = memory_limit() or _USUAL_MEMORY
+        if solver == "direct" or 8 * plan.factor_entries <= _MEMORY_SHARE * memory:
             towards = "0.5" if isinstance(centre, float) else "the warm start"
             try:
                 return _solve_directly(plan, equations, job)
@@ -350,17 +350,6 @@ def _preconditioner(system: scipy.sparse.csr_matrix, job: Job) -> Callable[[Floa
     job.warn("No incomplete Cholesky factor could be had; conjugate gradients use the diagonal alone, slowly.")
     inverse = 1.0 / np.where(diagonal > 0, diagonal, 1.0)
     return lambda residual: inverse * residual
-
-
-def _memory_limit() -> float:
-    """Bytes the direct solver may take; where the system does not tell its memory, 4 GB."""
-    known = []
-    with contextlib.suppress(AttributeError, ValueError, OSError):
-        known.append(float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
-    # A container may have less than the machine; without a limit the file says "max".
-    with contextlib.suppress(ValueError, OSError):
-        known.append(float(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return _MEMORY_SHARE * min(known) if known else 4e9
 
 
 def _checked_system(
