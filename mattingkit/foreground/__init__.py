@@ -1,21 +1,24 @@
 """Foreground and background colours behind a known alpha.
 
 With α known, ``I = αF + (1 − α)B`` still has six unknowns at each pixel. Laying the original picture over a new
-background, as if F were I, carries the old background's colour along every soft edge: the green rim. PyMatting's
-multi-level solver, which assumes that F and B vary smoothly, removes it; its closed-form solver is slower and is here
-for comparison.
+background, as if F were I, carries the old background's colour along every soft edge: the green rim. Assuming that F
+and B vary smoothly removes it. :mod:`mattingkit.foreground.multilevel` does so in a fraction of a second a megapixel;
+PyMatting's closed-form solver (Levin et al. 2008) is slower and is here for comparison.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
+from mattingkit.params import Range
 
 __all__ = ["Layers", "estimate_foreground", "estimate_layers"]
+
+Method = Literal["multilevel", "closed_form"]
 
 
 class Layers(NamedTuple):
@@ -25,11 +28,6 @@ class Layers(NamedTuple):
     ----------
     foreground, background : ndarray of float64, shape (H, W, 3)
         sRGB values in [0, 1], defined at every pixel.
-
-    Examples
-    --------
-    >>> Layers(foreground=np.ones((1, 1, 3)), background=np.zeros((1, 1, 3))).foreground.shape
-    (1, 1, 3)
     """
 
     foreground: FloatArray
@@ -40,7 +38,8 @@ def estimate_layers(
     image: npt.ArrayLike,
     alpha: npt.ArrayLike,
     *,
-    method: Literal["multilevel", "closed_form"] = "multilevel",
+    method: Method = "multilevel",
+    smoothness: Annotated[float, Range(0.1, 10, log=True)] = 1.0,
 ) -> Layers:
     """Estimate foreground and background of a picture whose alpha is known.
 
@@ -50,6 +49,8 @@ def estimate_layers(
     alpha : array_like, shape (H, W)
     method : {"multilevel", "closed_form"}, default "multilevel"
         Both minimise how far ``αF + (1 − α)B`` is from I plus the gradients of F and B weighted by alpha's.
+    smoothness : float, default 1
+        How much those gradients count for "multilevel". 1 is the paper's energy; 0.5 gives PyMatting's answer.
 
     Returns
     -------
@@ -73,25 +74,37 @@ def estimate_layers(
     >>> estimate_layers(image, alpha).foreground[0, 7].round(2)
     array([1. , 0.5, 0. ])
     """
-    import pymatting
+    foreground, background = _solve(image, alpha, method, smoothness, background=True)
+    return Layers(foreground, background)
 
+
+def _solve(
+    image: npt.ArrayLike, alpha: npt.ArrayLike, method: str, smoothness: float, *, background: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Check the input, and let the method solve; without ``background`` an empty one may come back."""
     picture, matte = as_image(image), as_alpha(alpha)
     check_same_size(image=picture.shape, alpha=matte.shape)
-    solvers = {
-        "multilevel": pymatting.estimate_foreground_ml,
-        "closed_form": pymatting.estimate_foreground_cf,
-    }
-    if method not in solvers:
+    if method not in get_args(Method):
         raise ValueError(f"method is 'multilevel' or 'closed_form'; got {method!r}.")
-    foreground, background = solvers[method](picture, matte, return_background=True)
-    return Layers(*(np.clip(layer.astype(np.float64), 0.0, 1.0) for layer in (foreground, background)))
+    if not (np.isfinite(smoothness) and smoothness > 0):
+        raise ValueError(f"smoothness must be a finite number above 0; got {smoothness}.")
+    if method == "multilevel":
+        from mattingkit.foreground.multilevel import solve_layers
+
+        return solve_layers(picture, matte, smoothness, background=background)
+    import pymatting
+
+    layers = pymatting.estimate_foreground_cf(picture, matte, return_background=True)
+    foreground, behind = (np.clip(layer.astype(np.float64), 0.0, 1.0) for layer in layers)
+    return foreground, behind
 
 
 def estimate_foreground(
     image: npt.ArrayLike,
     alpha: npt.ArrayLike,
     *,
-    method: Literal["multilevel", "closed_form"] = "multilevel",
+    method: Method = "multilevel",
+    smoothness: Annotated[float, Range(0.1, 10, log=True)] = 1.0,
 ) -> FloatArray:
     """Estimate the foreground's own colours, free of the old background; see :func:`estimate_layers`.
 
@@ -100,6 +113,8 @@ def estimate_foreground(
     image : array_like, shape (H, W, 3)
     alpha : array_like, shape (H, W)
     method : {"multilevel", "closed_form"}, default "multilevel"
+    smoothness : float, default 1
+        As in :func:`estimate_layers`.
 
     Returns
     -------
@@ -120,4 +135,4 @@ def estimate_foreground(
     >>> estimate_foreground(np.full((4, 4, 3), 0.25), np.ones((4, 4)))[0, 0].round(2)
     array([0.25, 0.25, 0.25])
     """
-    return estimate_layers(image, alpha, method=method).foreground
+    return _solve(image, alpha, method, smoothness, background=False)[0]
