@@ -13,6 +13,7 @@ from oracles import bayesian_textbook
 
 import mattingkit as mk
 from mattingkit.methods import bayesian
+from mattingkit.methods.bayesian.energy import likeliest_alpha, likeliest_colors
 
 
 def scene(seed=0, size=40, noise=0.01):
@@ -50,6 +51,35 @@ def test_every_pixel_equals_the_textbook(seed, options):
     np.testing.assert_allclose(found.background[seen_B], B[seen_B], atol=1e-6)
 
 
+def log_posterior(C, F, B, alpha, mean_F, cov_F, mean_B, cov_B, variance):
+    """Equations 4, 5 and 8, as printed."""
+    off, f, b = C - alpha * F - (1 - alpha) * B, F - mean_F, B - mean_B
+    return -(off @ off / variance + f @ np.linalg.inv(cov_F) @ f + b @ np.linalg.inv(cov_B) @ b) / 2
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.5, 0.9])
+def test_both_halves_of_the_alternation_stand_where_the_derivatives_vanish(alpha):
+    rng = np.random.default_rng(3)
+    spread_F, spread_B = rng.normal(0, 0.05, (2, 3, 3))
+    cov_F, cov_B = spread_F @ spread_F.T + 1e-4 * np.eye(3), spread_B @ spread_B.T + 1e-4 * np.eye(3)
+    mean_F, mean_B, C, variance = np.array([0.6, 0.5, 0.4]), np.array([0.3, 0.4, 0.6]), np.array([0.45, 0.5, 0.5]), 1e-3
+    above = np.triu_indices(3)
+    found_F, found_B, prior = likeliest_colors(
+        tuple(C), alpha, tuple(mean_F), tuple(cov_F[above]), tuple(mean_B), tuple(cov_B[above]), variance
+    )
+    F, B = np.array(found_F), np.array(found_B)
+    assert prior == pytest.approx(
+        -2 * log_posterior(alpha * F + (1 - alpha) * B, F, B, alpha, mean_F, cov_F, mean_B, cov_B, 1)
+    )
+    best = log_posterior(C, F, B, alpha, mean_F, cov_F, mean_B, cov_B, variance)
+    for step in 1e-3 * np.vstack([np.eye(6), -np.eye(6)]):
+        assert log_posterior(C, F + step[:3], B + step[3:], alpha, mean_F, cov_F, mean_B, cov_B, variance) < best
+    projected = likeliest_alpha(tuple(C), found_F, found_B, alpha)
+    best = log_posterior(C, F, B, projected, mean_F, cov_F, mean_B, cov_B, variance)
+    for step in (-1e-3, 1e-3):
+        assert log_posterior(C, F, B, projected + step, mean_F, cov_F, mean_B, cov_B, variance) < best
+
+
 def test_a_scene_with_exact_truth():
     image, trimap, truth = scene(size=96)
     found = bayesian.solve(image, trimap)
@@ -72,6 +102,7 @@ def test_rings_march_inward_from_all_known_pixels():
 BITS = """
 import sys, hashlib, numpy as np
 from mattingkit.methods import bayesian
+from mattingkit.methods.bayesian.energy import likeliest_alpha, likeliest_colors
 image, trimap = np.load(sys.argv[1]).values()
 s = bayesian.solve(image, trimap)
 print(hashlib.sha256(s.alpha.tobytes() + s.foreground.tobytes() + s.background.tobytes()).hexdigest())
@@ -145,6 +176,12 @@ def test_parameters_out_of_range(options):
     image, trimap, _ = scene()
     with pytest.raises(ValueError, match=next(iter(options))):
         bayesian.solve(image, trimap, **options)
+
+
+def test_a_misspelt_parameter_of_solve_names_its_neighbour():
+    image, trimap, _ = scene()
+    with pytest.raises(TypeError, match="did you mean 'sigma_C'"):
+        bayesian.solve(image, trimap, sigma_c=0.1)
 
 
 @pytest.mark.shared

@@ -21,7 +21,7 @@ def two_colours(size=48, noise=0.0, seed=0):
 
 def test_two_colours_are_told_apart_exactly():
     image, trimap, truth = two_colours()
-    evidence = sampling.sample(image, trimap, 0.01)
+    evidence = sampling.gather_evidence(image, trimap, 0.01)
     np.testing.assert_allclose(evidence.alpha, truth, atol=1e-3)
     assert evidence.confidence.min() > 0.3  # far from the known, trust falls, but not to nothing
     np.testing.assert_allclose(mk.estimate_alpha(image, trimap, "bayesian_laplacian"), truth, atol=0.05)
@@ -29,14 +29,14 @@ def test_two_colours_are_told_apart_exactly():
 
 def test_where_both_layers_look_alike_nothing_is_trusted():
     _, trimap, _ = two_colours()
-    evidence = sampling.sample(np.full((*trimap.shape, 3), 0.4), trimap, 0.01)
+    evidence = sampling.gather_evidence(np.full((*trimap.shape, 3), 0.4), trimap, 0.01)
     assert evidence.confidence[trimap == 0.5].max() < 1e-6
 
 
 def test_colours_no_pair_explains_are_not_trusted():
     image, trimap, _ = two_colours()
     image[20:28, 20:28] = [0.0, 1.0, 0.0]
-    confidence = sampling.sample(image, trimap, 0.01).confidence
+    confidence = sampling.gather_evidence(image, trimap, 0.01).confidence
     assert confidence[22:26, 22:26].max() < 0.01
 
 
@@ -79,7 +79,7 @@ BITS = """
 import sys, hashlib, numpy as np
 from mattingkit.methods.bayesian import sampling
 image, trimap = np.load(sys.argv[1]).values()
-evidence = sampling.sample(image, sampling.expand_trimap(image, trimap), 0.01)
+evidence = sampling.gather_evidence(image, sampling.expand_trimap(image, trimap), 0.01)
 print(hashlib.sha256(evidence.alpha.tobytes() + evidence.confidence.tobytes()).hexdigest())
 """
 
@@ -123,7 +123,7 @@ def test_noise_out_of_range(options):
 def test_the_weight_leads_from_closed_form_to_the_samples():
     image, trimap, _ = scene(size=90)
     expanded = sampling.expand_trimap(image, trimap)
-    evidence = sampling.sample(image, expanded, 0.01)
+    evidence = sampling.gather_evidence(image, expanded, 0.01)
     light = mk.estimate_alpha(image, trimap, "bayesian_laplacian", weight=1e-9, scale=1)
     heavy = mk.estimate_alpha(image, trimap, "bayesian_laplacian", weight=1e6, scale=1)
     exact = mk.estimate_alpha(image, expanded, "closed_form", scale=1)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from mattingkit.images import FloatArray
 from mattingkit.methods.bayesian.march import SigmaC
-from mattingkit.methods.bayesian.sampling import expand_trimap, sample
+from mattingkit.methods.bayesian.sampling import expand_trimap, gather_evidence
 from mattingkit.methods.closed_form.estimate import estimate_settled
 from mattingkit.methods.closed_form.laplacian import checked_epsilon
 from mattingkit.params import Choice, Range
@@ -97,7 +97,7 @@ def estimate_alpha_bayesian_laplacian(
     report = _part(on_progress, 0, 40)
     if report is not None:
         report(Progress(1, 4, expanded.copy()))
-    evidence = sample(picture, expanded, sigma_C)
+    evidence = gather_evidence(picture, expanded, sigma_C)
     if report is not None:
         report(Progress(4, 4, evidence.alpha.copy()))
     rest = _part(on_progress, 40, 100)

@@ -23,12 +23,15 @@ from numba import njit
 from scipy import ndimage
 
 from mattingkit.images import FloatArray
-from mattingkit.methods.bayesian.kernels import NOISE, alternate
+from mattingkit.methods.bayesian.clusters import NOISE
+from mattingkit.methods.bayesian.energy import alternate, color, covariance, dot, minus, mix, pixel, unit
 from mattingkit.threads import over_rows
 from mattingkit.trimap import UNKNOWN
 
 #: Expansion looks this far in pixels; a known pixel at no distance may differ by this much in colour.
 EXPAND_REACH, EXPAND_COLOUR = 9, 9 / 255
+#: Columns of a sample: its place (two numbers), and around it the mean colour (three) and its covariance (six).
+PLACE, MEAN, COV, COLUMNS = 0, 2, 5, 11
 #: Rays from each pixel; their directions turn from pixel to pixel within blocks of 4 × 4.
 RAYS = 16
 #: Weight of distance against colour residual (in steps of an 8-bit picture), as He et al.
@@ -57,250 +60,10 @@ class Evidence(NamedTuple):
     ----------
     alpha, confidence : ndarray of float64, shape (H, W)
         In [0, 1]; known pixels keep their value, with confidence 1.
-
-    Examples
-    --------
-    >>> Evidence(np.zeros((1, 1)), np.ones((1, 1))).confidence
-    array([[1.]])
     """
 
     alpha: FloatArray
     confidence: FloatArray
-
-
-@njit(cache=True, nogil=True)
-def _expand(first, last, image, trimap, reach, colour, out):  # type: ignore[no-untyped-def]
-    """Give unknown pixels the value of the nearest known pixel alike enough; the nearer, the more may differ."""
-    height, width = trimap.shape
-    for row in range(first, last):
-        for col in range(width):
-            if trimap[row, col] != 0.5:
-                continue
-            nearest = reach * reach + 1
-            for r in range(max(row - reach, 0), min(row + reach + 1, height)):
-                for c in range(max(col - reach, 0), min(col + reach + 1, width)):
-                    d2 = (r - row) ** 2 + (c - col) ** 2
-                    if d2 < nearest and trimap[r, c] != 0.5:
-                        apart = 0.0
-                        for k in range(3):
-                            apart += (image[r, c, k] - image[row, col, k]) ** 2
-                        if math.sqrt(apart) <= colour * (1.0 - math.sqrt(d2) / reach):
-                            nearest = d2
-                            out[row, col] = trimap[r, c]
-
-
-@njit(cache=True, nogil=True)
-def _describe(first, last, places, image, trimap, means, covs):  # type: ignore[no-untyped-def]
-    """Mean colour (3 × 3) and covariance (5 × 5) around each sample, over its own region."""
-    height, width = trimap.shape
-    for at in range(first, last):
-        row, col = places[at]
-        own = trimap[row, col]
-        for radius in (1, 2):
-            mean, square, count = np.zeros(3), np.zeros((3, 3)), 0
-            for r in range(max(row - radius, 0), min(row + radius + 1, height)):
-                for c in range(max(col - radius, 0), min(col + radius + 1, width)):
-                    if trimap[r, c] == own:
-                        count += 1
-                        for j in range(3):
-                            mean[j] += image[r, c, j]
-                            for k in range(3):
-                                square[j, k] += (image[r, c, j] - image[row, col, j]) * (
-                                    image[r, c, k] - image[row, col, k]
-                                )
-            if radius == 1:
-                means[at] = mean / count
-            else:
-                shift = mean / count - image[row, col]
-                for j in range(3):
-                    for k in range(j, 3):
-                        covs[at, j * (5 - j) // 2 + k] = square[j, k] / count - shift[j] * shift[k]
-                    covs[at, j * (7 - j) // 2] += 10.0 * NOISE
-
-
-@njit(cache=True, nogil=True)
-def _project(C, F, B):  # type: ignore[no-untyped-def]
-    """Alpha of the point nearest to C on the line from B to F, and C's squared distance from it."""
-    dot = norm = 0.0
-    for k in range(3):
-        dot += (C[k] - B[k]) * (F[k] - B[k])
-        norm += (F[k] - B[k]) ** 2
-    alpha = min(max(dot / norm, 0.0), 1.0) if norm > 1e-8 else 0.5
-    misfit = 0.0
-    for k in range(3):
-        misfit += (C[k] - alpha * F[k] - (1.0 - alpha) * B[k]) ** 2
-    return alpha, misfit
-
-
-@njit(cache=True, nogil=True)
-def _cost(best, row, col, f, b, image, means_F, means_B, places_F, places_B, near_F, near_B, distance_cost):  # type: ignore[no-untyped-def]
-    """He et al.'s cost of a pair: colour residual, half here and half over the 3 × 3 window, and relative distances.
-
-    Returns early, with some cost of at least ``best``, once the pair cannot win.
-    """
-    height, width = near_F.shape
-    far_F = math.hypot(places_F[f, 0] - row, places_F[f, 1] - col) / max(near_F[row, col], 1.0)
-    far_B = math.hypot(places_B[b, 0] - row, places_B[b, 1] - col) / max(near_B[row, col], 1.0)
-    cost = distance_cost * (far_F + far_B)
-    if cost >= best:
-        return cost
-    _, misfit = _project(image[row, col], means_F[f], means_B[b])
-    cost += 127.5 * math.sqrt(misfit)
-    if cost >= best:
-        return cost
-    total, count = 0.0, 0
-    for r in range(max(row - 1, 0), min(row + 2, height)):
-        for c in range(max(col - 1, 0), min(col + 2, width)):
-            _, misfit = _project(image[r, c], means_F[f], means_B[b])
-            total += misfit
-            count += 1
-    return cost + 127.5 * math.sqrt(total / count)
-
-
-@njit(cache=True, nogil=True)
-def _by_rays(first, last, pixels, image, means_F, means_B, places_F, places_B, near_F, near_B, distance_cost,  # type: ignore[no-untyped-def]
-             rank, trimap, rays, pairs, costs, hits):  # fmt: skip
-    """Start every pixel with the best pair of the first known pixels its rays meet."""
-    height, width = trimap.shape
-    found_F, found_B = np.empty(rays + 1, np.int64), np.empty(rays + 1, np.int64)
-    for at in range(first, last):
-        row, col = pixels[at]
-        count_F = count_B = 0
-        turn = ((row % 4) * 4 + col % 4) / 16.0
-        for k in range(rays):
-            angle = 2.0 * math.pi * (k + turn) / rays
-            dy, dx = math.sin(angle), math.cos(angle)
-            wants_F, wants_B = True, True
-            step = 1.0
-            while wants_F or wants_B:
-                r, c = math.floor(row + dy * step + 0.5), math.floor(col + dx * step + 0.5)
-                if r < 0 or c < 0 or r >= height or c >= width:
-                    break
-                if wants_F and trimap[r, c] == 1.0:
-                    wants_F = False
-                    if rank[r, c] >= 0:
-                        found_F[count_F] = rank[r, c]
-                        count_F += 1
-                if wants_B and trimap[r, c] == 0.0:
-                    wants_B = False
-                    if rank[r, c] >= 0:
-                        found_B[count_B] = rank[r, c]
-                        count_B += 1
-                # Nothing wanted lies nearer than this, so the ray may leap.
-                leap = near_F[r, c] if wants_F else near_B[r, c]
-                if wants_F and wants_B:
-                    leap = min(near_F[r, c], near_B[r, c])
-                step += max(1.0, leap - 1.5)
-        # A ray may meet nothing; these stand in, and the search takes it from there.
-        if count_F == 0:
-            found_F[0], count_F = at % len(places_F), 1
-        if count_B == 0:
-            found_B[0], count_B = at % len(places_B), 1
-        hits[at, 0, :count_F], hits[at, 1, :count_B] = found_F[:count_F], found_B[:count_B]
-        costs[at] = np.inf
-        for i in range(count_F):
-            for j in range(count_B):
-                f, b = found_F[i], found_B[j]
-                cost = _cost(
-                    costs[at], row, col, f, b, image, means_F, means_B, places_F, places_B, near_F, near_B,
-                    distance_cost,
-                )  # fmt: skip
-                if cost < costs[at]:
-                    costs[at], pairs[at, 0], pairs[at, 1] = cost, f, b
-
-
-@njit(cache=True, nogil=True)
-def _random(state):  # type: ignore[no-untyped-def]
-    """The next number of a 31-bit generator, and its place in [-1, 1)."""
-    state = (state * 1103515245 + 12345) & 0x7FFFFFFF
-    return state, (state >> 8) / 4194304.0 - 1.0
-
-
-@njit(cache=True, nogil=True)
-def _share(first, last, pixels, image, means_F, means_B, places_F, places_B, near_F, near_B, distance_cost,  # type: ignore[no-untyped-def]
-           index, step, turn, pairs, costs, new_pairs, new_costs):  # fmt: skip
-    """One round: try the pairs of 24 neighbours, then pairs drawn ever closer, in order of brightness, to the best."""
-    height, width = index.shape
-    for at in range(first, last):
-        row, col = pixels[at]
-        best, f, b = costs[at], pairs[at, 0], pairs[at, 1]
-        for r in range(row - 2 * step, row + 2 * step + 1, step):
-            for c in range(col - 2 * step, col + 2 * step + 1, step):
-                if 0 <= r < height and 0 <= c < width and index[r, c] >= 0:
-                    other_F, other_B = pairs[index[r, c]]
-                    if other_F != f or other_B != b:
-                        cost = _cost(
-                            best, row, col, other_F, other_B, image, means_F, means_B, places_F, places_B, near_F,
-                            near_B, distance_cost,
-                        )  # fmt: skip
-                        if cost < best:
-                            best, f, b = cost, other_F, other_B
-        state = (at * 2654435761 + turn * 40503 + 1) & 0x7FFFFFFF
-        reach = 1.0
-        while reach * max(len(places_F), len(places_B)) > 1.0:
-            state, shift_F = _random(state)
-            state, shift_B = _random(state)
-            other_F = min(max(f + int(shift_F * reach * len(places_F)), 0), len(places_F) - 1)
-            other_B = min(max(b + int(shift_B * reach * len(places_B)), 0), len(places_B) - 1)
-            cost = _cost(
-                best, row, col, other_F, other_B, image, means_F, means_B, places_F, places_B, near_F, near_B,
-                distance_cost,
-            )  # fmt: skip
-            if cost < best:
-                best, f, b = cost, other_F, other_B
-            reach *= 0.5
-        new_pairs[at, 0], new_pairs[at, 1], new_costs[at] = f, b, best
-
-
-@njit(cache=True, nogil=True)
-def _doubt(colour, alpha, hits, means_F, means_B, fit_scale):  # type: ignore[no-untyped-def]
-    """Variance around alpha of what the rays' pairs say, each heard as far as it explains the colour."""
-    total, spread = 1.0, 0.0
-    for f in hits[0]:
-        for b in hits[1]:
-            if f < 0 or b < 0:
-                break
-            other, misfit = _project(colour, means_F[f], means_B[b])
-            weight = math.exp(-math.sqrt(misfit) / fit_scale)
-            total += weight
-            spread += weight * (other - alpha) ** 2
-    return spread / total
-
-
-@njit(cache=True, nogil=True)
-def _conclude(first, last, pixels, image, means_F, means_B, covs_F, covs_B, places_F, places_B, pairs, hits, near_F,  # type: ignore[no-untyped-def]
-              near_B, variance_C, alpha, confidence):  # fmt: skip
-    """The most likely alpha given each pixel's pair, and trust.
-
-    Trust is high where the samples explain the colour, where no other pair that explains it says something else, where
-    both samples and some known pixel are near, and where foreground and background differ at all.
-    """
-    F, B, trace = np.empty(3), np.empty(3), np.empty((8, 2))
-    for at in range(first, last):
-        row, col = pixels[at]
-        f, b = pairs[at]
-        start, misfit = _project(image[row, col], means_F[f], means_B[b])
-        alpha[row, col], _, _ = alternate(
-            image[row, col, 0], image[row, col, 1], image[row, col, 2], means_F, covs_F, f, means_B, covs_B, b,
-            variance_C, start, 8, F, B, trace,
-        )  # fmt: skip
-        doubt = _doubt(image[row, col], start, hits[at], means_F, means_B, DOUBT_FIT)
-        reach = max(
-            math.hypot(places_F[f, 0] - row, places_F[f, 1] - col),
-            math.hypot(places_B[b, 0] - row, places_B[b, 1] - col),
-        )
-        near = min(near_F[row, col], near_B[row, col])
-        variance = (
-            VARIANCE
-            * (math.sqrt(misfit) + MISFIT_FLOOR) ** MISFIT_POWER
-            * (doubt + DOUBT_FLOOR) ** DOUBT_POWER
-            * (reach + REACH_FLOOR) ** REACH_POWER
-            * (near + NEAR_FLOOR) ** NEAR_POWER
-        )
-        apart = 0.0
-        for k in range(3):
-            apart += (means_F[f, k] - means_B[b, k]) ** 2
-        confidence[row, col] = HALF_TRUST / (HALF_TRUST + variance) * (apart / (apart + HALF_APART**2))
 
 
 def expand_trimap(image: FloatArray, trimap: FloatArray) -> FloatArray:
@@ -330,7 +93,7 @@ def expand_trimap(image: FloatArray, trimap: FloatArray) -> FloatArray:
     return expanded
 
 
-def sample(image: FloatArray, trimap: FloatArray, sigma_C: float) -> Evidence:
+def gather_evidence(image: FloatArray, trimap: FloatArray, sigma_C: float) -> Evidence:
     """Estimate alpha of every unknown pixel from the best pair of known colours found for it.
 
     Parameters
@@ -349,46 +112,268 @@ def sample(image: FloatArray, trimap: FloatArray, sigma_C: float) -> Evidence:
     --------
     >>> image = np.tile(np.linspace(0, 1, 9)[:, None], (9, 1, 3))
     >>> trimap = np.full((9, 9), 0.5); trimap[:, 0] = 0; trimap[:, 8] = 1
-    >>> sample(image, trimap, 0.01).alpha[4].round(1)[[0, 4, 8]]
+    >>> gather_evidence(image, trimap, 0.01).alpha[4].round(1)[[0, 4, 8]]
     array([0. , 0.5, 1. ])
     """
     alpha, confidence = trimap.copy(), np.where(trimap == UNKNOWN, 0.0, 1.0)
     pixels = np.argwhere(trimap == UNKNOWN)
     if not len(pixels):
         return Evidence(alpha, confidence)
-    rank = np.full(trimap.shape, -1)
-    places_F, means_F, covs_F, near_F = _boundary(image, trimap, 1.0, rank)
-    places_B, means_B, covs_B, near_B = _boundary(image, trimap, 0.0, rank)
-    index = np.full(trimap.shape, -1)
+    rank = np.full(trimap.shape, -1)  # a pixel's number among its region's samples
+    samples_F, samples_B = _along_edge(image, trimap, 1.0, rank), _along_edge(image, trimap, 0.0, rank)
+    # Every pixel's distance to the foreground, and to the background.
+    distances = np.stack([ndimage.distance_transform_edt(trimap != level) for level in (1.0, 0.0)], axis=2)
+    index = np.full(trimap.shape, -1)  # a pixel's number among the unknown ones
     index[pixels[:, 0], pixels[:, 1]] = np.arange(len(pixels))
-    scene = (pixels, image, means_F, means_B, places_F, places_B, near_F, near_B, DISTANCE_COST)
+    scene = pixels, image, samples_F, samples_B, distances
     pairs, costs = np.empty((len(pixels), 2), np.int64), np.empty(len(pixels))
     hits = np.full((len(pixels), 2, RAYS), -1, np.int32)
-    over_rows(_by_rays, len(pixels), *scene, rank, trimap, RAYS, pairs, costs, hits)
+    over_rows(_by_rays, len(pixels), *scene, rank, trimap, pairs, costs, hits)
     for turn, step in enumerate(SHARING_STEPS):
-        new_pairs, new_costs = np.empty_like(pairs), np.empty_like(costs)
-        over_rows(_share, len(pixels), *scene, index, step, turn, pairs, costs, new_pairs, new_costs)
-        pairs, costs = new_pairs, new_costs
-    over_rows(
-        _conclude, len(pixels), pixels, image, means_F, means_B, covs_F, covs_B, places_F, places_B, pairs, hits,
-        near_F, near_B, float(sigma_C) ** 2, alpha, confidence,
-    )  # fmt: skip
+        before = pairs, costs
+        pairs, costs = np.empty_like(pairs), np.empty_like(costs)
+        over_rows(_share, len(pixels), *scene, index, step, turn, *before, pairs, costs)
+    over_rows(_conclude, len(pixels), *scene, pairs, hits, float(sigma_C) ** 2, alpha, confidence)
     return Evidence(alpha, confidence)
 
 
-def _boundary(
-    image: FloatArray, trimap: FloatArray, level: float, rank: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray, FloatArray]:
-    """Samples along one region's edge, dark to bright: places, means, covariances; and every pixel's distance to it.
-
-    ``rank`` takes each sample's number.
-    """
+def _along_edge(image: FloatArray, trimap: FloatArray, level: float, rank: npt.NDArray[np.int64]) -> FloatArray:
+    """Make the samples along one region's edge, from dark to bright; ``rank`` gets each one's number."""
     region = trimap == level
     edge = region & ~ndimage.binary_erosion(region, np.ones((3, 3), bool), border_value=1)
-    places = np.argwhere(edge)
     brightness = image[edge].sum(axis=1)
-    places = np.ascontiguousarray(places[np.argsort(brightness, kind="stable")])
+    places = np.argwhere(edge)[np.argsort(brightness, kind="stable")]
     rank[places[:, 0], places[:, 1]] = np.arange(len(places))
-    means, covs = np.empty((len(places), 3)), np.empty((len(places), 6))
-    over_rows(_describe, len(places), places, image, trimap, means, covs)
-    return places, means, covs, np.asarray(ndimage.distance_transform_edt(~region), dtype=np.float64)
+    samples = np.empty((len(places), COLUMNS))
+    samples[:, PLACE:MEAN] = places
+    over_rows(_describe, len(places), image, trimap, samples)
+    return samples
+
+
+@njit(cache=True, nogil=True)
+def _expand(first, last, image, trimap, reach, colour, out):  # type: ignore[no-untyped-def]
+    """Give unknown pixels the value of the nearest known pixel alike enough; the nearer, the more may differ."""
+    height, width = trimap.shape
+    for row in range(first, last):
+        for col in range(width):
+            if trimap[row, col] != 0.5:
+                continue
+            nearest = reach * reach + 1
+            for r in range(max(row - reach, 0), min(row + reach + 1, height)):
+                for c in range(max(col - reach, 0), min(col + reach + 1, width)):
+                    d2 = (r - row) ** 2 + (c - col) ** 2
+                    if d2 < nearest and trimap[r, c] != 0.5:
+                        apart = 0.0
+                        for k in range(3):
+                            apart += (image[r, c, k] - image[row, col, k]) ** 2
+                        if math.sqrt(apart) <= colour * (1.0 - math.sqrt(d2) / reach):
+                            nearest = d2
+                            out[row, col] = trimap[r, c]
+
+
+@njit(cache=True, nogil=True)
+def _describe(first, last, image, trimap, samples):  # type: ignore[no-untyped-def]
+    """Mean colour (3 × 3) and covariance (5 × 5) around each sample, over its own region."""
+    height, width = trimap.shape
+    for at in range(first, last):
+        row, col = int(samples[at, PLACE]), int(samples[at, PLACE + 1])
+        own = trimap[row, col]
+        for radius in (1, 2):
+            mean, square, count = np.zeros(3), np.zeros((3, 3)), 0
+            for r in range(max(row - radius, 0), min(row + radius + 1, height)):
+                for c in range(max(col - radius, 0), min(col + radius + 1, width)):
+                    if trimap[r, c] == own:
+                        count += 1
+                        for j in range(3):
+                            mean[j] += image[r, c, j]
+                            for k in range(3):
+                                square[j, k] += (image[r, c, j] - image[row, col, j]) * (
+                                    image[r, c, k] - image[row, col, k]
+                                )
+            if radius == 1:
+                samples[at, MEAN:COV] = mean / count
+            else:
+                shift = mean / count - image[row, col]
+                for j in range(3):
+                    for k in range(j, 3):
+                        samples[at, COV + j * (5 - j) // 2 + k] = square[j, k] / count - shift[j] * shift[k]
+                    samples[at, COV + j * (7 - j) // 2] += 10.0 * NOISE
+
+
+@njit(cache=True, nogil=True)
+def _by_rays(  # type: ignore[no-untyped-def]
+    first, last, pixels, image, samples_F, samples_B, distances, rank, trimap, pairs, costs, hits
+):
+    """Start every pixel with the best pair of the first known pixels its rays meet."""
+    height, width = trimap.shape
+    found_F, found_B = np.empty(RAYS + 1, np.int64), np.empty(RAYS + 1, np.int64)
+    for at in range(first, last):
+        row, col = pixels[at]
+        count_F = count_B = 0
+        turn = ((row % 4) * 4 + col % 4) / 16.0
+        for k in range(RAYS):
+            angle = 2.0 * math.pi * (k + turn) / RAYS
+            dy, dx = math.sin(angle), math.cos(angle)
+            wants_F, wants_B = True, True
+            step = 1.0
+            while wants_F or wants_B:
+                r, c = math.floor(row + dy * step + 0.5), math.floor(col + dx * step + 0.5)
+                if r < 0 or c < 0 or r >= height or c >= width:
+                    break
+                if wants_F and trimap[r, c] == 1.0:
+                    wants_F = False
+                    if rank[r, c] >= 0:
+                        found_F[count_F] = rank[r, c]
+                        count_F += 1
+                if wants_B and trimap[r, c] == 0.0:
+                    wants_B = False
+                    if rank[r, c] >= 0:
+                        found_B[count_B] = rank[r, c]
+                        count_B += 1
+                # Nothing wanted lies nearer than this, so the ray may leap.
+                leap = distances[r, c, 0] if wants_F else distances[r, c, 1]
+                if wants_F and wants_B:
+                    leap = min(distances[r, c, 0], distances[r, c, 1])
+                step += max(1.0, leap - 1.5)
+        # A ray may meet nothing; these stand in, and the search takes it from there.
+        if count_F == 0:
+            found_F[0], count_F = at % len(samples_F), 1
+        if count_B == 0:
+            found_B[0], count_B = at % len(samples_B), 1
+        hits[at, 0, :count_F], hits[at, 1, :count_B] = found_F[:count_F], found_B[:count_B]
+        costs[at] = np.inf
+        for i in range(count_F):
+            for j in range(count_B):
+                f, b = found_F[i], found_B[j]
+                cost = _cost(costs[at], row, col, f, b, image, samples_F, samples_B, distances)
+                if cost < costs[at]:
+                    costs[at], pairs[at, 0], pairs[at, 1] = cost, f, b
+
+
+@njit(cache=True, nogil=True)
+def _share(  # type: ignore[no-untyped-def]
+    first, last, pixels, image, samples_F, samples_B, distances, index, step, turn, pairs, costs, new_pairs, new_costs
+):
+    """One round: try the pairs of 24 neighbours, then pairs drawn ever closer, in order of brightness, to the best."""
+    height, width = index.shape
+    count_F, count_B = len(samples_F), len(samples_B)
+    for at in range(first, last):
+        row, col = pixels[at]
+        best, f, b = costs[at], pairs[at, 0], pairs[at, 1]
+        for r in range(row - 2 * step, row + 2 * step + 1, step):
+            for c in range(col - 2 * step, col + 2 * step + 1, step):
+                if 0 <= r < height and 0 <= c < width and index[r, c] >= 0:
+                    other_F, other_B = pairs[index[r, c]]
+                    if other_F != f or other_B != b:
+                        cost = _cost(best, row, col, other_F, other_B, image, samples_F, samples_B, distances)
+                        if cost < best:
+                            best, f, b = cost, other_F, other_B
+        state = (at * 2654435761 + turn * 40503 + 1) & 0x7FFFFFFF
+        reach = 1.0
+        while reach * max(count_F, count_B) > 1.0:
+            state, shift_F = _random(state)
+            state, shift_B = _random(state)
+            other_F = min(max(f + int(shift_F * reach * count_F), 0), count_F - 1)
+            other_B = min(max(b + int(shift_B * reach * count_B), 0), count_B - 1)
+            cost = _cost(best, row, col, other_F, other_B, image, samples_F, samples_B, distances)
+            if cost < best:
+                best, f, b = cost, other_F, other_B
+            reach *= 0.5
+        new_pairs[at, 0], new_pairs[at, 1], new_costs[at] = f, b, best
+
+
+@njit(cache=True, nogil=True)
+def _random(state):  # type: ignore[no-untyped-def]
+    """The next number of a 31-bit generator, and its place in [-1, 1)."""
+    state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+    return state, (state >> 8) / 4194304.0 - 1.0
+
+
+@njit(cache=True, nogil=True)
+def _cost(best, row, col, f, b, image, samples_F, samples_B, distances):  # type: ignore[no-untyped-def]
+    """He et al.'s cost of a pair: colour residual, half here and half over the 3 × 3 window, and relative distances.
+
+    Returns early, with some cost of at least ``best``, once the pair cannot win.
+    """
+    far_F = _distance(row, col, samples_F, f) / max(distances[row, col, 0], 1.0)
+    far_B = _distance(row, col, samples_B, b) / max(distances[row, col, 1], 1.0)
+    cost = DISTANCE_COST * (far_F + far_B)
+    if cost >= best:
+        return cost
+    F, B = color(samples_F, f, MEAN), color(samples_B, b, MEAN)
+    _, misfit = _project(pixel(image, row, col), F, B)
+    cost += 127.5 * math.sqrt(misfit)
+    if cost >= best:
+        return cost
+    height, width, _ = image.shape
+    total, count = 0.0, 0
+    for r in range(max(row - 1, 0), min(row + 2, height)):
+        for c in range(max(col - 1, 0), min(col + 2, width)):
+            _, misfit = _project(pixel(image, r, c), F, B)
+            total += misfit
+            count += 1
+    return cost + 127.5 * math.sqrt(total / count)
+
+
+@njit(cache=True, nogil=True)
+def _distance(row, col, samples, at):  # type: ignore[no-untyped-def]
+    """How far a sample is from a pixel."""
+    return math.hypot(samples[at, PLACE] - row, samples[at, PLACE + 1] - col)
+
+
+@njit(cache=True, nogil=True)
+def _project(C, F, B):  # type: ignore[no-untyped-def]
+    """Alpha of the point nearest to C on the line from B to F, and C's squared distance from it."""
+    across = minus(F, B)
+    length2 = dot(across, across)
+    alpha = unit(dot(minus(C, B), across) / length2) if length2 > 1e-8 else 0.5
+    off = minus(C, mix(alpha, F, B))
+    return alpha, dot(off, off)
+
+
+@njit(cache=True, nogil=True)
+def _doubt(C, alpha, hits, samples_F, samples_B):  # type: ignore[no-untyped-def]
+    """Variance around alpha of what the rays' pairs say, each heard as far as it explains the colour."""
+    total, spread = 1.0, 0.0
+    for f in hits[0]:
+        for b in hits[1]:
+            if f < 0 or b < 0:
+                break
+            other, misfit = _project(C, color(samples_F, f, MEAN), color(samples_B, b, MEAN))
+            weight = math.exp(-math.sqrt(misfit) / DOUBT_FIT)
+            total += weight
+            spread += weight * (other - alpha) ** 2
+    return spread / total
+
+
+@njit(cache=True, nogil=True)
+def _conclude(  # type: ignore[no-untyped-def]
+    first, last, pixels, image, samples_F, samples_B, distances, pairs, hits, variance_C, alpha, confidence
+):
+    """The most likely alpha given each pixel's pair, and trust.
+
+    Trust is high where the samples explain the colour, where no other pair that explains it says something else, where
+    both samples and some known pixel are near, and where foreground and background differ at all.
+    """
+    trace = np.empty((8, 2))
+    for at in range(first, last):
+        row, col = pixels[at]
+        f, b = pairs[at]
+        C, F, B = pixel(image, row, col), color(samples_F, f, MEAN), color(samples_B, b, MEAN)
+        start, misfit = _project(C, F, B)
+        alpha[row, col], _, _, _, _ = alternate(
+            C, F, covariance(samples_F, f, COV), B, covariance(samples_B, b, COV), variance_C, start, 8, trace
+        )
+        doubt = _doubt(C, start, hits[at], samples_F, samples_B)
+        reach = max(_distance(row, col, samples_F, f), _distance(row, col, samples_B, b))
+        near = min(distances[row, col, 0], distances[row, col, 1])
+        variance = (
+            VARIANCE
+            * (math.sqrt(misfit) + MISFIT_FLOOR) ** MISFIT_POWER
+            * (doubt + DOUBT_FLOOR) ** DOUBT_POWER
+            * (reach + REACH_FLOOR) ** REACH_POWER
+            * (near + NEAR_FLOOR) ** NEAR_POWER
+        )
+        across = minus(F, B)
+        apart = dot(across, across)
+        confidence[row, col] = HALF_TRUST / (HALF_TRUST + variance) * (apart / (apart + HALF_APART**2))
