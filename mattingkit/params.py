@@ -5,30 +5,25 @@ A method's tunable numbers are keyword-only arguments annotated with their range
     def estimate_alpha_closed_form(image, trimap, *, epsilon: Annotated[float, Range(1e-9, 1e-1, log=True)] = 1e-7): ...
 
 :func:`parameters` reads name, type, default and range back from that signature. The sliders of
-:mod:`mattingkit.widgets.controls`, the options of the command line and the error for a misspelt name all come from it,
-so a range is never written twice.
+:func:`mattingkit.widgets.controls`, the options of the command line and the error for a misspelt name are all made from
+it, so a range is never written twice.
 """
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from mattingkit.errors import did_you_mean
 
 __all__ = ["Choice", "Parameter", "Range", "check_parameters", "needs_trimap", "parameters"]
 
 
 @dataclass(frozen=True)
 class Range:
-    """The range a slider offers for a number; ``log`` makes it logarithmic, ``step`` its increment.
-
-    Examples
-    --------
-    >>> Range(1, 50).high
-    50
-    """
+    """The range a slider offers for a number; ``log`` makes it logarithmic, ``step`` its increment."""
 
     low: float
     high: float
@@ -44,13 +39,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """The values a drop-down offers.
-
-    Examples
-    --------
-    >>> Choice("auto", 1, 2).options
-    ('auto', 1, 2)
-    """
+    """The values a drop-down offers, such as ``Choice("auto", 1, 2)``."""
 
     options: tuple[Any, ...]
 
@@ -60,22 +49,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One tunable parameter as its signature declares it: name, type, default, and range or choice.
-
-    Examples
-    --------
-    >>> Parameter("epsilon", float, 1e-7, Range(1e-9, 1e-1, log=True)).name
-    'epsilon'
-    """
+    """One tunable parameter as its signature declares it; ``domain`` is None where it declares no range or choice."""
 
     name: str
     type: Any
     default: Any
     domain: Range | Choice | None
-
-
-#: Arguments every method may take that are no tuning parameters.
-_PLUMBING = frozenset({"image", "trimap", "on_progress"})
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
@@ -99,8 +78,8 @@ def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
     """
     hints = get_type_hints(function, include_extras=True)
     found: dict[str, Parameter] = {}
-    for name, argument in inspect.signature(function).parameters.items():
-        if argument.kind is not inspect.Parameter.KEYWORD_ONLY or name in _PLUMBING:
+    for name, argument in _keyword_only(function).items():
+        if name == "on_progress":
             continue
         hint = hints.get(name, Any)
         domain = None
@@ -138,13 +117,14 @@ def check_parameters(name: str, function: Callable[..., Any], given: dict[str, A
     ...
     TypeError: method has no parameter 'epsilonn'; did you mean 'epsilon'? It takes: epsilon.
     """
-    known = [*parameters(function), "on_progress"] if _takes_progress(function) else [*parameters(function)]
+    known = list(_keyword_only(function))
     for key in given:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
+            hint = did_you_mean(key, known)
             raise TypeError(f"{name} has no parameter {key!r}{hint} It takes: {', '.join(known) or 'none'}.")
 
 
-def _takes_progress(function: Callable[..., Any]) -> bool:
-    return "on_progress" in inspect.signature(function).parameters
+def _keyword_only(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The arguments that stand behind the ``*`` in a signature."""
+    arguments = inspect.signature(function).parameters
+    return {name: argument for name, argument in arguments.items() if argument.kind is argument.KEYWORD_ONLY}

@@ -217,3 +217,5 @@ def test_an_unknown_method_suggests_the_nearest():
         mk.estimate_alpha(np.zeros((3, 3, 3)), np.eye(3), method="closed-form")
     with pytest.raises(ValueError, match="Known: bayesian"):
         mk.estimate_alpha(np.zeros((3, 3, 3)), np.eye(3), method="zzz")
+    with pytest.raises(ValueError, match="no method \\[1\\]"):
+        mk.estimate_alpha(np.zeros((3, 3, 3)), np.eye(3), method=[1])

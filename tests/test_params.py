@@ -6,6 +6,7 @@ from typing import Annotated
 
 import pytest
 
+from mattingkit.errors import did_you_mean
 from mattingkit.params import Choice, Range, check_parameters, parameters
 
 
@@ -46,3 +47,8 @@ def test_an_empty_range(bounds):
 def test_a_logarithmic_range_starts_above_zero():
     with pytest.raises(ValueError, match="low > 0"):
         Range(0, 1, log=True)
+
+
+def test_the_hint_ignores_case_and_hyphens_and_shows_the_name_as_spelt():
+    assert did_you_mean("SIGMA-c", ["radius", "sigma_C"]) == "; did you mean 'sigma_C'?"
+    assert did_you_mean(["no", "name"], ["radius"]) == "."

@@ -1,13 +1,12 @@
 """The table of methods, and the one function that runs any of them.
 
-``METHODS`` reads as the package's table of contents. Adding a method is one file with a function
-``estimate_alpha_<name>`` and one line here; the contract tests, the sliders, the comparison and the command line read
-everything else (its parameters, their ranges, whether it takes a trimap) from that function's signature.
+``METHODS`` is this folder's table of contents. A new method is one file with a function ``estimate_alpha_<name>``, and
+one entry here. Its parameters, their ranges and whether it takes a trimap are read from that function's signature, so
+the contract tests, the sliders, the comparison and the command line know the method at once.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +15,13 @@ from typing import Any
 
 import numpy.typing as npt
 
-from mattingkit.images import FloatArray, as_alpha
+from mattingkit.errors import did_you_mean
+from mattingkit.images import FloatArray
+from mattingkit.images import as_alpha as as_alpha  # mattingkit.alpha.as_alpha in 0.1.0
 from mattingkit.params import Parameter, check_parameters, needs_trimap, parameters
 from mattingkit.progress import ProgressCallback
 
-__all__ = ["METHODS", "Method", "as_alpha", "estimate_alpha", "find_method"]
+__all__ = ["METHODS", "Method", "estimate_alpha", "find_method"]
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,8 @@ class Method:
 
     Examples
     --------
-    >>> METHODS["closed_form"].title
-    'Closed form'
-    >>> METHODS["u2net"].needs_trimap
-    False
+    >>> [name for name, method in METHODS.items() if not method.needs_trimap]
+    ['u2net']
     """
 
     path: str
@@ -132,12 +131,9 @@ def find_method(name: str) -> Method:
     ValueError: There is no method 'closedform'; did you mean 'closed_form'? Known: bayesian, closed_form, u2net, \
 bayesian_laplacian, knn, lbdm, lkm, rw, sm.
     """
-    try:
-        return METHODS[name]
-    except (KeyError, TypeError):
-        near = difflib.get_close_matches(str(name).lower().replace("-", "_"), METHODS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"There is no method {name!r}{hint} Known: {', '.join(METHODS)}.") from None
+    if name not in tuple(METHODS):  # a tuple, so that what cannot be hashed is answered like any other wrong name
+        raise ValueError(f"There is no method {name!r}{did_you_mean(name, METHODS)} Known: {', '.join(METHODS)}.")
+    return METHODS[name]
 
 
 def estimate_alpha(
@@ -187,16 +183,16 @@ def estimate_alpha(
     """
     function = find_method(method).function
     check_parameters(method, function, parameters)
-    if not needs_trimap(function):
-        if trimap is not None:
-            raise TypeError(
-                f"{method} takes no trimap: it finds the subject by itself. Leave the trimap out, or pass its "
-                "alpha through mk.trimap_from_alpha to a method that takes one, such as closed_form."
-            )
-        return function(image, on_progress=on_progress, **parameters)
-    if trimap is None:
+    takes_trimap = needs_trimap(function)
+    if takes_trimap and trimap is None:
         raise TypeError(
             f"{method} needs a trimap: load one (mk.load_trimap), draw one (mk.widgets.Scribbler), or derive one "
             "with mk.trimap_from_alpha(mk.estimate_alpha(image, method='u2net'))."
         )
-    return function(image, trimap, on_progress=on_progress, **parameters)
+    if not takes_trimap and trimap is not None:
+        raise TypeError(
+            f"{method} takes no trimap: it finds the subject by itself. Leave the trimap out, or pass its "
+            "alpha through mk.trimap_from_alpha to a method that takes one, such as closed_form."
+        )
+    known = (trimap,) if takes_trimap else ()
+    return function(image, *known, on_progress=on_progress, **parameters)

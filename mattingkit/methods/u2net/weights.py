@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mattingkit.errors import did_you_mean
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -118,14 +120,10 @@ def cache_folder() -> Path:
 
 
 def _named(name: str) -> Weights:
-    import difflib
-
     if name not in WEIGHTS:
-        near = difflib.get_close_matches(name, WEIGHTS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(
-            f"There are no weights {name!r}{hint} Known: {', '.join(WEIGHTS)}; or give the path of a .pth, "
-            ".safetensors or .onnx file."
+            f"There are no weights {name!r}{did_you_mean(name, WEIGHTS)} Known: {', '.join(WEIGHTS)}; or give the path "
+            "of a .pth, .safetensors or .onnx file."
         )
     return WEIGHTS[name]
 
