@@ -34,7 +34,19 @@ RENAMED = {
     "recipe": "photo.recipe",
     "solve": "methods.closed_form.solve",
     "strokes": "drawing",
+    "widgets.bar": "widgets.pad.bar",
     "widgets.drawing": "drawing",
+    "widgets.dropping": "widgets.drop_zone",
+    "widgets.explorer": "widgets.lesson.explorer",
+    "widgets.flipbook": "widgets.lesson.flipbook",
+    "widgets.naming": "widgets.accessible_names",
+    "widgets.picker": "widgets.lesson.picker",
+    "widgets.scribbler": "widgets.pad.scribbler",
+    "widgets.showing": "widgets.display",
+    "widgets.sliders": "widgets.method_controls",
+    "widgets.surfaces": "widgets.pad.surfaces",
+    "widgets.tinting": "widgets.screen_pictures",
+    "widgets.worker": "widgets.pad.worker",
 }
 
 

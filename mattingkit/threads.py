@@ -20,7 +20,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numba.core.config
 import numpy as np
 
 from mattingkit.images import FloatArray
@@ -185,6 +184,8 @@ def thread_count() -> int:
     >>> thread_count() >= 1
     True
     """
+    import numba.core.config
+
     return int(getattr(numba.core.config, "NUMBA_NUM_THREADS"))  # noqa: B009  (set at run time)
 
 

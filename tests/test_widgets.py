@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 import mattingkit as mk
-from mattingkit.drawing import Base
+from mattingkit.drawing import Base, Fill
 from mattingkit.widgets.pad.worker import Worker
 
 
@@ -96,7 +96,7 @@ def test_an_alpha_older_than_the_strokes_is_marked(ramp: Any) -> None:
     pad.solve()
     within(lambda: pad._final, "an answer")
     hold = threading.Event()
-    pad._worker._live.update = lambda trimap: hold.wait(30) and None
+    pad._worker._live[1].update = lambda trimap: hold.wait(30) and None
     pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1))
     assert pad.stale
     assert pad.surface.stale
@@ -113,7 +113,7 @@ def test_errors_of_a_method_are_seen_in_the_pad_and_strokes_stay(ramp: Any) -> N
 
     pad.solve()
     within(lambda: pad._final, "an answer")
-    pad._worker._live.update = broken
+    pad._worker._live[1].update = broken
     pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1))
     within(lambda: "out of &lt;paper&gt;" in pad.bar.status.value, "the reason is shown")
     assert len(pad.strokes) == 1
@@ -134,15 +134,15 @@ class Heard:
         self.reasons: list[str] = []
         self.rests = 0
 
-    def solved(self, alpha: Any, turn: int, final: bool) -> None:
-        self.alphas.append((turn, final))
+    def solved(self, alpha: Any, ticket: Any, final: bool) -> None:
+        self.alphas.append((ticket.number, final))
 
     def progressed(self, progress: Any) -> None: ...
 
     def failed(self, reason: str) -> None:
         self.reasons.append(reason)
 
-    def rested(self, cancelled: bool) -> None:
+    def rested(self) -> None:
         self.rests += 1
 
 
@@ -150,9 +150,9 @@ def test_the_latest_trimap_wins(ramp: Any) -> None:
     image, trimap, _ = ramp
     heard = Heard()
     worker = Worker(image, heard)
-    turns = [worker.submit(trimap) for _ in range(30)]
-    within(lambda: (turns[-1], True) in heard.alphas, "the last one is answered in full")
-    assert turns == list(range(1, 31))
+    tickets = [worker.submit(trimap) for _ in range(30)]
+    within(lambda: (tickets[-1].number, True) in heard.alphas, "the last one is answered in full")
+    assert [ticket.current for ticket in tickets] == [False] * 29 + [True]
     assert len(heard.alphas) < 12
 
 
@@ -178,19 +178,54 @@ def test_a_cancelled_method_answers_nothing(ramp: Any, monkeypatch: pytest.Monke
     assert not heard.reasons
 
 
-def test_recovery_brings_strokes_back(tmp_path: Path) -> None:
-    image, file = np.zeros((30, 30, 3)), tmp_path / "recovery.json"
-    pad = mk.widgets.Scribbler(image, autosave=file, ink="page", live=None)
-    pad.add_stroke([(3, 3)], 1)
-    pad.commit(mk.Stroke([(9, 9)], 0, 2))
-    within(file.is_file, "the recovery file")
-    again = mk.widgets.Scribbler(image, autosave=file, ink="page", live=None)
-    assert not again.strokes
-    assert again.bar.restore.description == "Restore 2 strokes drawn here before"
-    again.bar.restore.click()
-    assert again.strokes == pad.strokes
-    again.bar.clear.click()
-    within(lambda: not file.exists(), "nothing is kept of an empty pad")
+def test_parameters_changed_while_the_first_answer_is_prepared(ramp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was constructed with the old parameters must not answer for the new ones."""
+    live = importlib.import_module("mattingkit.methods.closed_form.live")
+    image, _, _ = ramp
+    constructing, go_on = threading.Event(), threading.Event()
+
+    class Slow(live.LiveMatting):
+        def __init__(self, image: Any, **parameters: Any) -> None:
+            if not constructing.is_set():
+                constructing.set()
+                assert go_on.wait(30)
+            super().__init__(image, **parameters)
+
+    monkeypatch.setattr(live, "LiveMatting", Slow)
+    pad = ramp_pad(ramp, parameters={"epsilon": 1e-7})
+    pad.solve()
+    assert constructing.wait(30)
+    pad.set_method("closed_form", {"epsilon": 0.1})
+    go_on.set()
+    within(lambda: pad._final and not pad._worker.busy, "the full answer")
+    old, new = (mk.estimate_alpha(image, pad.trimap, epsilon=epsilon) for epsilon in (1e-7, 0.1))
+    assert not pad.stale
+    assert np.abs(pad.alpha - new).max() < np.abs(old - new).max() / 10
+
+
+def test_the_pad_keeps_its_own_copy_of_what_it_was_given(ramp: Any) -> None:
+    image, trimap, truth = (np.array(one) for one in ramp)
+    pad = mk.widgets.Scribbler(image, trimap, autosave=False, ink="page", live=None)
+    view = mk.widgets.AlphaComparison({"one": truth}, image=image)
+    before = image.copy(), trimap.copy(), truth.copy()
+    for array in (image, trimap, truth):
+        array[:] = 0.25
+    pad.clear()
+    assert np.array_equal(pad.image, before[0])
+    assert np.array_equal(pad.drawing.image, before[0])
+    assert np.array_equal(pad.trimap, before[1])
+    assert np.array_equal(view._image, before[0])
+    assert np.array_equal(view._found["one"], before[2])
+
+
+def test_nothing_writes_into_the_picture_of_a_pad(ramp: Any) -> None:
+    pad = ramp_pad(ramp)
+    before = pad.image.copy()
+    pad.shown = "white"
+    pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1), Fill((0, 0), 0, 0.1))
+    within(lambda: pad._foreground is not None, "colours of the full answer")
+    pad.snapshot()
+    assert np.array_equal(pad.image, before)
 
 
 def test_band_from_an_alpha(ramp: Any) -> None:

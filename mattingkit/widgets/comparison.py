@@ -1,33 +1,55 @@
-"""Any number of alphas of one picture, compared in the page: grid, wipe, blink, one zoom and pan for all.
+"""Compare any number of alphas of one picture in the page: grid, wipe, blink, with one zoom and pan for all.
 
 Everything is sent once as picture files; what a person then does (zoom, pan, views, backgrounds, differences, values
-under the cursor) is answered in the page and needs no kernel. Only the foreground's colours are estimated here, in a
+under the cursor) is answered in the page, without the kernel. Only the foreground's colours are estimated here, in a
 thread, when a view first asks for them.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import anywidget
 import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from mattingkit.comparison import Result
 from mattingkit.compositing import fit_background
+from mattingkit.files import png_bytes
 from mattingkit.images import FloatArray, as_alpha, as_image
 from mattingkit.metrics import METRICS
 from mattingkit.trimap import as_trimap
-from mattingkit.widgets.showing import with_static
-from mattingkit.widgets.tinting import gray_png, photo_file
+from mattingkit.widgets.display import with_static
+from mattingkit.widgets.screen_pictures import photo_file
 
-__all__ = ["AlphaComparison"]
+__all__ = ["AlphaComparison", "Outcome"]
 
 _STATIC = Path(__file__).parent / "static"
+
+
+class Outcome(Protocol):
+    """What several methods made of one picture, such as a :class:`mattingkit.Result`.
+
+    Iterating gives the entries; each has ``name``, ``title``, ``alpha``, ``seconds``, ``scores`` and ``error``, as a
+    :class:`mattingkit.comparison.Entry`.
+    """
+
+    @property
+    def image(self) -> FloatArray:
+        """The picture, shape (H, W, 3)."""
+
+    @property
+    def trimap(self) -> FloatArray | None:
+        """The trimap, shape (H, W)."""
+
+    @property
+    def ground_truth(self) -> FloatArray | None:
+        """The true alpha, shape (H, W)."""
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 class AlphaComparison(anywidget.AnyWidget):
@@ -37,7 +59,7 @@ class AlphaComparison(anywidget.AnyWidget):
 
     Parameters
     ----------
-    alphas : Result, or mapping of title to array_like of shape (H, W)
+    alphas : Outcome, or mapping of title to array_like of shape (H, W)
         What :func:`mattingkit.compare` returned, or alphas by any names.
     image : array_like, shape (H, W, 3), optional
         Needed with a mapping.
@@ -102,7 +124,7 @@ class AlphaComparison(anywidget.AnyWidget):
 
     def __init__(
         self,
-        alphas: Result | Mapping[str, npt.ArrayLike],
+        alphas: Outcome | Mapping[str, npt.ArrayLike],
         image: npt.ArrayLike | None = None,
         trimap: npt.ArrayLike | None = None,
         truth: npt.ArrayLike | None = None,
@@ -110,23 +132,24 @@ class AlphaComparison(anywidget.AnyWidget):
     ) -> None:
         found: dict[str, FloatArray | None] = {}
         entries: list[dict[str, Any]] = []
-        if isinstance(alphas, Result):
+        if isinstance(alphas, Mapping):
+            # Copies: colours are estimated from them later, when the caller may have written into the arrays.
+            found = {str(name): np.array(as_alpha(alpha)) for name, alpha in alphas.items()}
+            entries = [_entry(name, name, None, {}, None) for name in found]
+        elif hasattr(alphas, "ground_truth"):
             image = alphas.image if image is None else image
             trimap = alphas.trimap if trimap is None else trimap
             truth = alphas.ground_truth if truth is None else truth
             for result in alphas:
                 found[result.name] = result.alpha
                 entries.append(_entry(result.name, result.title, result.seconds, result.scores, result.error))
-        elif isinstance(alphas, Mapping):
-            found = {str(name): as_alpha(alpha) for name, alpha in alphas.items()}
-            entries = [_entry(name, name, None, {}, None) for name in found]
         else:
             raise TypeError(f"Give a Result of mk.compare, or a dict of name to alpha; got {type(alphas).__name__}.")
         if not found:
             raise ValueError("There is nothing to compare: give at least one alpha.")
         if image is None:
             raise TypeError("Give the picture the alphas belong to: AlphaComparison(alphas, image=…).")
-        self._image = as_image(image)
+        self._image = np.array(as_image(image))
         self._shape = self._image.shape[:2]
         true = None if truth is None else as_alpha(truth)
         known = None if trimap is None else as_trimap(trimap)
@@ -148,12 +171,12 @@ class AlphaComparison(anywidget.AnyWidget):
             shape=list(self._shape),
             photo=photo_file(self._image),
             picture=behind,
-            truth=b"" if true is None else gray_png(true),
-            trimap=b"" if known is None else gray_png(known),
+            truth=b"" if true is None else png_bytes(true),
+            trimap=b"" if known is None else png_bytes(known),
             has_truth=true is not None,
             has_trimap=known is not None,
             entries=entries,
-            alphas=[b"" if alpha is None else gray_png(alpha) for alpha in found.values()],
+            alphas=[b"" if alpha is None else png_bytes(alpha) for alpha in found.values()],
             reference="truth" if true is not None else left,
             first=left,
             second="truth" if left == right and true is not None else right,
@@ -195,6 +218,8 @@ class AlphaComparison(anywidget.AnyWidget):
         return with_static(super()._repr_mimebundle_(**options), self.snapshot())
 
 
-def _entry(name: str, title: str, seconds: float | None, scores: dict[str, float], error: str | None) -> dict[str, Any]:
+def _entry(
+    name: str, title: str, seconds: float | None, scores: Mapping[str, float], error: str | None
+) -> dict[str, Any]:
     finite = {key: float(value) for key, value in scores.items() if np.isfinite(value)}
     return {"name": name, "title": title, "seconds": seconds, "scores": finite, "error": error}

@@ -15,7 +15,7 @@ import traitlets
 
 from mattingkit.methods import find_method
 from mattingkit.params import Choice, Parameter, Range, parameters
-from mattingkit.widgets.naming import Names
+from mattingkit.widgets.accessible_names import Names
 
 __all__ = ["Controls", "controls"]
 

@@ -1,7 +1,8 @@
-"""The whole way in one widget: open a photo, let U²-Net guess, scribble to fix, choose a background, save.
+"""A cut-out from beginning to end: open a photo, let U²-Net guess, scribble to correct it, choose a background, save.
 
-:class:`Studio` is made of the same parts a notebook can use alone: the :class:`Scribbler`, the sliders of
-:func:`mattingkit.widgets.controls`, :class:`AlphaComparison`. It shows the few lines of Python that do the same.
+:class:`Studio` puts together what a notebook can also use alone: the :class:`Scribbler`, the sliders of
+:func:`mattingkit.widgets.controls`, the comparison of :func:`mattingkit.compare`. It shows the few lines of Python that
+do the same.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
-import numpy as np
 import numpy.typing as npt
 
 from mattingkit import samples
 from mattingkit.compositing import composite, fit_background, to_rgba
-from mattingkit.files import read_array
-from mattingkit.images import FloatArray, as_image, to_uint8
+from mattingkit.drawing import Base
+from mattingkit.files import png_bytes, read_array
+from mattingkit.images import FloatArray, as_image
 from mattingkit.methods import METHODS, find_method
-from mattingkit.widgets.dropping import DropZone
+from mattingkit.widgets.display import with_static
+from mattingkit.widgets.drop_zone import DropZone
+from mattingkit.widgets.messages import Messages
 from mattingkit.widgets.method_controls import Controls, controls
-from mattingkit.widgets.pad.bar import download_link, group
+from mattingkit.widgets.pad.bar import button, download_link, group, row
 from mattingkit.widgets.pad.scribbler import Scribbler
-from mattingkit.widgets.tinting import gray_png
+from mattingkit.widgets.screen_pictures import reduced
 
 __all__ = ["Studio"]
 
@@ -85,15 +88,14 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         self._ink, self._guess_first, self._autosave = ink, guess, autosave
         self._name, self._background = "photo.jpg", "checkerboard"
         self._jobs: set[str] = set()
-        self._note = ipywidgets.HTML()
-        self._note.add_class("mk-status")
-        zone = DropZone("Open a photo…", "or drop one here", self._opened, self._fail)
+        self._note = Messages()
+        zone = DropZone("Open a photo…", "or drop one here", self._opened, self._note.fail)
         self._samples = ipywidgets.Dropdown(
             options=[("choose", ""), *((name.capitalize(), name) for name in samples.names())],
             description="or a sample", layout={"width": "200px"},
         )  # fmt: skip
         self._samples.observe(lambda change: self._open_sample(change["new"]), "value")
-        self._guess = _button("Find the subject", "U²-Net makes a first trimap", self.guess)
+        self._guess = button("Find the subject", "U²-Net makes a first trimap", self.guess)
         self.method = ipywidgets.Dropdown(
             options=[(one.title, name) for name, one in METHODS.items() if name != "u2net"],
             value="closed_form", description="Method", layout={"width": "230px"},
@@ -105,24 +107,24 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             name: ipywidgets.Checkbox(name in ("closed_form", "u2net", "knn"), description=one.title, indent=False)
             for name, one in METHODS.items()
         }
-        compare = _button("Compare", "Run the methods ticked, side by side", self.compare)
+        compare = button("Compare", "Run the methods ticked, side by side", self.compare)
         choose = ipywidgets.Accordion(
             [_wrap(*self._compared.values(), compare)], titles=["Several methods at once"], selected_index=None
         )
         self._comparison = ipywidgets.VBox()
         self._swatches = {}
         for title, (value, style) in _SWATCHES.items():
-            button = _button(title, f"Put the cut-out on {title}", functools.partial(self.set_background, value))
-            button.add_class("mk-swatch")
-            button.add_class(f"mk-swatch-{style}")
-            self._swatches[value] = button
+            swatch = button(title, f"Put the cut-out on {title}", functools.partial(self.set_background, value))
+            swatch.add_class("mk-swatch")
+            swatch.add_class(f"mk-swatch-{style}")
+            self._swatches[value] = swatch
         self._color = ipywidgets.ColorPicker(
             value="#2e7d32", description="Other", concise=False, layout={"width": "190px"}
         )
-        self._color.observe(lambda change: self._guarded(self.set_background, change["new"]), "value")
-        backdrop = DropZone("Background picture…", "or drop it here", self._backdrop_opened, self._fail)
+        self._color.observe(lambda change: self._note.guard(self.set_background, change["new"]), "value")
+        backdrop = DropZone("Background picture…", "or drop it here", self._backdrop_opened, self._note.fail)
         self._files = ipywidgets.HTML()
-        prepare = _button("Prepare files", "Colours of the subject are estimated; links appear", self.prepare)
+        prepare = button("Prepare files", "Colours of the subject are estimated; links appear", self.prepare)
         self._code = ipywidgets.HTML()
         self._place = ipywidgets.VBox()
         self._press_swatch()
@@ -182,7 +184,7 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             previous.close()
 
     def _opened(self, content: bytes, name: str) -> None:
-        self._guarded(self._open_bytes, content, name)
+        self._note.guard(self._open_bytes, content, name)
 
     def _open_bytes(self, content: bytes, name: str) -> None:
         picture = _decode(content, name)
@@ -191,8 +193,8 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         while pixels / step**2 > _LARGEST:
             step += 1
         if step > 1:
-            picture = _reduced(picture, step)
-        self._say(f"Opened {name}, {picture.shape[1]} × {picture.shape[0]} pixels" + (
+            picture = reduced(picture, max(picture.shape) // step)
+        self._note.say(f"Opened {name}, {picture.shape[1]} × {picture.shape[0]} pixels" + (
             f", reduced to 1/{step} of its size so that drawing stays smooth." if step > 1 else "."
         ))  # fmt: skip
         self.open_image(picture, name)
@@ -200,7 +202,7 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
     def _open_sample(self, name: str) -> None:
         if name:
             sample = samples.load(name)
-            self._say(f"{sample.title} ({sample.licence}).")
+            self._note.say(f"{sample.title} ({sample.licence}).")
             self.open_image(sample.image, name)
 
     # The first guess -------------------------------------------------------------------------------------------------
@@ -208,10 +210,9 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
     def guess(self) -> None:
         """Let U²-Net find the subject and make the trimap of it, in the background."""
         pad = self.pad
-        self._say("Looking for the subject…")
+        self._note.say("Looking for the subject…")
 
         def work() -> None:
-            from mattingkit.drawing import Base
             from mattingkit.photo.cutout import guess_trimap
 
             try:
@@ -219,13 +220,13 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             except FileNotFoundError as error:
                 if self.pad is not pad:
                     return
-                self._fail(f"U²-Net's weights are not here, so there is no first guess; scribble instead. {error}")
+                self._note.fail(f"U²-Net's weights are not here, so there is no first guess; scribble instead. {error}")
                 return
             if self.pad is pad:
                 # Beneath what was drawn meanwhile: a person's word counts more than a guess.
                 drawn = [mark for mark in pad.strokes if not isinstance(mark, Base)]
-                pad._changed(pad.drawing.replace, (Base(trimap), *drawn), by_hand=True)
-                self._say("U²-Net's guess. Scribble where it is wrong: blue stays, orange goes.")
+                pad.change(pad.drawing.replace, (Base(trimap), *drawn), by_hand=True)
+                self._note.say("U²-Net's guess. Scribble where it is wrong: blue stays, orange goes.")
 
         # Another photo may have been opened while the last one's guess was still on its way.
         self._in_thread(f"guess {id(pad)}", work)
@@ -237,11 +238,11 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         self.controls = controls(name)
         self.controls.observe(self._parameters_changed, "values")
         self._parameters.children = (self.controls,)
-        self._guarded(self.pad.set_method, name, self.controls.values)
+        self._note.guard(self.pad.set_method, name, self.controls.values)
         self._write_code()
 
     def _parameters_changed(self, change: Any) -> None:
-        self._guarded(self.pad.set_method, self.method.value, change["new"])
+        self._note.guard(self.pad.set_method, self.method.value, change["new"])
         self._write_code()
 
     def compare(self) -> None:
@@ -252,16 +253,15 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
 
         def work() -> None:
             from mattingkit.comparison import compare
-            from mattingkit.widgets.comparison import AlphaComparison
 
             needs = any(find_method(name).needs_trimap for name in names)
             chosen = {self.method.value: self.controls.values} if self.method.value in names else None
             result = compare(pad.image, trimap if needs else None, names, parameters=chosen)
             if self.pad is pad:
-                self._comparison.children = (AlphaComparison(result),)
-                self._say("")
+                self._comparison.children = (result.widget(),)
+                self._note.say("")
 
-        self._say("Comparing " + ", ".join(find_method(name).title for name in names) + "…")
+        self._note.say("Comparing " + ", ".join(find_method(name).title for name in names) + "…")
         self._in_thread("compare", work)
 
     # Background and saving -------------------------------------------------------------------------------------------
@@ -274,8 +274,8 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         self._write_code()
 
     def _press_swatch(self) -> None:
-        for value, button in self._swatches.items():
-            (button.add_class if value == self._background else button.remove_class)("mod-active")
+        for value, swatch in self._swatches.items():
+            (swatch.add_class if value == self._background else swatch.remove_class)("mod-active")
 
     def _shown_for(self, background: str) -> str:
         return "picture" if background == "picture" and self.pad.backdrop is not None else background
@@ -288,15 +288,15 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
                 self.pad.shown = "checkerboard"
             self.set_background("picture")
 
-        self._guarded(take)
+        self._note.guard(take)
 
     def prepare(self) -> None:
         """Estimate the subject's colours and make links to every file, in the background."""
         pad = self.pad
         if pad.alpha is None:
-            self._fail("There is no alpha yet: mark some foreground and some background first.")
+            self._note.fail("There is no alpha yet: mark some foreground and some background first.")
             return
-        self._say("Preparing files…")
+        self._note.say("Preparing files…")
 
         def work() -> None:
             from mattingkit.foreground import estimate_foreground
@@ -304,15 +304,15 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             alpha = pad.alpha
             foreground = estimate_foreground(pad.image, alpha)
             stem = os.path.splitext(self._name)[0]
-            files = {f"{stem}_cutout.png": _png(to_rgba(foreground, alpha))}
+            files = {f"{stem}_cutout.png": png_bytes(to_rgba(foreground, alpha))}
             behind = pad.backdrop if self._background == "picture" else self._background
             if self._background != "checkerboard" and behind is not None:
-                files[f"{stem}_composite.png"] = _png(composite(foreground, behind, alpha))
-            files[f"{stem}_alpha.png"] = gray_png(alpha)
-            files[f"{stem}_trimap.png"] = gray_png(pad.drawing.trimap)
+                files[f"{stem}_composite.png"] = png_bytes(composite(foreground, behind, alpha))
+            files[f"{stem}_alpha.png"] = png_bytes(alpha)
+            files[f"{stem}_trimap.png"] = png_bytes(pad.drawing.trimap)
             files[f"{stem}_strokes.json"] = pad.drawing.to_json()
             self._files.value = " · ".join(download_link(content, name, name) for name, content in files.items())
-            self._say("These are of an older alpha than the strokes." if pad.stale else "")
+            self._note.say("These are of an older alpha than the strokes." if pad.stale else "")
 
         self._in_thread("prepare", work)
 
@@ -352,28 +352,14 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
 
         def run() -> None:
             try:
-                self._guarded(work)
+                self._note.guard(work)
             finally:
                 self._jobs.discard(name)
 
         threading.Thread(target=run, name=f"mattingkit-{name}", daemon=True).start()
 
-    def _guarded(self, action: Callable[..., Any], *arguments: Any) -> None:
-        try:
-            action(*arguments)
-        except Exception as error:
-            self._fail(f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
-
-    def _say(self, text: str) -> None:
-        self._note.value = f'<span role="status" class="mk-muted">{html.escape(text)}</span>' if text else ""
-
-    def _fail(self, reason: str) -> None:
-        self._note.value = f'<span role="alert" class="mk-error">{html.escape(reason)}</span>'
-
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Show the widget; the first guess begins now."""
-        from mattingkit.widgets.showing import with_static
-
         if self._guess_first and not self.pad.strokes:
             self.guess()
         return with_static(super()._repr_mimebundle_(**options), self.pad.snapshot())
@@ -385,27 +371,6 @@ def _decode(content: bytes, name: str) -> FloatArray:
     return as_image(read_array(file))
 
 
-def _reduced(picture: FloatArray, step: int) -> FloatArray:
-    from PIL import Image
-
-    size = (picture.shape[1] // step, picture.shape[0] // step)
-    return as_image(np.asarray(Image.fromarray(to_uint8(picture)).resize(size, Image.Resampling.LANCZOS)))
-
-
-def _png(pixels: FloatArray) -> bytes:
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(to_uint8(pixels)).save(file, "PNG", compress_level=4)
-    return file.getvalue()
-
-
-def _button(text: str, tooltip: str, action: Callable[[], Any]) -> Any:
-    button = ipywidgets.Button(description=text, tooltip=tooltip)
-    button.on_click(lambda _: action())
-    return button
-
-
 def _step(title: str) -> Any:
     heading = ipywidgets.HTML(f"<h3>{title}</h3>")
     heading.add_class("mk-step")
@@ -413,6 +378,4 @@ def _step(title: str) -> Any:
 
 
 def _wrap(*children: Any) -> Any:
-    row = ipywidgets.HBox([group(child) for child in children], layout={"flex_flow": "row wrap"})
-    row.add_class("mk-bar")
-    return row
+    return row(*map(group, children))

@@ -345,7 +345,7 @@ class PadOnPage:
         self.book.execute(
             f"""pad = pads[{self.ink!r}]
 pad.cancel(); pad.clear(); pad.look(1, 0, 0); pad.label = "foreground"; pad.tool = "brush"; pad.opacity = 1.0
-{preparation}; pad.bar.say("")"""
+{preparation}; pad.bar.status.say("")"""
         )
         box = self.canvas.box()
         self.book.page.mouse.move(box["x"] - 40, box["y"] + 10)

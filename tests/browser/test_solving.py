@@ -236,7 +236,10 @@ def test_a_dead_kernel_loses_no_stroke(book: Any) -> None:
         pad.canvas.drag((0.3, 0.7), (0.6, 0.7))
         pad.marks(1)
         # Saved a moment after each stroke, over what the tests before this one drew.
-        book.until("pad._recovery.read_bytes() == pad.drawing.to_json()")
+        book.until(
+            "pad.recovery.path and pad.recovery.path.is_file()"
+            " and pad.recovery.path.read_bytes() == pad.drawing.to_json()"
+        )
     process = book.evaluate("__import__('os').getpid()")
     book.start("import time; time.sleep(600)")
     book.page.wait_for_function("path => window.mk.kernel(path).status === 'busy'", arg=book.path)

@@ -14,7 +14,7 @@ from typing import Any
 
 import ipywidgets
 
-from mattingkit.widgets.showing import answer, with_static
+from mattingkit.widgets.display import answer, with_static
 
 __all__ = ["Explorer"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from mattingkit.widgets.showing import as_png, with_static
+from mattingkit.widgets.display import as_png, with_static
 
 __all__ = ["Flipbook"]
 

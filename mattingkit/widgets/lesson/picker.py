@@ -6,20 +6,18 @@ same row and column, so everything a click does can be done from the keyboard, a
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 
 import ipycanvas
 import ipywidgets
-import numpy as np
 import numpy.typing as npt
 import traitlets
-from PIL import Image
 
+from mattingkit.files import png_bytes
 from mattingkit.images import as_image
 from mattingkit.widgets.canvas_lock import held
-from mattingkit.widgets.showing import answer, with_static
+from mattingkit.widgets.display import answer, with_static
 
 __all__ = ["PixelPicker"]
 
@@ -53,6 +51,7 @@ class PixelPicker(ipywidgets.VBox):  # type: ignore[misc]
 
     Examples
     --------
+    >>> import numpy as np
     >>> picker = PixelPicker(np.zeros((8, 12, 3)), lambda row, col: f"row {row}, column {col}")
     >>> picker.pixel
     (4, 6)
@@ -78,7 +77,9 @@ class PixelPicker(ipywidgets.VBox):  # type: ignore[misc]
         self._check(start)
         self.zoom = zoom or max(1, round(_DISPLAYED / max(height, width)))
         self._show = show
-        self._photo = ipywidgets.Image(value=_enlarged(picture, self.zoom), format="png")
+        self._photo = ipywidgets.Image(
+            value=png_bytes(picture.repeat(self.zoom, axis=0).repeat(self.zoom, axis=1)), format="png"
+        )
         size = (width * self.zoom, height * self.zoom)
         layout = ipywidgets.Layout(width=f"{size[0]}px", height=f"{size[1]}px", flex="0 0 auto")
         self.canvas = ipycanvas.Canvas(width=size[0], height=size[1], layout=layout)
@@ -145,10 +146,3 @@ class PixelPicker(ipywidgets.VBox):  # type: ignore[misc]
 
 def _slider(name: str, size: int, value: int) -> Any:
     return ipywidgets.IntSlider(value, 0, size - 1, description=name, continuous_update=False)
-
-
-def _enlarged(picture: npt.NDArray[np.float64], zoom: int) -> bytes:
-    file = io.BytesIO()
-    pixels = np.rint(picture * 255).astype(np.uint8).repeat(zoom, axis=0).repeat(zoom, axis=1)
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import html
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import ipywidgets
 import traitlets
 
+from mattingkit.files import png_bytes
 from mattingkit.progress import Progress
-from mattingkit.widgets.dropping import DropZone
-from mattingkit.widgets.naming import Names
-from mattingkit.widgets.tinting import VIEWS
+from mattingkit.widgets.accessible_names import Names
+from mattingkit.widgets.drop_zone import DropZone
+from mattingkit.widgets.messages import Messages
+from mattingkit.widgets.screen_pictures import VIEWS
 
-__all__ = ["Bar", "download_link", "group"]
+__all__ = ["Bar", "button", "download_link", "group", "row"]
 
 _TITLES = {
     "foreground": ("Foreground", "What to keep (key 1)"),
@@ -31,10 +34,24 @@ _TOOLS = {
 }
 
 
+def button(text: str, tooltip: str, action: Callable[[], Any]) -> Any:
+    """Return a button that calls a function when pressed."""
+    made = ipywidgets.Button(description=text, tooltip=tooltip)
+    made.on_click(lambda _: action())
+    return made
+
+
 def group(*children: Any) -> Any:
     """Return widgets that stay together when a row wraps."""
     box = ipywidgets.HBox(list(children))
     box.add_class("mk-group")
+    return box
+
+
+def row(*children: Any) -> Any:
+    """Return a row of widgets that wraps where the page is narrow."""
+    box = ipywidgets.HBox(list(children), layout={"flex_flow": "row wrap"})
+    box.add_class("mk-bar")
     return box
 
 
@@ -58,8 +75,8 @@ class Bar:
     def __init__(self, pad: Any, live: bool) -> None:
         self._pad = pad
         self.labels = _choices(pad, "label", _TITLES)
-        for name, button in self.labels.items():
-            button.add_class(f"mk-label-{name}")
+        for name, label in self.labels.items():
+            label.add_class(f"mk-label-{name}")
         self.tools = _choices(pad, "tool", _TOOLS)
         self.size = ipywidgets.FloatLogSlider(
             pad.radius, base=10, min=-0.3, max=2.3, step=0.01, description="Size", readout=False,
@@ -90,16 +107,15 @@ class Bar:
             1.0, min=0, max=1, step=0.05, description="Fill to", tooltip="Colour difference a fill crosses; 1 is any",
             layout={"width": "110px"},
         )  # fmt: skip
-        traitlets.dlink((self.tolerance, "value"), (_Attribute(pad, "tolerance"), "value"))
-        self.upload = DropZone("Load…", "", self._received, self.fail, accept=".png,.json,.tif,.bmp")
+        self.tolerance.observe(lambda change: setattr(pad, "tolerance", change["new"]), "value")
+        self.status = Messages()
+        self.upload = DropZone("Load…", "", self._received, self.status.fail, accept=".png,.json,.tif,.bmp")
         self.upload.add_class("mk-plain")
         self.save = self._button("Save…", "Links to the trimap (PNG) and the strokes (JSON)", self._offer_files)
         self.links = ipywidgets.HTML()
-        self.restore = self._button("", "From before the kernel stopped", lambda: None)
-        self.restore.layout.display = "none"
-        self.help = ipywidgets.HTML()
-        self.status = ipywidgets.HTML("")
-        self.status.add_class("mk-status")
+        self.restore = self._button("", "From an earlier pad on this picture; what you drew since stays", pad.recover)
+        self.dismiss = self._button("Dismiss", "Do without those strokes", pad.dismiss)
+        self.offer("")
         self._bar = ipywidgets.FloatProgress(0, min=0, max=1, layout={"width": "120px", "visibility": "hidden"})
         self.cancel = self._button("Cancel", "Stop solving; strokes stay", pad.cancel)
         self.solve = self._button("Solve", "Answer the present strokes", pad.solve)
@@ -109,28 +125,26 @@ class Bar:
         )
         self.shown.observe(lambda change: setattr(pad, "shown", change["new"]), "value")
         pad.observe(self._follow_shown, "shown")
-        first = _row(group(*self.labels.values()), group(self.size), group(self.undo, self.redo, self.clear))
-        second = _row(
+        first = row(group(*self.labels.values()), group(self.size), group(self.undo, self.redo, self.clear))
+        second = row(
             group(*self.tools.values()),
             group(zoom_out, zoom_in, zoom_fit),
             group(self.opacity),
             group(self.tolerance),
             *([group(self.band_width, self.band)] if live else []),
             group(self.upload, self.save, self.links),
-            self.restore,
+            group(self.restore, self.dismiss),
         )
         self.rows = [first, second]
-        row = [group(self.shown), group(self.solve, self.cancel, self._bar)] if live else []
-        self.status_row = _row(*row, self.status, Names())
+        answers = [group(self.shown), group(self.solve, self.cancel, self._bar)] if live else []
+        self.status_row = row(*answers, self.status, Names())
         self.update_history()
 
     def _button(self, text: str, tooltip: str, action: Callable[[], Any]) -> Any:
-        button = ipywidgets.Button(description=text, tooltip=tooltip)
-        button.on_click(lambda _: self._pad.guarded(action))
-        return button
+        return button(text, tooltip, lambda: self._pad.guarded(action))
 
     def _step(self, action: Callable[..., Any], *arguments: Any) -> None:
-        self._pad._changed(action, *arguments, by_hand=True)
+        self._pad.change(action, *arguments, by_hand=True)
 
     def update_history(self) -> None:
         """Enable undo and redo where there is something to."""
@@ -150,41 +164,26 @@ class Bar:
         self._pad.guarded(self._step, self._pad.drawing.load_bytes, content, name)
 
     def _offer_files(self) -> None:
-        from mattingkit.widgets.tinting import gray_png
-
         drawing = self._pad.drawing
         links = [
-            download_link(gray_png(drawing.trimap), "trimap.png", "trimap.png"),
+            download_link(png_bytes(drawing.trimap), "trimap.png", "trimap.png"),
             download_link(drawing.to_json(), "strokes.json", "strokes.json"),
         ]
         self.links.value = "&nbsp;" + " · ".join(links)
 
-    def offer(self, text: str, action: Callable[[], Any]) -> None:
-        """Show a button that goes away when pressed."""
+    def offer(self, text: str) -> None:
+        """Ask whether to restore strokes, with this text on the button; an empty text asks nothing."""
         self.restore.description = text
-        self.restore.layout.display = ""
-
-        def take(_: Any) -> None:
-            self.restore.layout.display = "none"
-            self._pad.guarded(action)
-
-        self.restore.on_click(take)
-
-    def say(self, text: str) -> None:
-        """Show a message."""
-        self.status.value = f'<span role="status" class="mk-muted">{html.escape(text)}</span>' if text else ""
-
-    def fail(self, reason: str) -> None:
-        """Show what went wrong."""
-        self.status.value = f'<span role="alert" class="mk-error">{html.escape(reason)}</span>'
+        for one in (self.restore, self.dismiss):
+            one.layout.display = "" if text else "none"
 
     def mark_stale(self, stale: bool) -> None:
         """Say that the alpha shown is older than the strokes, or no longer."""
         told = "The alpha shown is older than the strokes."
         if stale and not self.status.value:
-            self.say(told)
+            self.status.say(told)
         elif not stale and told in self.status.value:
-            self.say("")
+            self.status.say("")
 
     def working(self, busy: bool) -> None:
         """Show that work is going on, or no longer."""
@@ -197,33 +196,16 @@ class Bar:
         self._bar.value = progress.step / progress.total if progress.total else 0.5
 
 
-class _Attribute(traitlets.HasTraits):
-    """A plain attribute as the end of a link."""
-
-    value = traitlets.Float()
-
-    def __init__(self, owner: Any, name: str) -> None:
-        super().__init__()
-        self.observe(lambda change: setattr(owner, name, change["new"]), "value")
-
-
-def _row(*children: Any) -> Any:
-    row = ipywidgets.HBox(list(children), layout={"flex_flow": "row wrap"})
-    row.add_class("mk-bar")
-    return row
-
-
 def _choices(pad: Any, trait: str, titles: dict[str, tuple[str, str]]) -> dict[str, Any]:
     """Buttons of which one is pressed: the trait's value."""
-    buttons = {}
-    for name, (title, tooltip) in titles.items():
-        button = ipywidgets.Button(description=title, tooltip=tooltip)
-        button.on_click(lambda _, value=name: pad.guarded(setattr, pad, trait, value))
-        buttons[name] = button
+    buttons = {
+        name: button(title, tooltip, functools.partial(pad.guarded, setattr, pad, trait, name))
+        for name, (title, tooltip) in titles.items()
+    }
 
     def show(_: Any = None) -> None:
-        for name, button in buttons.items():
-            (button.add_class if name == getattr(pad, trait) else button.remove_class)("mod-active")
+        for name, one in buttons.items():
+            (one.add_class if name == getattr(pad, trait) else one.remove_class)("mod-active")
 
     pad.observe(show, trait)
     show()

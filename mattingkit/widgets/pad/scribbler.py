@@ -1,18 +1,17 @@
 """The pad: scribble foreground and background on a photograph, and see the alpha while drawing.
 
-:class:`Scribbler` joins a :class:`mattingkit.drawing.Drawing` (the truth), a surface of
-:mod:`mattingkit.widgets.pad.surfaces` (what is seen and drawn on), a :class:`mattingkit.widgets.pad.worker.Worker`
-(which solves in a thread) and a bar of labelled buttons, so that everything the mouse can do can be done without one.
+:class:`Scribbler` joins five parts. The :class:`mattingkit.drawing.Drawing` holds the strokes. The surface, of
+:mod:`mattingkit.widgets.pad.surfaces`, shows them and is drawn on. The :class:`mattingkit.widgets.pad.worker.Worker`
+estimates the alpha in a thread. The :class:`mattingkit.widgets.pad.bar.Bar` has a labelled button for everything the
+mouse and the keys can do. The :class:`mattingkit.widgets.pad.recovery.Recovery` keeps the strokes in a file in case the
+kernel stops.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import ipywidgets
@@ -21,15 +20,17 @@ import numpy.typing as npt
 import traitlets
 
 from mattingkit.drawing import LABELS, Base, Drawing, Fill, Lasso, Mark, label_value
+from mattingkit.files import png_bytes
 from mattingkit.images import FloatArray, as_image
 from mattingkit.progress import Progress
+from mattingkit.threads import Latest, Ticket
 from mattingkit.trimap import BACKGROUND, FOREGROUND, Stroke, trimap_from_alpha
-from mattingkit.widgets.canvas_lock import CANVAS_LOCK
+from mattingkit.widgets.display import with_static
 from mattingkit.widgets.pad.bar import Bar
+from mattingkit.widgets.pad.recovery import Recovery, merged
 from mattingkit.widgets.pad.surfaces import CanvasSurface, PageSurface
 from mattingkit.widgets.pad.worker import Worker
-from mattingkit.widgets.showing import with_static
-from mattingkit.widgets.tinting import result_file
+from mattingkit.widgets.screen_pictures import reduced, result_file
 
 __all__ = ["Drawing", "Scribbler"]
 
@@ -64,8 +65,9 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         Of the picture on the screen, in pixels; by default 406 beside a live result, else 640, or less for a tall
         picture.
     autosave : bool or path, default True
-        Where strokes drawn by hand are kept in case the kernel dies; True is a file in the cache folder named after
-        the picture. A pad on the same picture offers to bring them back.
+        Where strokes drawn by hand are kept in case the kernel stops; True is a file in the cache folder named after
+        the picture. The next pad on the same picture offers to bring them back. Each pad has a file of its own: where
+        the path is taken, one beside it.
 
     Attributes
     ----------
@@ -107,7 +109,7 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
 
     # Closed also where the constructor refused its arguments.
     _worker: Worker | None = None
-    _saver: threading.Timer | None = None
+    recovery: Recovery | None = None
 
     def __init__(
         self,
@@ -121,20 +123,20 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         width: int | None = None,
         autosave: bool | str | os.PathLike[str] = True,
     ) -> None:
-        picture = as_image(image)
+        # A copy: the pad lives on when the caller writes into the array.
+        picture = np.array(as_image(image))
         if ink not in ("auto", "canvas", "page"):
             raise ValueError(f"ink is 'auto', 'canvas' or 'page'; got {ink!r}.")
         self.image = picture
         self.drawing = Drawing(picture, trimap, strokes)
         self.tolerance = 1.0
-        self._lock = threading.RLock()
-        self._worker = Worker(picture, self, live, parameters) if live is not None else None
+        #: Says which alpha is still wanted; its lock is held while an answer is kept and shown.
+        self._latest = Latest()
+        self._worker = Worker(picture, self, live, parameters, self._latest) if live is not None else None
         self._foreground: FloatArray | None = None
         #: The picture behind the cut-out where :attr:`shown` is "picture".
         self.backdrop: FloatArray | None = None
-        self._turn = 0
         self._final = False
-        self._recovery = _recovery_file(picture, autosave)
         height, columns = picture.shape[:2]
         widest = width or (406 if live is not None else 640)
         self._shown_width = width or max(160, min(widest, round(560 * columns / height)))
@@ -154,6 +156,7 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         self.observe(self._look_changed, ["view", "opacity"])
         self.observe(lambda change: self.surface.refresh(), ["label", "radius", "tool"])
         self.observe(lambda change: self.guarded(self._show_other), "shown")
+        self.recovery = Recovery(self.drawing, lambda: Drawing(picture, trimap), autosave, self.bar.status.fail)
         self._offer_recovery()
 
     # Drawing in code -------------------------------------------------------------------------------------------------
@@ -183,16 +186,16 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
             For another label, no points, or a radius below 0.5.
         """
         value = label_value(self.label if label is None else label)
-        self._changed(self.drawing.add, Stroke(points, value, self.radius if radius is None else radius))
+        self.change(self.drawing.add, Stroke(points, value, self.radius if radius is None else radius))
 
     def add_lasso(self, points: Sequence[tuple[float, float]], label: str | float | None = None) -> None:
         """Give everything within a closed outline a label; points are (row, col)."""
-        self._changed(self.drawing.add, Lasso(points, label_value(self.label if label is None else label)))
+        self.change(self.drawing.add, Lasso(points, label_value(self.label if label is None else label)))
 
     def fill(self, row: int, col: int, label: str | float | None = None, tolerance: float = 1.0) -> None:
         """Give the connected area around a pixel a label; see :class:`mattingkit.drawing.Fill`."""
         value = label_value(self.label if label is None else label)
-        self._changed(self.drawing.add, Fill((row, col), value, tolerance))
+        self.change(self.drawing.add, Fill((row, col), value, tolerance))
 
     def band(self, width: int | None = None, alpha: npt.ArrayLike | None = None) -> None:
         """Begin anew from an alpha (the live one by default): its border, widened, becomes unknown.
@@ -211,19 +214,19 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         source = self.alpha if alpha is None else alpha
         if source is None:
             raise ValueError("There is no alpha yet to make a band from: draw foreground and background first.")
-        self._changed(self.drawing.add, Base(trimap_from_alpha(source, "auto" if width is None else width)))
+        self.change(self.drawing.add, Base(trimap_from_alpha(source, "auto" if width is None else width)))
 
     def undo(self) -> None:
         """Take the last step back."""
-        self._changed(self.drawing.undo)
+        self.change(self.drawing.undo)
 
     def redo(self) -> None:
         """Do again what was undone."""
-        self._changed(self.drawing.redo)
+        self.change(self.drawing.redo)
 
     def clear(self) -> None:
         """Take all marks away; undo brings them back."""
-        self._changed(self.drawing.clear)
+        self.change(self.drawing.clear)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trimap (.png, exactly three levels) or the strokes (.json)."""
@@ -231,19 +234,28 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Read strokes (.json), or a trimap from any picture file and draw upon it; undo brings the old ones back."""
-        self._changed(self.drawing.load, path)
+        self.change(self.drawing.load, path)
 
     def load_bytes(self, content: bytes, name: str) -> None:
         """Read an uploaded file; see :meth:`load`."""
-        self._changed(self.drawing.load_bytes, content, name)
+        self.change(self.drawing.load_bytes, content, name)
 
-    def _changed(self, action: Callable[..., Any], *arguments: Any, by_hand: bool = False) -> None:
+    def change(self, action: Callable[..., Any], *arguments: Any, by_hand: bool = False) -> None:
+        """Call a method of :attr:`drawing`, and show, save and answer the strokes as they are afterwards.
+
+        Parameters
+        ----------
+        action : callable
+            Called with ``arguments``.
+        by_hand : bool, default False
+            A person did it: the strokes are saved for recovery, and answered even where nothing was before.
+        """
         action(*arguments)
         self.trimap = self.drawing.trimap
         self.bar.update_history()
-        self.bar.say("")
-        if by_hand:
-            self._autosave()
+        self.bar.status.say("")
+        if by_hand and self.recovery is not None:
+            self.recovery.save_soon()
         # Solving begins while the ink is still on its way to the screen.
         if by_hand or self._answering:
             self.solve()
@@ -255,20 +267,17 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
 
     def commit(self, *marks: Mark) -> None:
         """Add marks drawn by hand: one step to undo, saved for recovery, and answered."""
-        self._changed(self.drawing.add, *marks, by_hand=True)
+        self.change(self.drawing.add, *marks, by_hand=True)
 
     def guarded(self, action: Any, *arguments: Any) -> None:
         """Call; what goes wrong is shown in the pad, and the strokes stay."""
-        try:
-            action(*arguments)
-        except Exception as error:
-            self.bar.fail(f"{type(error).__name__}: {error}")
+        self.bar.status.guard(action, *arguments)
 
     def press(self, key: str, shift: bool = False, command: bool = False) -> None:
         """Act on a key, as the surface passes it on."""
         low = key.lower()
         if low in "zy" and len(low) == 1:
-            self._changed(self.drawing.redo if (low == "y" or shift) else self.drawing.undo, by_hand=True)
+            self.change(self.drawing.redo if (low == "y" or shift) else self.drawing.undo, by_hand=True)
         elif command:
             return
         elif key in _KEYS:
@@ -323,12 +332,12 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
             self._worker.cancel()
             missing = "background" if (trimap == FOREGROUND).any() else "foreground"
             if (trimap != 0.5).any():
-                self.bar.say(f"Now mark some {missing}; the alpha appears as soon as both are there.")
+                self.bar.status.say(f"Now mark some {missing}; the alpha appears as soon as both are there.")
             self._set_stale(self.alpha is not None)
             return
-        with self._lock:
+        with self._latest.lock:
             self._final = False
-            self._turn = self._worker.submit(trimap)
+            self._worker.submit(trimap)
         self._set_stale(self.alpha is not None)
         self.bar.working(True)
 
@@ -337,21 +346,21 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         if self._worker is not None:
             self._worker.cancel()
         self.bar.working(False)
-        self.bar.say("Cancelled. The next stroke, or Solve, starts again.")
+        self.bar.status.say("Cancelled. The next stroke, or Solve, starts again.")
 
     def set_method(self, method: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Answer with another method, or other parameters."""
         if self._worker is None:
-            self._worker = Worker(self.image, self, method, parameters)
+            self._worker = Worker(self.image, self, method, parameters, self._latest)
         else:
             self._worker.set_method(method, parameters)
         if self._answering:
             self.solve()
 
-    def solved(self, alpha: FloatArray, turn: int, final: bool) -> None:
+    def solved(self, alpha: FloatArray, ticket: Ticket, final: bool) -> None:
         """Show an answer; called from the worker's thread."""
-        with self._lock:
-            if turn != self._turn:
+        with self._latest.lock:
+            if not ticket.current:
                 return
             self._final = final
             self._foreground = None
@@ -371,7 +380,7 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         from mattingkit.foreground import estimate_foreground
 
         foreground = estimate_foreground(self.image, alpha)
-        with self._lock:
+        with self._latest.lock:
             if self.alpha is alpha:
                 self._foreground = foreground
                 self._show_result()
@@ -383,9 +392,9 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     def failed(self, reason: str) -> None:
         """Show what went wrong; called from the worker's thread."""
         self.bar.working(False)
-        self.bar.fail(reason)
+        self.bar.status.fail(reason)
 
-    def rested(self, cancelled: bool) -> None:
+    def rested(self) -> None:
         """Nothing is left to solve; called from the worker's thread."""
         self.bar.working(False)
 
@@ -400,50 +409,27 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         # A preview is as fine as the screen, to be there sooner; the full answer has every pixel.
         step = 1 if self._final else max(1, int(self.image.shape[1] / (self._shown_width * self.view[0])))
         picture = result_file(self.shown, self.image, self.alpha, self._foreground, self.backdrop, step)
-        with CANVAS_LOCK:
+        with self._latest.lock:
             self.surface.show_result(picture, self.stale)
 
     # Recovery --------------------------------------------------------------------------------------------------------
 
-    def _autosave(self) -> None:
-        if self._recovery is None:
-            return
-        if self._saver is not None:
-            self._saver.cancel()
-        self._saver = threading.Timer(0.3, self._write_recovery)
-        self._saver.daemon = True
-        self._saver.start()
-
-    def _write_recovery(self) -> None:
-        if self._recovery is None:
-            return
-        try:
-            if self.drawing.marks:
-                self.drawing.save(self._recovery)
-            else:
-                self._recovery.unlink(missing_ok=True)
-        except OSError as error:
-            # Said once: a full or read-only disk must not interrupt drawing.
-            self._recovery = None
-            self.bar.fail(f"Strokes are no longer saved for recovery: {error}")
-
     def _offer_recovery(self) -> None:
-        if self._recovery is None or not self._recovery.is_file():
-            return
-        found = Drawing(self.image)
-        try:
-            found.load(self._recovery)
-        except (ValueError, OSError):
-            return
-        if found.marks and found.marks != self.drawing.marks:
-            number = len(found.marks)
-            plural = "" if number == 1 else "s"
-            self.bar.offer(f"Restore {number} stroke{plural} drawn here before", self.recover)
+        number = len(self.recovery.offered) if self.recovery is not None else 0
+        self.bar.offer(f"Restore {number} stroke{'' if number == 1 else 's'} drawn here before" if number else "")
 
     def recover(self) -> None:
-        """Bring back the strokes that the last pad on this picture held."""
-        if self._recovery is not None:
-            self._changed(self.drawing.load, self._recovery, by_hand=True)
+        """Bring back the strokes of an earlier pad on this picture, beneath those drawn since; one step to undo."""
+        if self.recovery is not None and self.recovery.offered:
+            self.change(self.drawing.replace, merged(self.recovery.offered, self.drawing.marks), by_hand=True)
+            self.recovery.answered()
+        self._offer_recovery()
+
+    def dismiss(self) -> None:
+        """Do without the strokes of the earlier pad that are offered."""
+        if self.recovery is not None and self.recovery.offered:
+            self.recovery.answered()
+        self._offer_recovery()
 
     # The notebook ----------------------------------------------------------------------------------------------------
 
@@ -456,47 +442,21 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     def snapshot(self) -> bytes:
         """Return the photograph with its strokes, and the alpha where there is one, as a PNG file."""
         from mattingkit.figures import overlay_trimap
-        from mattingkit.images import to_uint8
 
         panes = [overlay_trimap(self.image, self.drawing.trimap)]
         if self.alpha is not None:
             panes.append(np.repeat(self.alpha[..., np.newaxis], 3, axis=2))
-        return _png(to_uint8(np.concatenate(panes, axis=1)))
+        return png_bytes(reduced(np.concatenate(panes, axis=1), 1280))
 
     def close(self) -> None:
         """Stop the worker, save, and take the widget away."""
         if self._worker is not None:
             self._worker.cancel()
-        if self._saver is not None:
-            self._saver.cancel()
+        if self.recovery is not None:
+            self.recovery.close()
         super().close()
-
-
-def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    import io
-
-    from PIL import Image
-
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((1280, 1280))
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
 
 
 def _far_away() -> bool:
     """Whether a network lies between page and kernel: on Colab and on Binder."""
     return any(name in os.environ for name in ("COLAB_RELEASE_TAG", "BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST"))
-
-
-def _recovery_file(image: FloatArray, autosave: bool | str | os.PathLike[str]) -> Path | None:
-    if autosave is False:
-        return None
-    if autosave is not True:
-        return Path(autosave)
-    cache = os.environ.get("XDG_CACHE_HOME")
-    home = Path(cache) if cache else Path.home() / ".cache"
-    if not os.access(home if home.exists() else Path.home(), os.W_OK):
-        home = Path(tempfile.gettempdir())
-    digest = hashlib.sha256(np.rint(image * 255).astype(np.uint8).tobytes() + str(image.shape).encode()).hexdigest()
-    return home / "mattingkit" / "recovery" / f"{digest[:24]}.json"

@@ -25,13 +25,11 @@ import traitlets
 from mattingkit.drawing import Drawing, Fill, Lasso, Mark, label_value
 from mattingkit.trimap import Stroke
 from mattingkit.widgets.canvas_lock import held
-from mattingkit.widgets.tinting import HUES, photo_file, tint_file
+from mattingkit.widgets.screen_pictures import HUES, photo_file, tint_file
 
 __all__ = ["CanvasSurface", "Pad", "PageSurface"]
 
 _STATIC = Path(__file__).parents[1] / "static"
-
-View = tuple[float, float, float]
 
 
 class Pad(Protocol):

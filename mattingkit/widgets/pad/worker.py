@@ -1,7 +1,8 @@
-"""One thread that solves while a person draws: the latest trimap wins, a preview comes first, then the full answer.
+"""Estimate alphas in a background thread while a person draws: first a preview, then the full answer.
 
-Callbacks must return at once, or strokes wait for them. A :class:`Worker` therefore takes a trimap, returns,
-and reports from a thread of its own. Several trimaps in a short time are one piece of work, for the last of them.
+A callback of the kernel must return at once, or the next strokes wait for it. So a :class:`Worker` only takes the
+trimap and returns; a thread of its own estimates the alpha and reports it. The latest trimap wins: of several in a
+short time, only the last one is answered.
 """
 
 from __future__ import annotations
@@ -9,11 +10,16 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mattingkit.images import FloatArray
 from mattingkit.methods import estimate_alpha, find_method
 from mattingkit.progress import Progress
+from mattingkit.threads import CancelledError, Latest, Ticket
+from mattingkit.widgets.messages import explain
+
+if TYPE_CHECKING:
+    from mattingkit.methods.closed_form.live import LiveMatting
 
 __all__ = ["Listener", "Worker"]
 
@@ -25,27 +31,23 @@ _LIVE = {"epsilon", "radius"}
 
 
 class Listener(Protocol):
-    """What a :class:`Worker` tells, from its own thread."""
+    """What a :class:`Worker` calls, from its own thread."""
 
-    def solved(self, alpha: FloatArray, turn: int, final: bool) -> None:
-        """An alpha for trimap number ``turn``, as a preview or in full."""
+    def solved(self, alpha: FloatArray, ticket: Ticket, final: bool) -> None:
+        """Take an alpha, a preview or the full one; it is worth showing while ``ticket.current``."""
 
     def progressed(self, progress: Progress) -> None:
-        """The method reported progress."""
+        """Take the method's report of progress."""
 
     def failed(self, reason: str) -> None:
-        """The method raised."""
+        """Take the reason for which the method raised."""
 
-    def rested(self, cancelled: bool) -> None:
+    def rested(self) -> None:
         """Nothing is left to do."""
 
 
-class _OvertakenError(Exception):
-    """Raised within a method's progress report when nobody waits for its answer any more."""
-
-
 class Worker:
-    """Solve the latest trimap in a thread.
+    """Estimate the alpha of the latest trimap in a thread.
 
     Parameters
     ----------
@@ -55,12 +57,14 @@ class Worker:
         A name in :data:`mattingkit.METHODS`.
     parameters : mapping, optional
         The method's own.
+    latest : Latest, optional
+        Starts a turn for each trimap, and for each change of method or parameters. A listener that keeps an alpha holds
+        its lock meanwhile.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Worker(np.zeros((8, 8, 3)), listener=None).method
-    'closed_form'
+    Raises
+    ------
+    ValueError
+        For an unknown method.
     """
 
     def __init__(
@@ -69,114 +73,113 @@ class Worker:
         listener: Listener,
         method: str = "closed_form",
         parameters: Mapping[str, Any] | None = None,
+        latest: Latest | None = None,
     ) -> None:
         self.image = image
+        self._latest = latest or Latest()
         self._listener = listener
-        self._ready = threading.Condition()
+        self._ready = threading.Condition(self._latest.lock)
         self._waiting: FloatArray | None = None
-        self._turn = 0
+        self._running = False
         self._thread: threading.Thread | None = None
-        self._live: Any = None
-        self._cancelled = False
+        #: Kept from one trimap to the next, with the parameters that it was made with.
+        self._live: tuple[dict[str, Any], LiveMatting] | None = None
         self.set_method(method, parameters)
 
     def set_method(self, method: str, parameters: Mapping[str, Any] | None = None) -> None:
-        """Solve with another method, or other parameters, from the next trimap on."""
+        """Solve with another method, or other parameters; what is running with the old ones is given up."""
         find_method(method)
         with self._ready:
             self.method, self.parameters = method, dict(parameters or {})
-            if self._live is not None:
-                self._live.cancel()
-            self._live = None
+            self._overtake()
 
-    def submit(self, trimap: FloatArray) -> int:
-        """Take a trimap and return its number at once; what is running for an older one is given up."""
+    def submit(self, trimap: FloatArray) -> Ticket:
+        """Take a trimap and return its turn at once; what is running for an older one is given up."""
         with self._ready:
-            self._turn += 1
             self._waiting = trimap
-            self._cancelled = False
-            self._stop_running()
+            ticket = self._overtake()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="mattingkit-worker", daemon=True)
                 self._thread.start()
-            self._ready.notify()
-            return self._turn
+            return ticket
 
     def cancel(self) -> None:
         """Give up whatever is running or waiting."""
         with self._ready:
-            self._turn += 1
             self._waiting = None
-            self._cancelled = True
-            self._stop_running()
-            self._ready.notify()
+            self._overtake()
 
     @property
     def busy(self) -> bool:
         """Whether something is running or waiting."""
         return self._thread is not None and (self._waiting is not None or self._running)
 
-    _running = False
-
-    def _stop_running(self) -> None:
-        if self._live is not None:
-            self._live.cancel()
+    def _overtake(self) -> Ticket:
+        ticket = self._latest.start()
+        live = self._live
+        if live is not None:
+            live[1].cancel()
+        self._ready.notify()
+        return ticket
 
     def _run(self) -> None:
         while True:
             with self._ready:
-                if self._waiting is None and not self._ready.wait_for(lambda: self._waiting is not None, _IDLE):
+                if not self._ready.wait_for(lambda: self._waiting is not None, _IDLE):
                     self._thread = None
                     return
-                turn = self._turn
                 # Another stroke within a moment makes this one's answer worthless.
-                while self._ready.wait_for(lambda seen=turn: self._turn != seen, _DEBOUNCE):  # type: ignore[misc]
-                    turn = self._turn
+                ticket = self._latest.ticket
+                while self._ready.wait_for(lambda seen=ticket: not seen.current, _DEBOUNCE):  # type: ignore[misc]
+                    ticket = self._latest.ticket
                 trimap, self._waiting = self._waiting, None
                 if trimap is None:
                     continue
+                # Read together: the method may be changed while this trimap is being solved.
+                method, parameters = self.method, self.parameters
                 self._running = True
             try:
-                self._solve(trimap, turn)
-            except _OvertakenError:
+                self._solve(trimap, method, parameters, ticket)
+            except CancelledError:
                 pass
             except Exception as error:
-                if turn == self._turn:
-                    self._listener.failed(f"{type(error).__name__}: {error}")
+                if ticket.current:
+                    self._listener.failed(explain(error))
             finally:
                 self._running = False
             if self._waiting is None:
-                self._listener.rested(self._cancelled)
+                self._listener.rested()
 
-    def _solve(self, trimap: FloatArray, turn: int) -> None:
+    def _solve(self, trimap: FloatArray, method: str, parameters: dict[str, Any], ticket: Ticket) -> None:
         def report(progress: Progress) -> None:
-            if turn != self._turn:
-                raise _OvertakenError
+            ticket.check()
             self._listener.progressed(progress)
 
         with warnings.catch_warnings():
             # A solver that stopped short still gives its best alpha; while drawing, the next stroke is the remedy.
             warnings.simplefilter("ignore")
-            if self.method == "closed_form" and self.parameters.keys() <= _LIVE:
-                alpha = self._live_update(trimap)
-                if alpha is None or turn != self._turn:
+            alpha: FloatArray | None
+            if method == "closed_form" and parameters.keys() <= _LIVE:
+                live = self._live_matting(parameters)
+                ticket.check()
+                alpha = live.update(trimap)
+                if alpha is None or not ticket.current:
                     return
-                self._listener.solved(alpha, turn, False)
-                alpha = self._live.refine(on_progress=report) if self._live is not None else None
+                self._listener.solved(alpha, ticket, False)
+                alpha = live.refine(on_progress=report)
             else:
-                needs = find_method(self.method).needs_trimap
-                parameters = self.parameters
-                alpha = estimate_alpha(
-                    self.image, trimap if needs else None, self.method, on_progress=report, **parameters
-                )
-        if alpha is not None and turn == self._turn:
-            self._listener.solved(alpha, turn, True)
+                self._live = None
+                given = trimap if find_method(method).needs_trimap else None
+                alpha = estimate_alpha(self.image, given, method, on_progress=report, **parameters)
+        if alpha is not None and ticket.current:
+            self._listener.solved(alpha, ticket, True)
 
-    def _live_update(self, trimap: FloatArray) -> FloatArray | None:
+    def _live_matting(self, parameters: dict[str, Any]) -> LiveMatting:
         from mattingkit.methods.closed_form.live import LiveMatting
 
-        live = self._live
-        if live is None:
-            live = self._live = LiveMatting(self.image, **self.parameters)
-        answer: FloatArray | None = live.update(trimap)
-        return answer
+        kept = self._live
+        if kept is None or kept[0] != parameters:
+            # Let go of the old one first: of a large picture, two take much memory.
+            kept = self._live = None
+            kept = self._live = parameters, LiveMatting(self.image, **parameters)
+        return kept[1]

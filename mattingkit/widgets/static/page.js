@@ -1,6 +1,5 @@
 // The pad drawn in the page: ink appears within a frame whatever the kernel or the network does. Python keeps the
 // truth: finished strokes go there as vectors in image coordinates, and come back as a picture of the trimap.
-const FALLBACK = { foreground: "#0072b2", background: "#d55e00", unknown: "#f0e442" };
 
 async function decode(view) {
   if (!view || !view.byteLength) return null;
@@ -103,7 +102,7 @@ function render({ model, el }) {
     place(context);
     const erase = mark.label === "erase";
     context.globalCompositeOperation = erase ? "destination-out" : "source-over";
-    context.strokeStyle = context.fillStyle = erase ? "#000" : model.get("hues")[mark.label] || FALLBACK[mark.label];
+    context.strokeStyle = context.fillStyle = erase ? "#000" : model.get("hues")[mark.label];
     context.beginPath();
     if (mark.lasso) {
       mark.lasso.forEach(([row, col], k) => (k ? context.lineTo(col + 0.5, row + 0.5) : context.moveTo(col + 0.5, row + 0.5)));

@@ -1,4 +1,4 @@
-"""Pictures for the screen: photographs, tinted trimaps, alphas and cut-outs as image files a browser decodes quickly.
+"""Photographs, tinted trimaps, alphas and cut-outs as image files that a browser decodes quickly.
 
 The hues of the labels are the blue, vermilion and yellow of Okabe and Ito's palette, which colour-blind people tell
 apart, and each has its own hatching besides.
@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.compositing import checkerboard, composite
-from mattingkit.images import FloatArray, to_uint8
+from mattingkit.files import png_bytes
+from mattingkit.images import FloatArray, as_image, to_uint8
 
-__all__ = ["HUES", "VIEWS", "gray_png", "photo_file", "result_file", "tint_file"]
+__all__ = ["HUES", "VIEWS", "photo_file", "reduced", "result_file", "tint_file"]
 
 #: Okabe and Ito: Color Universal Design, 2008, https://jfly.uni-koeln.de/color/
 HUES = {"foreground": "#0072b2", "background": "#d55e00", "unknown": "#f0e442"}
@@ -32,7 +33,7 @@ VIEWS = {
 
 
 def photo_file(image: FloatArray) -> bytes:
-    """Return a photograph as a JPEG file (quality 95), a small or very flat one as PNG.
+    """Return a photograph as a JPEG file (quality 95), a small one as PNG.
 
     Examples
     --------
@@ -41,28 +42,28 @@ def photo_file(image: FloatArray) -> bytes:
     """
     from PIL import Image
 
-    file = io.BytesIO()
-    picture = Image.fromarray(to_uint8(image))
     if image.shape[0] * image.shape[1] < 65536:
-        picture.save(file, "PNG")
-    else:
-        picture.save(file, "JPEG", quality=95, subsampling=0)
+        return png_bytes(image)
+    file = io.BytesIO()
+    Image.fromarray(to_uint8(image)).save(file, "JPEG", quality=95, subsampling=0)
     return file.getvalue()
 
 
-def gray_png(values: FloatArray) -> bytes:
-    """Return an alpha or a trimap as an 8-bit gray PNG file.
+def reduced(image: FloatArray, longest: int) -> FloatArray:
+    """Return a picture whose longer side has at most this many pixels, smoothly reduced where it has more.
 
     Examples
     --------
-    >>> gray_png(np.zeros((4, 4)))[1:4]
-    b'PNG'
+    >>> reduced(np.zeros((300, 400, 3)), 200).shape
+    (150, 200, 3)
     """
     from PIL import Image
 
-    file = io.BytesIO()
-    Image.fromarray(to_uint8(values)).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    picture = Image.fromarray(to_uint8(image))
+    if max(picture.size) <= longest:
+        return image
+    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return as_image(np.asarray(picture))
 
 
 def tint_file(trimap: FloatArray, said_unknown: npt.NDArray[np.bool_], spacing: int = 8) -> bytes:
@@ -139,7 +140,7 @@ def result_file(
     """
     every = (slice(None, None, step), slice(None, None, step))
     if view == "alpha":
-        return gray_png(alpha[every])
+        return png_bytes(alpha[every], compress_level=1)
     behind: FloatArray | str = view
     if view == "checkerboard" or (view == "picture" and backdrop is None):
         behind = checkerboard((alpha.shape[0], alpha.shape[1]))[every]

@@ -28,12 +28,6 @@ class DropZone(anywidget.AnyWidget):
     accept : str, default "image/*"
     limit : int, default 80 MB
         Bytes.
-
-    Examples
-    --------
-    >>> zone = DropZone("Open", "or drop it here", print, print)
-    >>> zone.limit
-    80000000
     """
 
     _esm = _STATIC / "drop.js"
