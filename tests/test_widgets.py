@@ -36,6 +36,10 @@ def ramp_pad(ramp: Any, **options: Any) -> mk.widgets.Scribbler:
     return mk.widgets.Scribbler(image, trimap, **options)
 
 
+def answered(pad: Any) -> None:
+    within(lambda: pad._final and not pad._worker.busy, "the full answer")
+
+
 def test_naming_the_widgets_imports_no_ipywidgets() -> None:
     code = (
         "import sys, mattingkit as mk; mk.widgets; print('ipywidgets' in sys.modules, 'Scribbler' in dir(mk.widgets))"
@@ -83,7 +87,7 @@ def test_strokes_by_hand_are_answered_in_preview_and_in_full(ramp: Any) -> None:
     seen = []
     pad.observe(lambda change: seen.append(change["new"]), "alpha")
     pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1))
-    within(lambda: pad._final, "the full answer")
+    answered(pad)
     assert len(seen) >= 2
     assert not pad.stale
     expected = mk.estimate_alpha(image, pad.trimap)
@@ -94,7 +98,7 @@ def test_strokes_by_hand_are_answered_in_preview_and_in_full(ramp: Any) -> None:
 def test_an_alpha_older_than_the_strokes_is_marked(ramp: Any) -> None:
     pad = ramp_pad(ramp)
     pad.solve()
-    within(lambda: pad._final, "an answer")
+    answered(pad)
     hold = threading.Event()
     pad._worker._live[1].update = lambda trimap: hold.wait(30) and None
     pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1))
@@ -112,7 +116,7 @@ def test_errors_of_a_method_are_seen_in_the_pad_and_strokes_stay(ramp: Any) -> N
         raise RuntimeError("out of <paper>")
 
     pad.solve()
-    within(lambda: pad._final, "an answer")
+    answered(pad)
     pad._worker._live[1].update = broken
     pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1))
     within(lambda: "out of &lt;paper&gt;" in pad.bar.status.value, "the reason is shown")
@@ -197,7 +201,7 @@ def test_parameters_changed_while_the_first_answer_is_prepared(ramp: Any, monkey
     assert constructing.wait(30)
     pad.set_method("closed_form", {"epsilon": 0.1})
     go_on.set()
-    within(lambda: pad._final and not pad._worker.busy, "the full answer")
+    answered(pad)
     old, new = (mk.estimate_alpha(image, pad.trimap, epsilon=epsilon) for epsilon in (1e-7, 0.1))
     assert not pad.stale
     assert np.abs(pad.alpha - new).max() < np.abs(old - new).max() / 10
@@ -379,7 +383,7 @@ def test_studio_prepares_files_that_its_code_reproduces(ramp: Any, tmp_path: Pat
     made.open_image(mk.load_image(tmp_path / "me.png"), "me.png", trimap)
     made.set_background("#438edb")
     made.pad.solve()
-    within(lambda: made.pad._final, "an answer")
+    answered(made.pad)
     made.prepare()
     within(lambda: made._files.value, "links")
     names = ["me_cutout.png", "me_composite.png", "me_alpha.png", "me_trimap.png", "me_strokes.json"]
