@@ -1,9 +1,10 @@
 """The methods that PyMatting implements, behind this package's interface.
 
-PyMatting (Germer et al., "PyMatting: A Python Library for Alpha Matting", JOSS 2020) is well kept and tested, so what
-it has is used, not written again. These wrappers add what every mattingkit method promises: checked input in any
-common type, known pixels kept exactly, progress that can cancel, and a best-so-far alpha with a warning where the
-solver stops short.
+PyMatting (Germer et al., "PyMatting: A Python Library for Alpha Matting", JOSS 2020) is well kept and tested, so these
+methods call it. The wrappers add what every method here promises: input of any common type, checked; known pixels kept
+exactly; progress, which can cancel; and the best alpha so far, with a warning, where the solver stops short.
+
+PyMatting is imported when one of these methods first runs.
 """
 
 from __future__ import annotations
@@ -85,17 +86,11 @@ def estimate_alpha_knn(
     array([0., 1.])
     """
     picture, known = check_pair(image, trimap)
-    _refuse(
-        near_neighbors < 1 or far_neighbors < 0,
-        "near_neighbors must be 1 or more, far_neighbors 0 or more",
-    )
-    pixels = known.size
-    pairs = [(near_neighbors, 2.0), (far_neighbors, 0.1)]
-    used = [(min(count, pixels - 1), weight) for count, weight in pairs if count > 0]
-    laplacian = {
-        "n_neighbors": [count for count, _ in used],
-        "distance_weights": [weight for _, weight in used],
-    }
+    _check_at_least(1, near_neighbors=near_neighbors)
+    _check_at_least(0, far_neighbors=far_neighbors)
+    counts = [min(count, known.size - 1) for count in (near_neighbors, far_neighbors) if count > 0]
+    # What position weighs beside colour: much for the near neighbours, little for the far ones.
+    laplacian = {"n_neighbors": counts, "distance_weights": [2.0, 0.1][: len(counts)]}
     return _solve("estimate_alpha_knn", picture, known, laplacian, max_iterations, on_progress)
 
 
@@ -151,8 +146,8 @@ def estimate_alpha_lbdm(
     array([0. , 0.5, 1. ])
     """
     picture, known = check_pair(image, trimap)
+    _check_above_0(epsilon=epsilon)
     _check_window(known.shape, radius)
-    _refuse(not epsilon > 0, f"epsilon must be above 0; got {epsilon}")
     laplacian = {"epsilon": epsilon, "radius": radius}
     return _solve("estimate_alpha_lbdm", picture, known, laplacian, max_iterations, on_progress)
 
@@ -210,8 +205,8 @@ def estimate_alpha_lkm(
     array([0. , 0.5, 1. ])
     """
     picture, known = check_pair(image, trimap)
-    _refuse(radius < 1, f"radius must be 1 or more; got {radius}")
-    _refuse(not epsilon > 0, f"epsilon must be above 0; got {epsilon}")
+    _check_above_0(epsilon=epsilon)
+    _check_at_least(1, radius=radius)
     # PyMatting's box filters need 4 * radius + 1 pixels a side: smaller pictures get smaller windows, and those
     # too small for any are continued beyond their border.
     height, width = known.shape
@@ -275,8 +270,8 @@ def estimate_alpha_rw(
     array([0., 0., 0., 1., 1.])
     """
     picture, known = check_pair(image, trimap)
+    _check_above_0(sigma=sigma)
     _check_window(known.shape, radius)
-    _refuse(not sigma > 0, f"sigma must be above 0; got {sigma}")
     laplacian = {"sigma": sigma, "radius": radius}
     return _solve("estimate_alpha_rw", picture, known, laplacian, max_iterations, on_progress)
 
@@ -330,10 +325,8 @@ def estimate_alpha_sm(
     import pymatting
 
     picture, known = check_pair(image, trimap)
-    _refuse(
-        expansion_radius < 0 or gathering_angles < 1 or refinement_radius < 0,
-        "expansion_radius and refinement_radius must be 0 or more, gathering_angles 1 or more",
-    )
+    _check_at_least(0, expansion_radius=expansion_radius, refinement_radius=refinement_radius)
+    _check_at_least(1, gathering_angles=gathering_angles)
     alpha = pymatting.estimate_alpha_sm(
         picture,
         known,
@@ -355,10 +348,10 @@ def _solve(
     max_iterations: int,
     on_progress: ProgressCallback | None,
 ) -> FloatArray:
-    """Run one of PyMatting's conjugate-gradient methods, watching its iterates."""
+    """Run one of PyMatting's conjugate-gradient methods; report its iterates, and keep the best one."""
     import pymatting
 
-    _refuse(max_iterations < 1, f"max_iterations must be 1 or more; got {max_iterations}")
+    _check_at_least(1, max_iterations=max_iterations)
     if not (trimap == UNKNOWN).any():
         return trimap.copy()
     steps = 0
@@ -385,7 +378,7 @@ def _solve(
         if "did not converge" not in str(error):
             raise
         warnings.warn(
-            f"{name} stopped after {steps} iterations short of its tolerance; this is its best alpha. "
+            f"{name} stopped after {steps} iterations, short of its tolerance; this is its best alpha. "
             "Raise max_iterations to go on.",
             ConvergenceWarning,
             stacklevel=3,
@@ -400,14 +393,21 @@ def _keep_known(alpha: FloatArray, trimap: FloatArray) -> FloatArray:
 
 
 def _check_window(shape: tuple[int, ...], radius: int) -> None:
-    _refuse(radius < 1, f"radius must be 1 or more; got {radius}")
-    _refuse(
-        min(shape) < 2 * radius + 1,
-        f"A window of radius {radius} needs {2 * radius + 1} pixels a side, the picture has {min(shape)}: use a "
-        "smaller radius",
-    )
+    _check_at_least(1, radius=radius)
+    if min(shape) < 2 * radius + 1:
+        raise ValueError(
+            f"A window of radius {radius} needs {2 * radius + 1} pixels a side, the picture has {min(shape)}: use a "
+            "smaller radius."
+        )
 
 
-def _refuse(wrong: bool, message: str) -> None:
-    if wrong:
-        raise ValueError(message + ".")
+def _check_at_least(least: int, **parameters: int) -> None:
+    for name, value in parameters.items():
+        if value < least:
+            raise ValueError(f"{name} must be {least} or more; got {value}.")
+
+
+def _check_above_0(**parameters: float) -> None:
+    for name, value in parameters.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be above 0; got {value}.")
