@@ -34,7 +34,7 @@ def energy(image, alpha, F, B, smoothness=1.0) -> float:
 
 
 @settings(max_examples=15)
-@given(st.integers(2, 70), st.integers(2, 70), st.integers(0, 99))
+@given(st.integers(9, 70), st.integers(9, 70), st.integers(0, 99))
 def test_half_the_smoothness_is_pymattings_answer(height, width, seed):
     from pymatting.foreground.estimate_foreground_ml import estimate_foreground_ml
 

@@ -97,6 +97,14 @@ def _mean_color(image: FloatArray, weight: FloatArray, certain: npt.NDArray[np.b
     return np.asarray(mean, dtype=np.float32).reshape(1, 1, 3)
 
 
+@njit(cache=True, nogil=True)
+def _put(row, place):  # type: ignore[no-untyped-def]
+    """Copy a row. By a loop: to assign an array to a part of another, numba compiles a message about shapes, for 2 s."""
+    for x in range(row.shape[0]):
+        for c in range(3):
+            place[x, c] = row[x, c]
+
+
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def _sweep(image, alpha, above_F, above_B, height, sweeps, weight, F, B, full_F, full_B):  # type: ignore[no-untyped-def]
     """Enlarge the level above and improve it by a few sweeps of Gauss-Seidel.
@@ -159,6 +167,6 @@ def _sweep(image, alpha, above_F, above_B, height, sweeps, weight, F, B, full_F,
                 a, w_left = a_right, w_right
             if sweep == sweeps - 1:
                 if full_F.shape[0]:
-                    full_F[y] = here_F
+                    _put(here_F, full_F[y])
                 if full_B.shape[0]:
-                    full_B[y] = here_B
+                    _put(here_B, full_B[y])

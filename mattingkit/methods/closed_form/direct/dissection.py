@@ -27,6 +27,7 @@ from mattingkit.methods.closed_form.direct.fronts import (
     Entries,
     Tree,
     assemble,
+    enlarged,
     extend_add,
     factor_block,
     factor_subtree,
@@ -291,6 +292,13 @@ def _tighten(counts, box):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _put(box, place):  # type: ignore[no-untyped-def]
+    """Copy a box; by a loop, for the same reason as :func:`enlarged`."""
+    for k in range(4):
+        place[k] = box[k]
+
+
+@njit(cache=True, nogil=True)
 def _best_cut(counts, box, along_x, reach):  # type: ignore[no-untyped-def]
     """Where to cut: of the strips near the middle, the one with the fewest unknown pixels and the evenest halves."""
     y0, y1, x0, x1 = box[0], box[1], box[2], box[3]
@@ -344,7 +352,7 @@ def _dissect(unknown, counts, reach, leaf):  # type: ignore[no-untyped-def]
             strip[axis] = box[axis] + _best_cut(counts, box, along_x, reach)
             strip[axis + 1] = min(strip[axis] + reach, box[axis + 1])
         if _count(counts, strip[0], strip[1], strip[2], strip[3]) > 0:
-            boxes[nodes] = box
+            _put(box, boxes[nodes])
             parent[nodes] = node
             node = nodes
             nodes += 1
@@ -354,7 +362,7 @@ def _dissect(unknown, counts, reach, leaf):  # type: ignore[no-untyped-def]
                         owner[y, x] = node
         if not whole:
             for half in range(2):
-                waiting[top] = box
+                _put(box, waiting[top])
                 above[top] = node
                 if half == 0:
                     waiting[top, axis + 1] = strip[axis]
@@ -370,7 +378,7 @@ def _dissect(unknown, counts, reach, leaf):  # type: ignore[no-untyped-def]
     reversed_boxes = np.empty((nodes, 4), np.int64)
     for node in range(nodes):
         above[nodes - 1 - node] = nodes - 1 - parent[node] if parent[node] >= 0 else -1
-        reversed_boxes[nodes - 1 - node] = boxes[node]
+        _put(boxes[node], reversed_boxes[nodes - 1 - node])
     return reversed_boxes, above, owner
 
 
@@ -407,9 +415,7 @@ def _borders(boxes, start, position, unknown, reach):  # type: ignore[no-untyped
         count = border_start[node]
         ring = 2 * reach * (y1 - y0 + x1 - x0 + 2 * reach)
         if count + ring > border.size:
-            larger = np.empty(2 * (border.size + ring), np.int32)
-            larger[:count] = border[:count]
-            border = larger
+            border = enlarged(border, count, 2 * (border.size + ring))
         for y in range(max(0, y0 - reach), min(height, y1 + reach)):
             for x in range(max(0, x0 - reach), min(width, x1 + reach)):
                 if y0 <= y < y1 and x0 <= x < x1:

@@ -28,6 +28,7 @@ __all__ = [
     "Entries",
     "Tree",
     "assemble",
+    "enlarged",
     "extend_add",
     "factor_block",
     "factor_subtree",
@@ -196,6 +197,8 @@ def solve_rows(first, last, panel, k, end, left, turned):  # type: ignore[no-unt
 @njit(cache=True, nogil=True)
 def update_rows(first, last, pivots, end, left, turned, panel, schur):  # type: ignore[no-untyped-def]
     """Subtract a finished block's share from what is still to be eliminated, for some rows of the front."""
+    # A variable, since numba compiles a function anew for a literal.
+    origin = np.int64(0)
     i = first
     while i < last:
         inside = i < pivots
@@ -204,12 +207,12 @@ def update_rows(first, last, pivots, end, left, turned, panel, schur):  # type: 
         if count == 4:
             _subtract_four(left, i, turned, end, panel, i, end, below)
             if not inside:
-                _subtract_four(left, i, turned, pivots, schur, i - pivots, 0, i - pivots + 4)
+                _subtract_four(left, i, turned, pivots, schur, i - pivots, origin, i - pivots + 4)
         else:
             for r in range(i, i + count):
                 _subtract_one(left, r, turned, end, panel, r, end, below)
                 if not inside:
-                    _subtract_one(left, r, turned, pivots, schur, r - pivots, 0, r - pivots + 1)
+                    _subtract_one(left, r, turned, pivots, schur, r - pivots, origin, r - pivots + 1)
         i += count
 
 
@@ -309,14 +312,24 @@ def factor_subtree(first, root, tree, entries, factor, stop, failed):  # type: i
             return np.empty(0)
         need = used + size * (size + 1) // 2
         if need > stack.size:
-            larger = np.empty(2 * need)
-            larger[:used] = stack[:used]
-            stack = larger
+            stack = enlarged(stack, used, 2 * need)
         pack(schur, stack[used:])
         used = need
         waiting[depth] = node
         depth += 1
     return stack[:used].copy()
+
+
+@njit(cache=True, nogil=True)
+def enlarged(values, used, size):  # type: ignore[no-untyped-def]
+    """Copy what is used of an array to a larger one.
+
+    By a loop: to assign one array to a part of another, numba compiles a message about shapes, for two seconds.
+    """
+    larger = np.empty(size, values.dtype)
+    for i in range(used):
+        larger[i] = values[i]
+    return larger
 
 
 @njit(cache=True, nogil=True)
