@@ -99,7 +99,7 @@ def _mean_color(image: FloatArray, weight: FloatArray, certain: npt.NDArray[np.b
 
 @njit(cache=True, nogil=True)
 def _put(row, place):  # type: ignore[no-untyped-def]
-    """Copy a row. By a loop: to assign an array to a part of another, numba compiles a message about shapes, for 2 s."""
+    """Copy a row. By a loop: for an array assigned to a part of another, numba compiles a message, which takes 2 s."""
     for x in range(row.shape[0]):
         for c in range(3):
             place[x, c] = row[x, c]
