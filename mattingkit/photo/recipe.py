@@ -136,9 +136,9 @@ class Recipe:
         if self.output == "rgba" and self.format == "jpg":
             raise ValueError("JPEG has no transparency: give a background, or write png, webp or tiff.")
         if guesses or not find_method(self.method).needs_trimap:
-            from mattingkit.methods.u2net.weights import _resolve
+            from mattingkit.methods.u2net.weights import find_weights
 
-            _resolve(self.weights)
+            find_weights(self.weights)
         try:
             json.dumps(asdict(self))
         except (TypeError, ValueError):

@@ -1,9 +1,8 @@
 """U²-Net matting: the network, its weights, prediction and training.
 
-Importing this package is light; torch is imported when a network is first built.
+Importing this package is light and changes nothing; torch is imported when a network is first loaded.
 """
 
-from mattingkit.methods.u2net import allocator
 from mattingkit.methods.u2net.predict import estimate_alpha_u2net, predict_batch, side_outputs
 from mattingkit.methods.u2net.weights import (
     WEIGHTS,
@@ -14,8 +13,6 @@ from mattingkit.methods.u2net.weights import (
     verify_weights,
     weights_path,
 )
-
-allocator.prepare()
 
 __all__ = [
     "WEIGHTS",

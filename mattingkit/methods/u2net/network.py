@@ -16,7 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["ARCHITECTURES", "RSU", "RSU4F", "U2Net", "build", "fold_batch_norms"]
+__all__ = ["ARCHITECTURES", "RSU", "RSU4F", "SIZES", "U2Net", "build", "fold_batch_norms"]
+
+#: Sides in pixels that the network's square input may have: five poolings need 32, and 4096 fill any memory.
+SIZES = range(32, 4097)
 
 
 class REBNConv(nn.Module):

@@ -1,9 +1,9 @@
-"""From a picture to its saliency: the published preprocessing, the network, and back to the picture's size.
+"""Estimate alpha with U²-Net: prepare the picture, run the network, resize its answer to the picture.
 
-Qin et al. 2020, section 4.2 and the published test code: the picture is resized to a square whatever its aspect,
-divided by its own maximum, normalised by ImageNet's mean and deviation; the fused map is stretched to [0, 1] and
-resized back. Where the published code divides by zero (an all-black picture, a constant map) the answer here is
-defined: nothing stands out, alpha is 0.
+As in Qin et al. 2020, section 4.2, and the published test code, the picture is resized to a square whatever its aspect,
+divided by its own maximum, and normalised by ImageNet's mean and deviation; the fused map is stretched to [0, 1] and
+resized back. The published code divides by zero for an all-black picture and for a constant map; here nothing stands
+out in them, and alpha is 0.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import os
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray, as_image
+from mattingkit.methods.u2net import runtime
+from mattingkit.methods.u2net.weights import find_weights, load_network
 from mattingkit.params import Range
 from mattingkit.progress import Progress, ProgressCallback
 
@@ -26,14 +28,22 @@ if TYPE_CHECKING:
 
     from mattingkit.methods.u2net.network import U2Net
 
-__all__ = ["estimate_alpha_u2net", "predict_batch", "preprocess", "side_outputs"]
+__all__ = ["estimate_alpha_u2net", "predict_alphas", "predict_batch", "preprocess", "side_outputs"]
 
 #: ImageNet's channel means and standard deviations, as the published code subtracts and divides by them.
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
-Device = Literal["cpu", "cuda", "mps"]
+_lock = threading.Lock()
 
-_lock = threading.RLock()
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+# In a forked child, no thread is left that would release the lock.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def estimate_alpha_u2net(
@@ -71,9 +81,16 @@ def estimate_alpha_u2net(
     Raises
     ------
     TypeError, ValueError
-        For input that :func:`mattingkit.as_image` refuses, unknown weights, or a size below 32.
+        For input that :func:`mattingkit.as_image` refuses, unknown or damaged weights, or a size below 32.
     FileNotFoundError
         Where the weights are not here; the message says how to get them.
+    ImportError
+        For weights in an ``.onnx`` file, as the published ones are, where the onnx package is not installed.
+
+    Notes
+    -----
+    In a child process made by :func:`os.fork` after torch was imported, the network runs on one thread, since torch's
+    other threads do not survive a fork. For all cores start processes with the ``spawn`` method.
 
     References
     ----------
@@ -89,7 +106,7 @@ def estimate_alpha_u2net(
     network, side, target = _ready(weights, size, device)
     if on_progress is not None:
         on_progress(Progress(1, 2, None))
-    alpha = _predict([picture], network, side, target)[0]
+    alpha = predict_alphas([picture], network, side, target)[0]
     if on_progress is not None:
         on_progress(Progress(2, 2, alpha.copy()))
     return alpha
@@ -133,7 +150,7 @@ def predict_batch(
     alphas: list[FloatArray] = []
     for start in range(0, len(images), batch_size):
         pictures = [as_image(image) for image in images[start : start + batch_size]]
-        alphas += _predict(pictures, network, side, target)
+        alphas += predict_alphas(pictures, network, side, target)
     return alphas
 
 
@@ -222,19 +239,42 @@ def _resize(array: FloatArray, shape: tuple[int, int]) -> FloatArray:
     return resized[0] if array.ndim == 2 else np.stack(resized, axis=2)
 
 
-def _predict(pictures: list[FloatArray], network: U2Net, size: int, device: torch.device) -> list[FloatArray]:
-    """Run one batch and bring each fused map back to its picture's size."""
+def predict_alphas(pictures: Sequence[FloatArray], network: U2Net, size: int, device: torch.device) -> list[FloatArray]:
+    """Run a network on pictures, all at once, and resize each answer to its picture.
+
+    Parameters
+    ----------
+    pictures : sequence of ndarray of float64, each of shape (H, W, 3)
+        In [0, 1]; they may differ in size.
+    network : U2Net
+        In eval mode, on ``device``.
+    size : int
+        Side of its input in pixels.
+    device : torch.device
+
+    Returns
+    -------
+    list of ndarray of float64, each of shape (H, W)
+        In [0, 1], the most salient pixel 1.
+
+    Raises
+    ------
+    ValueError
+        Where the network answers anything but numbers: its weights are damaged, or their training failed.
+    """
     import torch
 
     shown = np.stack([preprocess(picture, size) for picture in pictures])
     batch = torch.from_numpy(shown).to(device)
     with torch.inference_mode():
         fused = network.fused(batch.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
+    if not np.isfinite(fused).all():
+        raise ValueError("The network answers values that are not numbers: its weights are damaged or badly trained.")
     alphas = []
     for picture, seen, saliency in zip(pictures, shown, fused[:, 0].astype(np.float64), strict=True):
         low, high = saliency.min(), saliency.max()
-        # A picture of one colour has no subject, whatever the padding makes of its border. What the network was shown
-        # tells it at once of nearly any other: to look through a large picture takes as long as the network.
+        # A picture of one colour has no subject, whatever the padding makes of its border. Test the reduced input
+        # first; scanning the full picture costs as much as the network.
         flat = np.ptp(seen, axis=(1, 2)).max() < 1e-3 and bool((picture == picture[0, 0]).all())
         stretched = np.zeros_like(saliency) if flat or high - low < 1e-6 else (saliency - low) / (high - low)
         alphas.append(np.clip(_resize(stretched, picture.shape[:2]), 0.0, 1.0))
@@ -242,12 +282,20 @@ def _predict(pictures: list[FloatArray], network: U2Net, size: int, device: torc
 
 
 def _ready(weights: str | os.PathLike[str], size: int | None, device: str | None) -> tuple[U2Net, int, torch.device]:
-    """The network on its device, and the size to feed it; refuses wrong requests before loading anything."""
-    if size is not None and (size != int(size) or size < 32):
-        raise ValueError(f"size is the side of the network's input in pixels, 32 or more; got {size}.")
+    """The network on its device, and the size to feed it; wrong requests are refused before anything is loaded."""
+    if size is not None:
+        from mattingkit.methods.u2net.network import SIZES
+
+        if size not in SIZES:
+            raise ValueError(
+                f"size is the side of the network's input in pixels, 32 or more and at most {SIZES[-1]}; got {size}."
+            )
+    found = find_weights(weights).stat()
     target = _device(device)
+    runtime.prepare()
     with _lock:
-        network, native = _network(os.fspath(weights), _stamp(weights), str(target))
+        # Keyed by when the file was last written: a file written again is loaded again.
+        network, native = _network(os.fspath(weights), (found.st_mtime_ns, found.st_size), str(target))
     return network, int(size or native), target
 
 
@@ -265,23 +313,13 @@ def _device(device: str | None) -> torch.device:
     return torch.device(device)
 
 
-def _stamp(weights: str | os.PathLike[str]) -> float:
-    """When a file was last written: a file written again is loaded again."""
-    try:
-        return os.stat(weights).st_mtime
-    except OSError:
-        return 0.0
-
-
 @lru_cache(maxsize=4)
-def _network(weights: str, stamp: float, device: str) -> tuple[U2Net, int]:
+def _network(weights: str, stamp: tuple[int, int], device: str) -> tuple[U2Net, int]:
     import torch
 
-    from mattingkit.methods.u2net.weights import load_network
-
     network, size = load_network(weights)
-    # Channels last is how the CPU's and GPU's convolution kernels want it; the cast is what torch's stubs lack.
     network = network.to(device)
+    # The order in memory that convolutions are fastest with, on CPUs and GPUs.
     for parameter in network.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

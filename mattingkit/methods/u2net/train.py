@@ -1,19 +1,21 @@
-"""Training U²-Net on a folder of picture/mask pairs: from scratch, or fine-tuning weights one has.
+"""Train U²-Net on a folder of picture/mask pairs: from scratch, or fine-tuning weights you have.
 
     python -m mattingkit.methods.u2net.train IMAGES MASKS --out runs/mine
 
 Deep supervision as in the paper: the loss is the sum over the fused map and the six side outputs (Qin et al. 2020,
 section 3.3, equation 1), here of binary cross-entropy (equation 2) plus half a soft-IoU term. AdamW, a learning rate
-that decays to zero, an exponential moving average of the weights, and a validation split by picture. A run writes a
-checkpoint every few minutes and goes on from it when started again with the same ``--out``; stopped and resumed, it
-computes what it would have computed undisturbed.
+that decays to zero, an exponential moving average of the weights, and a validation split by picture. A run writes
+checkpoints; started again with the same ``--out`` it goes on from the last one, and computes what it would have
+computed without the stop.
+
+``augment`` makes a sample from a picture, ``dataset`` chooses the pictures, ``objective`` measures, ``curve`` draws;
+here is the run itself, and its command.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import signal
 import sys
 import time
@@ -26,15 +28,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from mattingkit.figures import show
 from mattingkit.files import atomic_write
-from mattingkit.methods.u2net.augment import Pair, find_pairs, read_pair, sample
+from mattingkit.methods.u2net import runtime
+from mattingkit.methods.u2net.augment import find_pairs, read_pair
+from mattingkit.methods.u2net.checkpoints import read_pickle, read_state, save_weights
 from mattingkit.methods.u2net.curve import Record, curve_text, draw_curve, read_curve
+from mattingkit.methods.u2net.dataset import Samples, hold_out
 from mattingkit.methods.u2net.network import U2Net, build
-from mattingkit.methods.u2net.predict import _predict
+from mattingkit.methods.u2net.objective import evaluate, loss_of
+from mattingkit.methods.u2net.predict import predict_alphas
 from mattingkit.methods.u2net.processes import others, share_gradients
-from mattingkit.methods.u2net.weights import _read_pth, _resolve
+from mattingkit.methods.u2net.weights import find_weights, load_network
 from mattingkit.progress import interruptible
 
 __all__ = ["Record", "Settings", "main", "train"]
@@ -42,7 +48,7 @@ __all__ = ["Record", "Settings", "main", "train"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is made of; written beside its results.
+    """Settings of a run; written into its folder as ``settings.json``.
 
     Parameters
     ----------
@@ -65,6 +71,7 @@ class Settings:
         On a CPU, this many single-threaded processes share each batch: on small maps that is faster than as many
         threads, which wait for one another at every layer.
     seed : int
+        Another seed holds out other pictures and draws other samples.
     every : int
         Steps between checkpoints.
     """
@@ -82,31 +89,6 @@ class Settings:
     processes: int = 1
     seed: int = 0
     every: int = 200
-
-
-class _Samples(torch.utils.data.IterableDataset[tuple[Any, Any]]):
-    """Samples ``first, first + stride, …``, each from a generator of its own."""
-
-    def __init__(self, pairs: Sequence[Pair], size: int, seed: int, first: int, stride: int) -> None:
-        self.pairs, self.size, self.seed, self.first, self.stride = pairs, size, seed, first, stride
-        # Kinds of picture (the name's first word) are drawn equally often, however many there are of each.
-        kinds: dict[str, list[int]] = {}
-        for index, pair in enumerate(pairs):
-            kinds.setdefault(_kind(pair.name), []).append(index)
-        self.kinds = list(kinds.values())
-
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        torch.set_num_threads(1)
-        number = self.first
-        while True:
-            rng = np.random.default_rng((self.seed, number))
-            of_kind = self.kinds[rng.integers(len(self.kinds))]
-            yield sample(self.pairs, of_kind[rng.integers(len(of_kind))], self.size, rng)
-            number += self.stride
-
-
-def _kind(name: str) -> str:
-    return name.split("_")[0] if "_" in name else "all"
 
 
 def train(
@@ -134,7 +116,8 @@ def train(
     Raises
     ------
     ValueError
-        For folders without pairs, or fewer than two pictures.
+        For folders without pairs, fewer than two pictures, settings that cannot work, or a loss that is no longer a
+        number.
 
     Examples
     --------
@@ -143,6 +126,11 @@ def train(
     ...
     ValueError: There is no folder nowhere.
     """
+    if settings.processes < 1 or settings.every < 1 or not 0 <= settings.validation < 1:
+        raise ValueError(
+            f"processes and every are 1 or more, validation lies in [0, 1); got processes={settings.processes}, "
+            f"every={settings.every}, validation={settings.validation}."
+        )
     names = find_pairs(Path(settings.images), Path(settings.masks))
     if len(names) < 2:
         raise ValueError("Training needs at least two pictures: one to learn from, one to hold out.")
@@ -168,7 +156,7 @@ def _work(settings: Settings, names: list[tuple[Path, Path]], rank: int) -> None
 
 
 class _Run:
-    """One process's share of a run."""
+    """A run, or what one of its processes does of it."""
 
     def __init__(
         self,
@@ -180,10 +168,11 @@ class _Run:
     ) -> None:
         self.settings, self.rank, self.on_record, self.on_step = settings, rank, on_record, on_step
         self.out, self.device = Path(settings.out), torch.device(settings.device)
+        runtime.prepare()
         if settings.processes > 1:
             torch.set_num_threads(1)
         pairs = [read_pair(picture, mask) for picture, mask in names]
-        self.held_out, self.pairs = _split(pairs, settings.validation, settings.seed)
+        self.held_out, self.pairs = hold_out(pairs, settings.validation, settings.seed)
         torch.manual_seed(settings.seed)
         self.network = build(settings.architecture).to(self.device)
         self.average = build(settings.architecture).to(self.device)
@@ -192,30 +181,34 @@ class _Run:
         self.average.load_state_dict(self.network.state_dict())
         self.optimizer = _optimizer(self.network, settings.learning_rate)
         self.step, self.best, self.seconds = 0, -1.0, 0.0
-        #: Since the last record.
-        self.losses: list[float] = []
+        self.losses: list[float] = []  # since the last record
         self._resume()
 
     def go(self) -> None:
-        """Run every stage from where the last checkpoint left off."""
+        """Run the stages that are not done yet, each up to its last step."""
         settings, total = self.settings, sum(steps for _, steps in self.settings.stages)
-        edge = 0
+        last = 0
         self._tell_step()
         for size, steps in settings.stages:
-            edge += steps
-            if self.step >= edge:
+            last += steps
+            if self.step >= last:
                 continue
             start = time.perf_counter()
             for picture, mask in self._batches(size):
                 self.losses.append(self._learn(picture, mask, total))
+                if self.rank == 0 and not np.isfinite(self.losses[-1]):
+                    raise ValueError(
+                        f"The loss is no longer a number at step {self.step + 1}. Start again with a lower learning "
+                        "rate and another folder for the run."
+                    )
                 self.step += 1
                 self.seconds += time.perf_counter() - start
-                if self.step % settings.every == 0 or self.step in (edge, total):
+                if self.step % settings.every == 0 or self.step in (last, total):
                     loss, self.losses = float(np.mean(self.losses)), []
                     if self.rank == 0:
                         self._report(size, loss)
                 self._tell_step()
-                if self.step >= edge:
+                if self.step >= last:
                     break
                 start = time.perf_counter()
         if self.rank == 0:
@@ -225,7 +218,7 @@ class _Run:
         settings = self.settings
         share = settings.batch // settings.processes
         first = self.step * settings.batch + self.rank
-        data = _Samples(self.pairs, size, settings.seed, first, settings.processes)
+        data = Samples(self.pairs, size, settings.seed, first, settings.processes)
         # One worker a process: several would deal the samples out in another order.
         loader = torch.utils.data.DataLoader(data, share, num_workers=1, prefetch_factor=4)
         return iter(loader)
@@ -250,6 +243,7 @@ class _Run:
         return loss.item()
 
     def _tell_step(self) -> None:
+        """Call ``on_step``; where that raises, save first, so that resuming loses no step."""
         if self.on_step is None:
             return
         try:
@@ -262,13 +256,13 @@ class _Run:
         """Validate, write the curve's row and the checkpoint, keep the best weights."""
         iou, _ = evaluate(self.average, self.held_out, size)
         record = Record(self.step, size, round(loss, 4), round(self.seconds, 1), iou)
-        # A run killed between curve and checkpoint comes by here twice.
+        # A run killed after it wrote the curve, before the checkpoint, records this step again.
         rows = [row for row in read_curve(self.out / "curve.csv") if row.step < record.step] + [record]
         with atomic_write(self.out / "curve.csv") as file:
             file.write(curve_text(rows).encode())
         if np.mean(list(iou.values())) >= self.best:
             self.best = float(np.mean(list(iou.values())))
-            export(self.average, size, self.out / "weights.safetensors")
+            save_weights(self.average, size, self.out / "weights.safetensors")
         self._save()
         if self.on_record is not None:
             self.on_record(record)
@@ -290,7 +284,7 @@ class _Run:
         path = self.out / "checkpoint.pt"
         if not path.exists():
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = read_pickle(path)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -298,9 +292,7 @@ class _Run:
         self.losses = state["losses"]
 
     def _finish(self) -> None:
-        from mattingkit.figures import show
-        from mattingkit.methods.u2net.weights import load_network
-
+        """Draw the curve, and the held-out pictures that the best weights do worst on."""
         network, size = load_network(self.out / "weights.safetensors")
         _, scores = evaluate(network, self.held_out, size)
         worst = sorted(range(len(scores)), key=lambda i: scores[i])[:12]
@@ -308,7 +300,7 @@ class _Run:
         for index in worst:
             pair = self.held_out[index]
             picture = np.asarray(pair.picture) / 255
-            alpha = _predict([picture], network, size, torch.device("cpu"))[0]
+            alpha = predict_alphas([picture], network, size, torch.device("cpu"))[0]
             tiles[f"{pair.name}, IoU {scores[index]:.2f}"] = np.hstack([picture, np.repeat(alpha[..., None], 3, 2)])
         with atomic_write(self.out / "failures.png") as file:
             show(tiles, columns=3, width=14).savefig(file, format="png")
@@ -316,123 +308,30 @@ class _Run:
             draw_curve(read_curve(self.out / "curve.csv")).savefig(file, format="png", dpi=110)
 
 
-def _split(pairs: list[Pair], fraction: float, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """Hold out a fraction of each kind of picture, at least one in all."""
-    kinds: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        kinds.setdefault(_kind(pair.name), []).append(pair)
-    held_out: list[Pair] = []
-    for members in kinds.values():
-        random.Random(seed).shuffle(members)
-        held_out += members[: round(len(members) * fraction)]
-    held_out = held_out or [pairs[0]]
-    names = {pair.name for pair in held_out}
-    return held_out, [pair for pair in pairs if pair.name not in names]
-
-
 def _initial(weights: str) -> dict[str, Tensor]:
-    path = _resolve(weights)
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
+    """The weights to start from, batch norms and all."""
+    path = find_weights(weights)
     if path.suffix == ".onnx":
         raise ValueError("To go on training, start from a .pth or .safetensors file: an .onnx has its norms folded.")
-    return _read_pth(path)
+    return read_state(path)[0]
 
 
 def _optimizer(network: U2Net, rate: float) -> torch.optim.Optimizer:
+    """AdamW; biases and batch norms do not decay."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     free = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": 1e-2}, {"params": free, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99))
 
 
-def loss_of(maps: Sequence[Tensor], mask: Tensor) -> Tensor:
-    """Sum over the seven maps of cross-entropy plus half a soft-IoU term; coarse maps count a little less.
-
-    Parameters
-    ----------
-    maps : seven Tensors of shape (N, 1, H, W)
-        Before the sigmoid.
-    mask : Tensor, shape (N, 1, H, W)
-        In [0, 1].
-
-    Returns
-    -------
-    Tensor, scalar
-
-    References
-    ----------
-    Qin et al. 2020, section 3.3, equations 1 and 2.
-
-    Examples
-    --------
-    >>> mask = torch.ones(1, 1, 4, 4)
-    >>> bool(loss_of([mask * 9] * 7, mask) < loss_of([mask * 0] * 7, mask))
-    True
-    """
-    total = torch.zeros((), device=mask.device)
-    for number, logits in enumerate(maps):
-        exact = logits.float()
-        entropy = functional.binary_cross_entropy_with_logits(exact, mask)
-        guess = torch.sigmoid(exact)
-        common = (guess * mask).sum((1, 2, 3))
-        union = guess.sum((1, 2, 3)) + mask.sum((1, 2, 3)) - common
-        total = total + (1.0 if number < 3 else 0.6) * (entropy + 0.5 * (1 - (common + 1) / (union + 1)).mean())
-    return total
-
-
 @torch.no_grad()
 def _follow(average: U2Net, network: U2Net, decay: float) -> None:
+    """Move the exponential moving average of the weights towards the network's."""
     for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
         if mean.is_floating_point():
             mean.lerp_(value, 1 - decay)
         else:
             mean.copy_(value)
-
-
-def evaluate(network: U2Net, pairs: Sequence[Pair], size: int) -> tuple[dict[str, float], list[float]]:
-    """Mean IoU at 0.5 by kind, and of each pair, through the same path as prediction.
-
-    Parameters
-    ----------
-    network : U2Net
-    pairs : sequence of Pair
-    size : int
-        Side of the network's input in pixels.
-
-    Returns
-    -------
-    by_kind : dict of str to float
-    scores : list of float
-
-    Examples
-    --------
-    >>> from PIL import Image
-    >>> pair = Pair("dot", Image.new("RGB", (40, 30), "red"), Image.new("L", (40, 30), 255))
-    >>> evaluate(build("u2netp"), [pair], 32)
-    ({'all': 0.0}, [0.0])
-    """
-    device = next(network.parameters()).device
-    network.eval()
-    by_kind: dict[str, list[float]] = {}
-    scores = []
-    for pair in pairs:
-        found = _predict([np.asarray(pair.picture) / 255], network, size, device)[0] > 0.5
-        truth = np.asarray(pair.mask) > 127
-        scores.append(float((found & truth).sum() / max((found | truth).sum(), 1)))
-        by_kind.setdefault(_kind(pair.name), []).append(scores[-1])
-    return {kind: round(float(np.mean(values)), 4) for kind, values in by_kind.items()}, scores
-
-
-def export(network: U2Net, size: int, path: Path) -> None:
-    """Write weights in half precision with the input size they were trained for."""
-    from safetensors.torch import save
-
-    state = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in network.state_dict().items()}
-    with atomic_write(path) as file:
-        file.write(save(state, {"size": str(size), "format": "pt"}))
 
 
 def _stages(text: str) -> tuple[tuple[int, int], ...]:
@@ -456,8 +355,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from tqdm.auto import tqdm
 
     defaults = Settings("", "", "")
-    parser = argparse.ArgumentParser(prog="python -m mattingkit.methods.u2net.train", description=train.__doc__)
-    parser.description = "Train or fine-tune U²-Net on a folder of pictures and a folder of masks of the same names."
+    parser = argparse.ArgumentParser(
+        prog="python -m mattingkit.methods.u2net.train",
+        description="Train or fine-tune U²-Net on a folder of pictures and a folder of masks of the same names.",
+    )
     parser.add_argument("images")
     parser.add_argument("masks")
     parser.add_argument("--out", required=True, help="folder of the run; start again with the same one to resume")
@@ -481,7 +382,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         def tell(step: int) -> None:
             bar.update(step - bar.n)
-            if asked():  # here, between steps, it tears no file
+            if asked():  # Ctrl-C takes effect here, between two steps
                 raise KeyboardInterrupt
 
         try:

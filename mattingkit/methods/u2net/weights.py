@@ -1,26 +1,27 @@
-"""Where weights come from: inside the package, the published files, or a path of one's own.
+"""Where weights come from: inside the package, published files, or a path of your own.
 
-``embedded`` travels with the package and works offline at once. ``u2net``, ``u2netp`` and ``u2net_human_seg`` are the
-published ones; :func:`fetch_weights` brings them into the user's cache by pooch (a well-kept library for just this),
-with checksum, progress bar and resume. A path may end in ``.pth`` (read with ``weights_only=True``, so that nothing in
-the file is executed), ``.safetensors`` or ``.onnx``.
+``embedded`` is part of the package and works offline at once. ``u2net``, ``u2netp`` and ``u2net_human_seg`` are
+published files; :func:`fetch_weights` downloads them into the user's cache folder. All four are checked against their
+checksums at every load. A path may end in ``.pth``, ``.safetensors`` or ``.onnx``; how those are read is told in
+:mod:`mattingkit.methods.u2net.checkpoints`.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
-import urllib.error
-import urllib.request
+import sys
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mattingkit.methods.u2net import runtime
 
 from mattingkit.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from mattingkit.methods.u2net.network import U2Net
 
 __all__ = [
@@ -28,14 +29,12 @@ __all__ = [
     "Weights",
     "cache_folder",
     "fetch_weights",
+    "find_weights",
     "list_weights",
     "load_network",
     "verify_weights",
     "weights_path",
 ]
-
-#: Input size in pixels that the published weights were trained for.
-PUBLISHED_SIZE = 320
 
 
 @dataclass(frozen=True)
@@ -48,16 +47,11 @@ class Weights:
     title : str
         What it was trained for.
     megabytes : float
-        Size of its file.
+        Size of its file, in millions of bytes; a download that is larger is refused.
     url : str or None
         Where it is fetched from; None for the embedded one.
-    md5 : str or None
-        Checksum of the file.
-
-    Examples
-    --------
-    >>> WEIGHTS["u2netp"].md5
-    '8e83ca70e441ab06c318d82300c84806'
+    md5, sha256 : str or None
+        Checksums of the file. The second is used where it is known; the first is what the publisher states.
     """
 
     name: str
@@ -65,19 +59,35 @@ class Weights:
     megabytes: float
     url: str | None = None
     md5: str | None = None
+    sha256: str | None = None
 
     @property
     def filename(self) -> str:
         """Name of its file in the cache, or in the package."""
         return f"{self.name}.safetensors" if self.url is None else self.url.rsplit("/", 1)[1]
 
+    @property
+    def checksum(self) -> str:
+        """The better of its checksums, as ``"sha256:…"`` or ``"md5:…"``."""
+        return f"sha256:{self.sha256}" if self.sha256 else f"md5:{self.md5}"
+
 
 _RELEASE = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 
 WEIGHTS: dict[str, Weights] = {
-    "embedded": Weights("embedded", "cats and people, trained by this project; in the package", 2.3),
+    "embedded": Weights(
+        "embedded",
+        "cats and people, trained by this project; in the package",
+        2.3,
+        sha256="e73336bea0f3f0b3478dc4e49a17f3a7557fd75d4dbedbd1c68bb914e44e4cda",
+    ),
     "u2net": Weights(
-        "u2net", "salient objects, 44 M parameters", 176.0, f"{_RELEASE}/u2net.onnx", "60024c5c889badc19c04ad937298a77b"
+        "u2net",
+        "salient objects, 44 M parameters",
+        176.0,
+        f"{_RELEASE}/u2net.onnx",
+        "60024c5c889badc19c04ad937298a77b",
+        "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
     ),
     "u2netp": Weights(
         "u2netp",
@@ -85,9 +95,15 @@ WEIGHTS: dict[str, Weights] = {
         4.6,
         f"{_RELEASE}/u2netp.onnx",
         "8e83ca70e441ab06c318d82300c84806",
+        "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
     ),
     "u2net_human_seg": Weights(
-        "u2net_human_seg", "people", 176.0, f"{_RELEASE}/u2net_human_seg.onnx", "c09ddc2e0104f800e3e1bb4652583d1f"
+        "u2net_human_seg",
+        "people",
+        176.0,
+        f"{_RELEASE}/u2net_human_seg.onnx",
+        "c09ddc2e0104f800e3e1bb4652583d1f",
+        "01eb6a29a5c4d8edb30b56adad9bb3a2a0535338e480724a213e0acfd2d1c73c",
     ),
 }
 
@@ -178,29 +194,19 @@ def verify_weights(name: str) -> bool:
     >>> verify_weights("embedded")
     True
     """
-    path, expected = weights_path(name), _named(name).md5
+    path = weights_path(name)
     if not path.is_file():
         return False
-    if expected is None:
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "numpy") as file:
-                return len(file.keys()) > 0
-        except SafetensorError:
-            return False
-    return _md5(path) == expected
-
-
-def _md5(path: Path) -> str:
+    kind, _, expected = _named(name).checksum.partition(":")
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest() == expected
 
 
 def fetch_weights(name: str, progress: bool = True) -> Path:
-    """Fetch a published set of weights into the cache, unless it is there already.
+    """Download a published set of weights into the cache, unless it is there already.
 
-    A transfer that breaks off is taken up where it stopped. The file takes its name only once its checksum is right.
+    A download that broke off goes on where it stopped. The file gets its name only once its checksum is right. Where
+    several processes fetch the same weights, one does and the others wait for it.
 
     Parameters
     ----------
@@ -217,9 +223,9 @@ def fetch_weights(name: str, progress: bool = True) -> Path:
     Raises
     ------
     ValueError
-        For an unknown name, or a file whose checksum stays wrong.
+        For an unknown name, or a file with a wrong checksum.
     ConnectionError
-        Where the network cannot be reached; the message says which file to place where.
+        Where the file cannot be downloaded; the message says which file to place where.
 
     Examples
     --------
@@ -230,63 +236,30 @@ def fetch_weights(name: str, progress: bool = True) -> Path:
     if weights.url is None:
         return path
     import pooch
+    from filelock import FileLock, Timeout
+
+    from mattingkit.methods.u2net.download import Download
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
     try:
-        pooch.retrieve(
-            weights.url,
-            known_hash=f"md5:{weights.md5}",
-            fname=path.name,
-            path=path.parent,
-            downloader=_Resuming(path.with_name(f"{path.name}.partial"), progress),
-        )
-    except OSError as error:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if progress:
+            print(f"Another process is fetching {name}; waiting for it.", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        # The sizes stated are rounded, to less than a twentieth.
+        bring = Download(path.with_name(f"{path.name}.partial"), int(1.05e6 * weights.megabytes), progress)
+        pooch.retrieve(weights.url, weights.checksum, fname=path.name, path=path.parent, downloader=bring)
+    except (OSError, HTTPException) as error:
+        reason = str(error) or type(error).__name__
         raise ConnectionError(
-            f"Could not fetch {weights.url} ({error}). Place that file (md5 {weights.md5}) at {path} and try again."
+            f"Could not fetch {weights.url} ({reason}). Place that file (md5 {weights.md5}) at {path} and try again."
         ) from error
+    finally:
+        lock.release()
     return path
-
-
-class _Resuming:
-    """A downloader for pooch that keeps what has arrived and asks the server only for the rest."""
-
-    def __init__(self, partial: Path, progress: bool) -> None:
-        self.partial = partial
-        self.progress = progress
-
-    def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> bool | None:
-        from tqdm.auto import tqdm
-
-        had = self.partial.stat().st_size if self.partial.exists() else 0
-        request = urllib.request.Request(url, headers={"Range": f"bytes={had}-"} if had else {})
-        try:
-            response = urllib.request.urlopen(request, timeout=30)
-        except urllib.error.HTTPError as error:
-            if error.code == 416 and had:  # all of it had arrived already
-                os.replace(self.partial, output_file)
-                return None
-            raise
-        with response:
-            resumed = response.status == 206
-            total = int(response.headers.get("Content-Length") or 0) + (had if resumed else 0)
-            with (
-                self.partial.open("ab" if resumed else "wb") as file,
-                tqdm(
-                    total=total or None,
-                    initial=had if resumed else 0,
-                    unit="B",
-                    unit_scale=True,
-                    desc=url.rsplit("/", 1)[1],
-                    disable=not self.progress,
-                ) as bar,
-            ):
-                while chunk := response.read(1 << 16):
-                    file.write(chunk)
-                    bar.update(len(chunk))
-        if total and self.partial.stat().st_size < total:
-            raise ConnectionError(f"the transfer broke off at {self.partial.stat().st_size} of {total} bytes")
-        os.replace(self.partial, output_file)
-        return None
 
 
 def load_network(weights: str | os.PathLike[str] = "embedded") -> tuple[U2Net, int]:
@@ -317,32 +290,35 @@ def load_network(weights: str | os.PathLike[str] = "embedded") -> tuple[U2Net, i
     >>> network.training
     False
     """
-    from mattingkit.methods.u2net.network import fold_batch_norms
+    path, name = find_weights(weights), os.fspath(weights)
+    if name in WEIGHTS and not verify_weights(name):
+        remedy = f"run 'mattingkit weights fetch {name}' to fetch it" if WEIGHTS[name].url else "install mattingkit"
+        raise ValueError(f"{path} is damaged: its checksum is not the published one; {remedy} again.")
+    runtime.prepare()
+    from mattingkit.methods.u2net.checkpoints import read_network
 
-    path = _resolve(weights)
-    size = PUBLISHED_SIZE
-    if path.suffix == ".onnx":
-        from mattingkit.methods.u2net.onnx_file import load_onnx
-
-        network = load_onnx(path)
-    elif path.suffix == ".safetensors":
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt") as file:
-                size = int((file.metadata() or {}).get("size", size))
-                # The file is no dict: it has keys() but cannot be iterated.
-                state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-                network = network_from_state(state, path)
-        except SafetensorError as error:
-            raise ValueError(f"{path} is no whole safetensors file ({error}); copy it again.") from error
-    else:
-        network = network_from_state(_read_pth(path), path)
-    return fold_batch_norms(network), size
+    return read_network(path)
 
 
-def _resolve(weights: str | os.PathLike[str]) -> Path:
-    """The file behind a name or a path."""
+def find_weights(weights: str | os.PathLike[str]) -> Path:
+    """Return the file behind a name or a path.
+
+    Parameters
+    ----------
+    weights : str or path
+        As :func:`load_network` takes it.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileNotFoundError
+        Where named weights have not been fetched, or there is no such file; the message says what to do.
+    ValueError
+        For an unknown name.
+    """
     path = Path(weights)
     if path.suffix in (".pth", ".pt", ".safetensors", ".onnx"):
         if not path.is_file():
@@ -357,39 +333,3 @@ def _resolve(weights: str | os.PathLike[str]) -> Path:
             f"or place {found.url} at {path}."
         )
     return path
-
-
-def _read_pth(path: Path) -> dict[str, Tensor]:
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # an unpickler fed rubbish raises whatever it stumbles over
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"{path} is no checkpoint of plain tensors ({reason}); nothing else is loaded, because a pickle can "
-            "run code."
-        ) from error
-    if isinstance(state, dict):
-        for wrapper in ("state_dict", "model", "ema"):
-            if isinstance(state.get(wrapper), dict):
-                state = state[wrapper]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds no state_dict of tensors.")
-    return {key.removeprefix("module."): value for key, value in state.items()}
-
-
-def network_from_state(state: dict[str, Tensor], path: Path) -> U2Net:
-    """Put a state_dict into the variant it fits, or say which keys do not."""
-    from mattingkit.methods.u2net.network import ARCHITECTURES, build
-
-    first = state.get("stage1.rebnconv1.conv_s1.weight")
-    for name, architecture in ARCHITECTURES.items():
-        if first is not None and first.shape[0] == architecture.down[0][0]:
-            network = build(name)
-            try:
-                network.load_state_dict(state)
-            except RuntimeError as error:
-                raise ValueError(f"{path} is not a whole {name} checkpoint: {error}") from error
-            return network
-    raise ValueError(f"{path} is no U²-Net checkpoint: its key stage1.rebnconv1.conv_s1.weight is missing or foreign.")

@@ -1,0 +1,212 @@
+"""Read and write files of weights: ``.pth``, ``.safetensors`` and ``.onnx``.
+
+Nothing in a file is executed: pickles are read with ``weights_only=True``. A damaged file is refused where it can be
+told: the parts of a ``.pth`` have checksums of their own, weights written by :func:`save_weights` carry one, and no
+weight may be infinite or not a number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from mattingkit.files import atomic_write
+from mattingkit.methods.u2net.network import ARCHITECTURES, SIZES, U2Net, build, fold_batch_norms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["network_from_state", "read_network", "read_pickle", "read_state", "save_weights"]
+
+#: Side in pixels of the square input that the published weights were trained for; others name theirs.
+PUBLISHED_SIZE = 320
+
+
+def read_network(path: Path) -> tuple[U2Net, int]:
+    """Read a network of either variant, ready for inference, and the side of its input in pixels.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.pth``, ``.pt``, ``.safetensors`` or ``.onnx`` file.
+
+    Returns
+    -------
+    network : U2Net
+        On the CPU, in eval mode, batch norms folded.
+    size : int
+
+    Raises
+    ------
+    ImportError
+        For an ``.onnx`` file where the onnx package is not installed.
+    ValueError
+        For a file that is damaged or holds another network.
+    """
+    if path.suffix == ".onnx":
+        from mattingkit.methods.u2net.onnx_file import load_onnx
+
+        network, size = load_onnx(path), PUBLISHED_SIZE
+    else:
+        state, size = read_state(path)
+        network = network_from_state(state, path)
+    fold_batch_norms(network)
+    for key, value in network.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ValueError(
+                f"{path} holds weights that are infinite or not a number (in {key}): it is damaged, or its training "
+                "failed. Copy the file again, or take other weights."
+            )
+    return network, size
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], int]:
+    """Read the arrays of a ``.pth`` or ``.safetensors`` file by their names, and the side of the network's input.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    state : dict of str to Tensor
+        In single precision, as ``load_state_dict`` takes it.
+    size : int
+
+    Raises
+    ------
+    ValueError
+        For a file that is damaged or holds something else.
+    """
+    if path.suffix == ".safetensors":
+        state, size = _read_safetensors(path)
+    else:
+        state, size = _unwrap(read_pickle(path), path), PUBLISHED_SIZE
+    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}, size
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], int]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            # The file is no dict: it has keys() but cannot be iterated.
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no whole safetensors file ({error}); copy it again.") from error
+    text = metadata.get("size", str(PUBLISHED_SIZE))
+    size = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if size not in SIZES:
+        raise ValueError(
+            f"{path} says that its network sees pictures of {text} pixels a side; sizes go from {SIZES[0]} to "
+            f"{SIZES[-1]}. Copy the file again, or write its metadata anew."
+        )
+    # Weights written by 0.1.0 have no checksum.
+    if metadata.get("sha256", (found := _digest(state, size))) != found:
+        raise ValueError(f"{path} is damaged: its weights do not agree with their checksum. Copy the file again.")
+    return state, size
+
+
+def read_pickle(path: Path) -> Any:
+    """Read what ``torch.save`` wrote, tensors and plain values only.
+
+    Raises
+    ------
+    ValueError
+        For a file that is damaged, or holds anything that could run code.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:  # torch itself does not look at the checksums in it
+                if (part := archive.testzip()) is not None:
+                    raise ValueError(f"the checksum of {part} is wrong; copy the file again")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # an unpickler fed rubbish raises whatever it stumbles over
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"{path} is no checkpoint of plain tensors ({reason}); nothing else is loaded, because a pickle can "
+            "run code."
+        ) from error
+
+
+def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
+    """The state_dict in a checkpoint, which other programs wrap in various ways."""
+    if isinstance(content, dict):
+        for wrapper in ("state_dict", "model", "ema"):
+            if isinstance(content.get(wrapper), dict):
+                content = content[wrapper]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ValueError(f"{path} holds no state_dict of tensors.")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def network_from_state(state: Mapping[str, Tensor], path: Path) -> U2Net:
+    """Put a state_dict into the variant it fits, or say which keys do not.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor
+    path : Path
+        Where it comes from, for the error.
+
+    Returns
+    -------
+    U2Net
+
+    Raises
+    ------
+    ValueError
+        Where it fits neither variant.
+    """
+    first = state.get("stage1.rebnconv1.conv_s1.weight")
+    for name, architecture in ARCHITECTURES.items():
+        if first is not None and first.ndim and first.shape[0] == architecture.down[0][0]:
+            network = build(name)
+            try:
+                network.load_state_dict(state)
+            except RuntimeError as error:
+                raise ValueError(f"{path} is not a whole {name} checkpoint: {error}") from error
+            return network
+    raise ValueError(f"{path} is no U²-Net checkpoint: its key stage1.rebnconv1.conv_s1.weight is missing or foreign.")
+
+
+def save_weights(network: U2Net, size: int, path: Path) -> None:
+    """Write weights in half precision, with the input size they were trained for and a checksum.
+
+    Parameters
+    ----------
+    network : U2Net
+        Its batch norms not folded, so that training can go on from the file.
+    size : int
+        Side of its input in pixels.
+    path : Path
+        A ``.safetensors`` file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "mine.safetensors")
+    >>> save_weights(build("u2netp"), 96, path)
+    >>> read_network(path)[1]
+    96
+    """
+    from safetensors.torch import save
+
+    state = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in network.state_dict().items()}
+    with atomic_write(path) as file:
+        file.write(save(state, {"size": str(size), "format": "pt", "sha256": _digest(state, size)}))
+
+
+def _digest(state: Mapping[str, Tensor], size: int) -> str:
+    """Checksum of weights and their size, the same however a file lays them out."""
+    found = hashlib.sha256(str(size).encode())
+    for key, value in sorted(state.items()):
+        found.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
