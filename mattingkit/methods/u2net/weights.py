@@ -8,7 +8,6 @@ checksums at every load. A path may end in ``.pth``, ``.safetensors`` or ``.onnx
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import sys
@@ -17,9 +16,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mattingkit.methods.u2net import runtime
-
 from mattingkit.errors import did_you_mean
+from mattingkit.methods.u2net import runtime
 
 if TYPE_CHECKING:
     from mattingkit.methods.u2net.network import U2Net
