@@ -109,6 +109,21 @@ def test_an_alpha_older_than_the_strokes_is_marked(ramp: Any) -> None:
     assert pad.stale
 
 
+def test_an_answer_that_comes_at_once_is_not_marked_as_old(ramp: Any) -> None:
+    pad = ramp_pad(ramp)
+    pad.alpha = pad.trimap
+
+    def at_once(trimap: Any) -> Any:
+        ticket = pad._latest.start()
+        pad.solved(trimap, ticket, True)
+        return ticket
+
+    pad._worker.submit = at_once
+    pad.solve()
+    assert pad.alpha is not pad.trimap
+    assert not pad.stale
+
+
 def test_errors_of_a_method_are_seen_in_the_pad_and_strokes_stay(ramp: Any) -> None:
     pad = ramp_pad(ramp)
 
@@ -416,8 +431,9 @@ def test_two_studios_share_nothing() -> None:
     assert not two.pad.strokes
 
 
-def test_a_guess_goes_beneath_what_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = studio(image=np.zeros((20, 20, 3)))
+def test_a_guess_goes_beneath_what_was_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = mk.widgets.Studio(np.zeros((20, 20, 3)), guess=False, ink="page")
     found = np.full((20, 20), 0.5)
     found[:, :3] = 0
     importlib.import_module("mattingkit.photo.cutout")
@@ -428,3 +444,5 @@ def test_a_guess_goes_beneath_what_was_drawn(monkeypatch: pytest.MonkeyPatch) ->
     made.guess()
     within(lambda: made.pad.trimap[15, 1] == 0, "the guess")
     assert made.pad.trimap[2, 1] == 1
+    # A guess can be made again, so it is nothing to recover.
+    assert made.pad.recovery._timer is None

@@ -33,13 +33,7 @@ VIEWS = {
 
 
 def photo_file(image: FloatArray) -> bytes:
-    """Return a photograph as a JPEG file (quality 95), a small one as PNG.
-
-    Examples
-    --------
-    >>> photo_file(np.zeros((4, 4, 3)))[1:4]
-    b'PNG'
-    """
+    """Return a photograph as a JPEG file (quality 95), a small one as PNG."""
     from PIL import Image
 
     if image.shape[0] * image.shape[1] < 65536:
@@ -76,11 +70,6 @@ def tint_file(trimap: FloatArray, said_unknown: npt.NDArray[np.bool_], spacing: 
         Unknown pixels to show as such.
     spacing : int, default 8
         Of the hatching, in image pixels.
-
-    Examples
-    --------
-    >>> tint_file(np.ones((4, 4)), np.zeros((4, 4), bool))[1:4]
-    b'PNG'
     """
     from PIL import Image
 
@@ -132,11 +121,6 @@ def result_file(
         What ``"picture"`` stands for.
     step : int, default 1
         Show every so many pixels only: a preview need not be finer than the screen.
-
-    Examples
-    --------
-    >>> result_file("alpha", np.zeros((4, 4, 3)), np.zeros((4, 4)), None)[1:4]
-    b'PNG'
     """
     every = (slice(None, None, step), slice(None, None, step))
     if view == "alpha":

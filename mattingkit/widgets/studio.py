@@ -225,7 +225,8 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             if self.pad is pad:
                 # Beneath what was drawn meanwhile: a person's word counts more than a guess.
                 drawn = [mark for mark in pad.strokes if not isinstance(mark, Base)]
-                pad.change(pad.drawing.replace, (Base(trimap), *drawn), by_hand=True)
+                pad.change(pad.drawing.replace, (Base(trimap), *drawn))
+                pad.solve()
                 self._note.say("U²-Net's guess. Scribble where it is wrong: blue stays, orange goes.")
 
         # Another photo may have been opened while the last one's guess was still on its way.

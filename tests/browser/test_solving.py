@@ -254,7 +254,11 @@ def test_a_dead_kernel_loses_no_stroke(book: Any) -> None:
         book.execute(f"pad = pads[{ink!r}]")
         pad = LivePad(book, ink)
         assert book.evaluate("len(pad.strokes)") == 0
+        # What is drawn before the question is answered stays too.
+        pad.click("Background")
+        pad.canvas.drag((0.3, 0.2), (0.6, 0.2))
+        pad.marks(1)
         # The first one is gone once it was pressed.
         book.click("Restore 1 stroke drawn here before")
-        pad.marks(1)
-        assert book.evaluate("float(pad.trimap[358, 230])") == 0.0
+        pad.marks(2)
+        assert book.evaluate("[float(pad.trimap[358, 230]), float(pad.trimap[102, 230])]") == [0.0, 0.0]

@@ -24,7 +24,7 @@ from mattingkit.files import png_bytes
 from mattingkit.images import FloatArray, as_image
 from mattingkit.progress import Progress
 from mattingkit.threads import Latest, Ticket
-from mattingkit.trimap import BACKGROUND, FOREGROUND, Stroke, trimap_from_alpha
+from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, Stroke, trimap_from_alpha
 from mattingkit.widgets.display import with_static
 from mattingkit.widgets.pad.bar import Bar
 from mattingkit.widgets.pad.recovery import Recovery, merged
@@ -136,7 +136,7 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         self._foreground: FloatArray | None = None
         #: The picture behind the cut-out where :attr:`shown` is "picture".
         self.backdrop: FloatArray | None = None
-        self._final = False
+        self._final = self._answering = False
         height, columns = picture.shape[:2]
         widest = width or (406 if live is not None else 640)
         self._shown_width = width or max(160, min(widest, round(560 * columns / height)))
@@ -250,8 +250,9 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         by_hand : bool, default False
             A person did it: the strokes are saved for recovery, and answered even where nothing was before.
         """
-        action(*arguments)
-        self.trimap = self.drawing.trimap
+        with self._latest.lock:
+            action(*arguments)
+            self.trimap = self.drawing.trimap
         self.bar.update_history()
         self.bar.status.say("")
         if by_hand and self.recovery is not None:
@@ -320,26 +321,24 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
 
     # The live answer -------------------------------------------------------------------------------------------------
 
-    _answering = False
-
     def solve(self) -> None:
         """Have the present trimap answered, in the background."""
         if self._worker is None:
             return
-        trimap = self.drawing.trimap
         self._answering = True
-        if not ((trimap == FOREGROUND).any() and (trimap == BACKGROUND).any()):
-            self._worker.cancel()
-            missing = "background" if (trimap == FOREGROUND).any() else "foreground"
-            if (trimap != 0.5).any():
-                self.bar.status.say(f"Now mark some {missing}; the alpha appears as soon as both are there.")
-            self._set_stale(self.alpha is not None)
-            return
+        # Read and handed on in one go: kernels may call back on several threads, and the latest trimap must come last.
         with self._latest.lock:
-            self._final = False
-            self._worker.submit(trimap)
-        self._set_stale(self.alpha is not None)
-        self.bar.working(True)
+            trimap = self.drawing.trimap
+            self._set_stale(self.alpha is not None)
+            if (trimap == FOREGROUND).any() and (trimap == BACKGROUND).any():
+                self._final = False
+                self.bar.working(True)
+                self._worker.submit(trimap)
+                return
+            self._worker.cancel()
+        if (trimap != UNKNOWN).any():
+            missing = "background" if (trimap == FOREGROUND).any() else "foreground"
+            self.bar.status.say(f"Now mark some {missing}; the alpha appears as soon as both are there.")
 
     def cancel(self) -> None:
         """Stop solving; the strokes stay, and the alpha shown stays marked as old."""

@@ -143,12 +143,14 @@ class Worker:
             except CancelledError:
                 pass
             except Exception as error:
-                if ticket.current:
-                    self._listener.failed(explain(error))
+                with self._ready:
+                    if ticket.current:
+                        self._listener.failed(explain(error))
             finally:
                 self._running = False
-            if self._waiting is None:
-                self._listener.rested()
+            with self._ready:
+                if self._waiting is None:
+                    self._listener.rested()
 
     def _solve(self, trimap: FloatArray, method: str, parameters: dict[str, Any], ticket: Ticket) -> None:
         def report(progress: Progress) -> None:
