@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,6 @@ IMAGE = np.zeros((30, 30, 3))
 
 def dot(row: int, label: float = 1) -> mk.Stroke:
     return mk.Stroke([(row, row)], label, 1)
-
-
-def within(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -73,6 +73,15 @@ def test_trimap_is_a_trait(ink: str) -> None:
     assert (pad.drawing.trimap == 0.5).all()
 
 
+def test_a_lasso_and_a_fill_in_code() -> None:
+    pad = mk.widgets.Scribbler(np.zeros((20, 20, 3)), ink="page", live=None, autosave=False)
+    pad.add_lasso([(4.5, 4.5), (4.5, 9.5), (9.5, 9.5), (9.5, 4.5)], "foreground")
+    assert pad.trimap[5:10, 5:10].min() == 1
+    assert (pad.trimap == 1).sum() == 25
+    pad.fill(0, 0, "background")
+    assert (pad.trimap == 0).sum() == 400 - 25
+
+
 def test_strokes_in_code_start_no_thread(ramp: Any) -> None:
     before = threading.active_count()
     pad = ramp_pad(ramp)

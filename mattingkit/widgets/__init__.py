@@ -1,4 +1,4 @@
-"""Widgets to live in: scribble on a photo, see the alpha while drawing, compare.
+"""Widgets: scribble on a photo and see the alpha while drawing, compare methods, cut out a photo.
 
 :class:`Scribbler` is the pad, :class:`AlphaComparison` shows any number of alphas with linked zoom, :class:`Studio`
 goes the whole way from a file to a saved cut-out, and :func:`controls` makes sliders from a method's signature.

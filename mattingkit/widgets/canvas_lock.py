@@ -1,7 +1,7 @@
-"""One lock around every batch of drawing commands.
+"""One lock around every batch of ipycanvas's drawing commands.
 
 ipycanvas keeps one global manager: threads that draw at once put commands on the wrong canvas, and an exception inside
-its ``hold_canvas`` leaves caching switched on. Whoever draws does it within :func:`held`.
+its ``hold_canvas`` leaves caching switched on. So everything is drawn within :func:`held`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 import ipycanvas
 
-__all__ = ["CANVAS_LOCK", "held"]
+__all__ = ["held"]
 
-CANVAS_LOCK = threading.RLock()
+_LOCK = threading.RLock()
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def held(canvas: Any) -> Iterator[Any]:
     >>> with held(ipycanvas.Canvas(width=4, height=4)) as canvas:
     ...     canvas.fill_rect(0, 0, 2, 2)
     """
-    with CANVAS_LOCK:
+    with _LOCK:
         failure: BaseException | None = None
         with ipycanvas.hold_canvas():
             try:

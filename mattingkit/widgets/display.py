@@ -1,4 +1,4 @@
-"""Turning whatever a lesson's function returns into a widget: a figure, a picture, a table or a line of text.
+"""Show what a lesson's function returns as a widget: a figure, a picture, a table or a line of text.
 
 ``ipywidgets.Output`` captures by thread, and kernels differ in the thread they call back on; setting the value of an
 image or of HTML works from any. What goes wrong in a function is shown where its answer would have been.

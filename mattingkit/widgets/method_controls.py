@@ -1,4 +1,4 @@
-"""Sliders from a signature: :func:`controls` reads a method's parameters, their ranges and defaults, and makes widgets.
+"""Make sliders from a signature: :func:`controls` reads a method's parameters, their ranges and defaults.
 
 Nothing is declared twice: ``Annotated[float, Range(1e-9, 1e-1, log=True)] = 1e-7`` in a method's signature is its
 slider (see :mod:`mattingkit.params`).

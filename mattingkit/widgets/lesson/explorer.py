@@ -1,8 +1,8 @@
 """A function with sliders: move one, and its picture is drawn anew.
 
-What ``ipywidgets.interact`` does, without its Output widget, which captures by thread and by message: an explorer shows
-the same thing on whatever thread a kernel calls back, leaves a static picture where no widgets run, and does not make
-notebook runners wait for replies that an Output's own messages hold up.
+It does what ``ipywidgets.interact`` does, but without its Output widget, which captures what one thread shows. So it
+works on whatever thread a kernel calls back, leaves a static picture where no widgets run, and does not make notebook
+runners wait for replies that an Output's own messages hold up.
 """
 
 from __future__ import annotations

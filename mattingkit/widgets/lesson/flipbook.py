@@ -1,4 +1,4 @@
-"""Pictures in a row of time: an iteration watched, a cloud turned, with play, pause and a slider."""
+"""Figures or pictures to leaf through, with play, pause and a slider: an iteration to watch, a cloud to turn."""
 
 from __future__ import annotations
 

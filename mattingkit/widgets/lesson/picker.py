@@ -1,4 +1,4 @@
-"""A picture that answers a click: which pixel, and whatever a function has to say about it.
+"""A picture to click on: a function is told the pixel's row and column, and its answer appears beside the picture.
 
 The picture is drawn on an ipycanvas, enlarged by a whole number so that single pixels can be hit. Two sliders hold the
 same row and column, so everything a click does can be done from the keyboard, and Tab is never trapped.

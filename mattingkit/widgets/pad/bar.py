@@ -1,4 +1,4 @@
-"""The pad's buttons: every action labelled, so that nothing needs a mouse gesture or a key to be known."""
+"""The pad's buttons: every action has a labelled one, so that nobody needs to know a key or a mouse gesture."""
 
 from __future__ import annotations
 

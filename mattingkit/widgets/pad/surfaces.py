@@ -1,8 +1,8 @@
 """Two surfaces for one pad: ipycanvas, drawn on by the kernel, and the page, which draws by itself.
 
-Which is better depends on the way to the kernel. Beside it, ipycanvas is smooth enough to be the default: one round
-trip an event. Over a slow link each event waits for the network, and the page, which waits for nobody, is the better
-one; on Colab and Binder it is the default (``benchmarks/widgets.py`` prints the milliseconds of both).
+Which is better depends on the way to the kernel. With ipycanvas each event takes a round trip: smooth enough to be the
+default where the kernel is near, but slow over a network. The page waits for nothing, and is the default on Colab and
+Binder (``benchmarks/widgets.py`` prints the milliseconds of both).
 
 A surface shows what its :class:`Pad` holds and tells it what the person did, in image coordinates. It keeps nothing
 that could not be drawn anew: :meth:`redraw` restores everything after a reload, styles included.
@@ -13,7 +13,6 @@ Pixel ``[row, col]`` has its centre at ``((col + 0.5 - left) * scale, (row + 0.5
 from __future__ import annotations
 
 import math
-import threading
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +39,7 @@ class Pad(Protocol):
     radius: float
     opacity: float
     tool: str
+    tolerance: float
     view: Any
 
     def commit(self, *marks: Mark) -> None:
@@ -95,7 +95,6 @@ class CanvasSurface:
         self.result_frame.add_class("mk-frame")
         self.widget = ipywidgets.Box([frame, self.result_frame], layout={"flex_flow": "row wrap"})
         self.widget.add_class("mk-stage")
-        self._sync_timer: threading.Timer | None = None
         for attach, handler in (
             (self.canvas.on_mouse_down, self._down),
             (self.canvas.on_mouse_move, self._move),
@@ -142,7 +141,7 @@ class CanvasSurface:
         if tool == "move":
             self._grip = (x, y)
         elif tool == "fill":
-            self._pad.commit(fill_at(self._pad, point))
+            self._pad.commit(_fill_at(self._pad, point))
         else:
             self._points = [point]
             with held(self.canvas):
@@ -294,12 +293,11 @@ class CanvasSurface:
         with held(self.canvas):
             self._draw_cursor()
 
-    def show_result(self, picture: bytes | None, stale: bool) -> None:
-        """Show an image file beside the pad; None hides the pane."""
-        if picture is not None:
-            self._result.value = picture
-        self._has_result = picture is not None
-        self.result_frame.layout.display = "" if self._has_result else "none"
+    def show_result(self, picture: bytes, stale: bool) -> None:
+        """Show an image file beside the pad."""
+        self._result.value = picture
+        self._has_result = True
+        self.result_frame.layout.display = ""
         self.set_stale(stale)
         self._draw_result()
 
@@ -356,7 +354,7 @@ class PageSurface(anywidget.AnyWidget):
         if "key" in content:
             self._pad.press(content["key"], content["shift"], content["command"])
         elif "fill" in content:
-            self._pad.commit(fill_at(self._pad, content["fill"]))
+            self._pad.commit(_fill_at(self._pad, content["fill"]))
         else:
             self._arrived = float(content["id"])
             try:
@@ -379,10 +377,10 @@ class PageSurface(anywidget.AnyWidget):
     def refresh(self) -> None:
         """Nothing to do: tool and brush travel as traits."""
 
-    def show_result(self, picture: bytes | None, stale: bool) -> None:
-        """Show an image file beside the pad; None hides the pane."""
+    def show_result(self, picture: bytes, stale: bool) -> None:
+        """Show an image file beside the pad."""
         with self.hold_sync():
-            self.result, self.result_shown, self.stale = picture or b"", picture is not None, stale
+            self.result, self.result_shown, self.stale = picture, True, stale
 
     def set_stale(self, stale: bool) -> None:
         """Mark the result as older than the strokes, or not."""
@@ -402,7 +400,7 @@ def _mark(plain: dict[str, Any]) -> Mark:
     return Stroke(plain["points"], label, float(plain["radius"]))
 
 
-def fill_at(pad: Pad, point: Any) -> Fill:
+def _fill_at(pad: Pad, point: Any) -> Fill:
     """The fill that a click means: the nearest pixel of the picture."""
     place = [min(max(0, round(value)), size - 1) for value, size in zip(point, pad.drawing.shape, strict=True)]
-    return Fill((place[0], place[1]), label_value(pad.label), float(getattr(pad, "tolerance", 1.0)))
+    return Fill((place[0], place[1]), label_value(pad.label), pad.tolerance)
