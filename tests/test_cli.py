@@ -303,6 +303,21 @@ def test_samples_are_listed_and_copied(tmp_path):
     assert "no sample 'dog'" in failed(run("samples", "dog"), 2)
 
 
+def test_samples_replace_no_file_unless_asked_to(tmp_path):
+    scene = ("samples", "--scene", "hair", "--size", "40x50", "-o", tmp_path)
+    for name, command in {
+        "portrait_trimap.png": ("samples", "portrait", "-o", tmp_path),
+        "hair_0_fg.png": scene,
+    }.items():
+        (tmp_path / name).write_text("mine")
+        assert "--overwrite" in failed(run(*command), 1)
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+        assert run(*command, "--overwrite").returncode == 0
+        assert mk.load_image(tmp_path / name).ndim == 3
+        for path in tmp_path.iterdir():
+            path.unlink()
+
+
 def test_scenes_are_rendered_with_their_truth(tmp_path):
     run("samples", "--scene", "hair", "--size", "40x50", "--seed", "3", "-o", tmp_path)
     scene = mk.samples.render("hair", (40, 50), 3)

@@ -1,8 +1,8 @@
-"""``mattingkit weights`` and ``mattingkit samples``: what the methods and the lessons are fed with."""
+"""``mattingkit weights``: list, fetch and verify U²-Net's weights; ``mattingkit samples``: sample pictures to try."""
 
 from __future__ import annotations
 
-import shutil
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,7 +64,7 @@ def _chosen(names: list[str] | None) -> dict[str, Weights]:
 
 
 def list_weights(as_json: Json = False) -> None:
-    """List the weights there are, and which of them are here."""
+    """List the known weights, and which of them are on this machine."""
     from mattingkit.methods.u2net.weights import weights_path
 
     found = {name: (weights, weights_path(name)) for name, weights in _chosen(None).items()}
@@ -78,6 +78,7 @@ def list_weights(as_json: Json = False) -> None:
                     "path": path,
                     "url": weights.url,
                     "md5": weights.md5,
+                    "sha256": weights.sha256,
                 }
                 for name, (weights, path) in found.items()
             }
@@ -94,7 +95,7 @@ def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME", autocompletion=_known_weights)],
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
-    """Fetch published weights into your cache, with checksum; a broken transfer is taken up where it stopped."""
+    """Download published weights into your cache and check them; a download that broke off goes on where it stopped."""
     import pooch
 
     from mattingkit.methods.u2net.weights import fetch_weights
@@ -104,10 +105,12 @@ def fetch(
     for name in _chosen(names):
         path = fetch_weights(name, progress=not quiet)
         print(path)
+        if path.suffix == ".onnx" and importlib.util.find_spec("onnx") is None:
+            console.note("To read this file, install the onnx package: pip install 'mattingkit[onnx]'")
 
 
 def verify(names: Names = None, as_json: Json = False) -> None:
-    """Check the weights that are here against their checksums; named ones must be here."""
+    """Check the weights on this machine against their checksums; exit with 1 if any named ones are missing."""
     from mattingkit.methods.u2net.weights import verify_weights, weights_path
 
     states = {}
@@ -120,7 +123,7 @@ def verify(names: Names = None, as_json: Json = False) -> None:
         console.print_words(["name", "state"], [[name, state] for name, state in states.items()])
     for name, state in states.items():
         if state == "damaged":
-            console.error(f"{weights_path(name)} is damaged; remove it and run: mattingkit weights fetch {name}")
+            console.error(f"{weights_path(name)} is damaged; run: mattingkit weights fetch {name}")
         elif state == "not here" and names:
             console.error(f"{name} is not here; run: mattingkit weights fetch {name}")
     if any(state == "damaged" or (state == "not here" and names) for state in states.values()):
@@ -128,7 +131,7 @@ def verify(names: Names = None, as_json: Json = False) -> None:
 
 
 def where(names: Names = None, as_json: Json = False) -> None:
-    """Print where weights lie, or would lie once fetched."""
+    """Print the path of each file of weights, whether it is there yet or not."""
     from mattingkit.methods.u2net.weights import weights_path
 
     paths = {name: weights_path(name) for name in _chosen(names)}
@@ -154,13 +157,14 @@ def samples(
     ] = None,
     size: Annotated[str, typer.Option("--size", metavar="HxW", help="Of the scene, in pixels.")] = "480x640",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another scene.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of the same names.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the sample photographs, or copy them to a folder; or render a scene with known truth."""
     from mattingkit import samples as package
 
     if scene is not None:
-        written = _render(scene, size, seed, output)
+        written = _render(scene, size, seed, output, overwrite)
     else:
         unknown = [name for name in names or [] if name not in package.names()]
         if unknown:
@@ -168,7 +172,7 @@ def samples(
         if output is None:
             _list_samples(names or package.names(), as_json)
             return
-        written = _copy(names or package.names(), output)
+        written = _copy(names or package.names(), output, overwrite)
     if as_json:
         console.print_json(written)
     else:
@@ -198,14 +202,20 @@ def _files(name: str) -> list[Path]:
     return [data_path(f"{name}{ending}") for ending in (".png", "_trimap.png", "_strokes.json", "_matte.png")]
 
 
-def _copy(names: list[str], output: Path) -> list[str]:
-    output.mkdir(parents=True, exist_ok=True)
-    return [str(shutil.copy(file, output / file.name)) for name in names for file in _files(name)]
+def _copy(names: list[str], output: Path, overwrite: bool) -> list[str]:
+    from mattingkit.files import atomic_write, refuse_existing
+
+    targets = {output / file.name: file for name in dict.fromkeys(names) for file in _files(name)}
+    refuse_existing(targets, overwrite)
+    for target, file in targets.items():
+        with atomic_write(target) as copy:
+            copy.write(file.read_bytes())
+    return [str(target) for target in targets]
 
 
-def _render(kind: str, size: str, seed: int, output: Path | None) -> list[str]:
+def _render(kind: str, size: str, seed: int, output: Path | None, overwrite: bool) -> list[str]:
     from mattingkit import samples as package
-    from mattingkit.files import save_image
+    from mattingkit.files import refuse_existing, save_image
     from mattingkit.trimap import save_trimap
 
     if output is None:
@@ -218,8 +228,9 @@ def _render(kind: str, size: str, seed: int, output: Path | None) -> list[str]:
         raise typer.BadParameter(text) from None
     pictures: dict[str, Any] = {"": made.image, "_alpha": made.alpha, "_fg": made.foreground, "_bg": made.background}
     files = {output / f"{kind}_{seed}{ending}.png": pixels for ending, pixels in pictures.items()}
+    trimap = output / f"{kind}_{seed}_trimap.png"
+    refuse_existing([*files, trimap], overwrite)
     for file, pixels in files.items():
         save_image(file, pixels)
-    trimap = output / f"{kind}_{seed}_trimap.png"
     save_trimap(trimap, made.trimap)
     return [*map(str, files), str(trimap)]

@@ -251,7 +251,9 @@ def fetch_weights(name: str, progress: bool = True) -> Path:
         bring = Download(path.with_name(f"{path.name}.partial"), int(1.05e6 * weights.megabytes), progress)
         pooch.retrieve(weights.url, weights.checksum, fname=path.name, path=path.parent, downloader=bring)
     except (OSError, HTTPException) as error:
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, HTTPException):
+            reason = f"no proper HTTP answer: {reason}"
         raise ConnectionError(
             f"Could not fetch {weights.url} ({reason}). Place that file (md5 {weights.md5}) at {path} and try again."
         ) from error
