@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray
 
-__all__ = ["solve_layers"]
+__all__ = ["compile_kernels", "solve_layers"]
 
 #: ε_r and ω as the paper's authors set them.
 REGULARIZATION, GRADIENT_WEIGHT = np.float32(1e-5), np.float32(1.0)
@@ -97,7 +97,7 @@ def _mean_color(image: FloatArray, weight: FloatArray, certain: npt.NDArray[np.b
     return np.asarray(mean, dtype=np.float32).reshape(1, 1, 3)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put(row, place):  # type: ignore[no-untyped-def]
     """Copy a row. By a loop: for an array assigned to a part of another, numba compiles a message, which takes 2 s."""
     for x in range(row.shape[0]):
@@ -105,7 +105,7 @@ def _put(row, place):  # type: ignore[no-untyped-def]
             place[x, c] = row[x, c]
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@kernel(fastmath=_FAST)
 def _sweep(image, alpha, above_F, above_B, height, sweeps, weight, F, B, full_F, full_B):  # type: ignore[no-untyped-def]
     """Enlarge the level above and improve it by a few sweeps of Gauss-Seidel.
 
@@ -170,3 +170,8 @@ def _sweep(image, alpha, above_F, above_B, height, sweeps, weight, F, B, full_F,
                     _put(here_F, full_F[y])
                 if full_B.shape[0]:
                     _put(here_B, full_B[y])
+
+
+def compile_kernels() -> None:
+    """Run the kernels once on something small, which compiles them."""
+    solve_layers(np.zeros((4, 4, 3)), np.zeros((4, 4)))
