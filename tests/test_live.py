@@ -4,8 +4,12 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 from test_closed_form import error, scene, scribbles
 
+import mattingkit.methods.closed_form.live as live_module
 from mattingkit.methods.closed_form import estimate_alpha_closed_form
 from mattingkit.methods.closed_form.live import LiveMatting
 
@@ -21,8 +25,78 @@ def test_preview_then_full_answer():
     assert (preview[strokes != 0.5] == strokes[strokes != 0.5]).all()
     full = live.refine()
     assert live.alpha is full
-    assert np.abs(full - estimate_alpha_closed_form(image, strokes)).mean() < 5e-3
+    assert np.array_equal(full, estimate_alpha_closed_form(image, strokes))
     assert (full[strokes != 0.5] == strokes[strokes != 0.5]).all()
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    height=st.integers(20, 260),
+    width=st.integers(20, 260),
+    radius=st.sampled_from([1, 1, 1, 2]),
+    epsilon=st.sampled_from([1e-7, 1e-4]),
+    count=st.integers(1, 5),
+)
+@example(seed=0, height=40, width=50, radius=1, epsilon=1e-7, count=2)  # solved at full size
+@example(seed=1, height=80, width=200, radius=1, epsilon=1e-7, count=2)  # a chain of one level
+@example(seed=2, height=200, width=220, radius=1, epsilon=1e-7, count=3)  # the preview is the whole chain
+@example(seed=3, height=520, width=600, radius=1, epsilon=1e-7, count=3)  # finer levels follow the preview
+@settings(max_examples=25)
+def test_refine_is_the_librarys_answer_bit_for_bit(seed, height, width, radius, epsilon, count):
+    rng = np.random.default_rng(seed)
+    image = np.round(ndimage.gaussian_filter(rng.random((height, width, 3)), (2, 2, 0)) * 1020) % 256 / 255
+    live = LiveMatting(image, epsilon=epsilon, radius=radius)
+    trimap = np.full((height, width), 0.5)
+    for stroke in range(2 * count):
+        y, x = rng.integers(height), rng.integers(width)
+        reach, length = rng.integers(0, 4), rng.integers(1, 40)
+        trimap[max(0, y - reach) : y + reach + 1, x : x + length] = stroke % 2
+        if not ((trimap == 0).any() and (trimap == 1).any()):
+            continue
+        preview = live.update(trimap)
+        assert (preview[trimap != 0.5] == trimap[trimap != 0.5]).all()
+        if rng.random() < 0.5:  # a stroke may follow before the answer is refined
+            full = live.refine()
+            assert np.array_equal(full, estimate_alpha_closed_form(image, trimap, epsilon=epsilon, radius=radius))
+
+
+def test_refine_is_the_librarys_answer_where_both_sides_share_every_cell():
+    image, trimap, _ = scene(3, (80, 90))
+    trimap[:] = 0.5
+    trimap[20:40:2, 20:40:2], trimap[21:40:2, 21:40:2] = 0, 1
+    live = LiveMatting(image)
+    preview = live.update(trimap)
+    assert np.array_equal(preview, trimap)
+    assert np.array_equal(live.refine(), estimate_alpha_closed_form(image, trimap))
+
+
+def test_refining_after_cancelling_the_preview_starts_from_scratch(monkeypatch):
+    image, trimap, _ = scene(10, (300, 360))
+    strokes = scribbles(trimap, 11)
+    live = LiveMatting(image)
+
+    def solve_chain(problem, scales, job):
+        live.cancel()
+        job.check()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(live_module, "solve_chain", solve_chain)
+        assert live.update(strokes) is None
+    assert live.alpha is None
+    assert np.array_equal(live.refine(), estimate_alpha_closed_form(image, strokes))
+
+
+def test_answers_belong_to_the_caller():
+    image, trimap, _ = scene(12, (40, 50))
+    one_sided = np.maximum(trimap, 0.5)
+    live = LiveMatting(image)
+    preview = live.update(one_sided)
+    preview[:] = 0
+    assert (live.refine() == one_sided).all()
+    mine = trimap.copy()
+    live.update(mine)
+    mine[:] = 0.5
+    assert np.array_equal(live.refine(), estimate_alpha_closed_form(image, trimap))
 
 
 def test_each_update_answers_its_own_trimap():

@@ -207,6 +207,56 @@ def test_stopping_short_warns_and_returns_the_best(monkeypatch):
     assert np.isfinite(alpha).all()
 
 
+def test_stopping_short_returns_the_iterate_of_least_residual(monkeypatch):
+    monkeypatch.setattr(solve_module, "_CG_STEPS", 60)
+    # Without a preconditioner the residual rises and falls.
+    monkeypatch.setattr(solve_module, "_preconditioner", lambda system, job: lambda residual: residual)
+    seen = []
+    precondition = solve_module._Watch.precondition
+
+    def watched(watch, residual):
+        try:
+            return precondition(watch, residual)
+        finally:
+            seen.append((watch.residual, watch.x.copy()))
+
+    monkeypatch.setattr(solve_module._Watch, "precondition", watched)
+    image, trimap = problem(19, (60, 70), 0.001)
+    with pytest.warns(ConvergenceWarning, match="stopped after 60 steps"):
+        alpha = solve(matting_laplacian(image), trimap, solver="cg")
+    assert len(seen) == 61  # the start, and the sixty
+    residuals = [residual for residual, _ in seen]
+    assert np.argmin(residuals) < 60  # or the test would show nothing
+    assert (alpha[trimap == 0.5] == seen[np.argmin(residuals)][1].clip(0, 1)).all()
+
+
+def test_a_perfect_warm_start_takes_no_step():
+    image, trimap = problem(20)
+    laplacian = matting_laplacian(image, 1e-5)
+    target = np.where(trimap == 0.5, np.random.default_rng(0).random(trimap.shape), trimap)
+    # A prior that makes this target the solution: it is weighed so much that nothing is clipped.
+    answer = exact(laplacian, trimap, target, 1e6)
+    reports = []
+    again = solve(laplacian, trimap, target, 1e6, solver="cg", warm_start=answer, on_progress=reports.append)
+    assert reports[-1].step == 1
+    assert (again == answer).all()
+
+
+def test_conjugate_gradients_warn_where_there_is_no_minimum():
+    laplacian = scipy.sparse.csr_matrix(-np.diag(np.arange(1.0, 26)) + 0.1)
+    trimap = np.full((5, 5), 0.5)
+    trimap[0, 0], trimap[4, 4] = 0, 1
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        solve(laplacian, trimap, solver="cg")
+    assert any("stopped after 0 steps" in str(w.message) for w in caught)
+
+
+def test_conjugate_gradients_where_only_background_is_known():
+    image, trimap = problem(21)
+    assert (solve(matting_laplacian(image), np.minimum(trimap, 0.5), solver="cg") == 0).all()
+
+
 def test_unreachable_pixels_stay_undecided():
     chain = scipy.sparse.csr_matrix(
         np.array([[1.0, -1, 0, 0, 0], [-1, 1, 0, 0, 0], [0, 0, 1, -1, 0], [0, 0, -1, 1, 0], [0, 0, 0, 0, 0]])

@@ -24,6 +24,7 @@ from mattingkit.methods.bayesian.march import SigmaC
 from mattingkit.methods.bayesian.sampling import expand_trimap, gather_evidence
 from mattingkit.methods.closed_form.estimate import estimate_settled
 from mattingkit.methods.closed_form.laplacian import checked_epsilon
+from mattingkit.methods.closed_form.solve import Prior
 from mattingkit.params import Choice, Range
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.trimap import check_pair
@@ -101,8 +102,8 @@ def estimate_alpha_bayesian_laplacian(
     if report is not None:
         report(Progress(4, 4, evidence.alpha.copy()))
     rest = _part(on_progress, 40, 100)
-    gamma = weight * evidence.confidence
-    return estimate_settled(picture, known, expanded, epsilon, 1, scale, gamma, evidence.alpha, rest)
+    prior = Prior(weight * evidence.confidence, evidence.alpha)
+    return estimate_settled(picture, known, expanded, epsilon=epsilon, scale=scale, prior=prior, on_progress=rest)
 
 
 def _part(on_progress: ProgressCallback | None, start: int, end: int) -> ProgressCallback | None:

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray
-from mattingkit.methods.closed_form.laplacian import assemble, checked_epsilon, checked_radius
-from mattingkit.methods.closed_form.pyramid import carry, fit, reduce_known, reduce_picture, reduced_shape
-from mattingkit.methods.closed_form.solve import System, checked_prior, solve_system
+from mattingkit.methods.closed_form.laplacian import build_laplacian, checked_epsilon, checked_radius
+from mattingkit.methods.closed_form.pyramid import Pyramid, carry, fit, reduce_known, reduce_picture, reduced_shape
+from mattingkit.methods.closed_form.solve import Prior, checked_prior, solve_checked
 from mattingkit.params import Choice, Range
 from mattingkit.progress import ProgressCallback
 from mattingkit.threads import Job, responsive
@@ -30,13 +30,13 @@ __all__ = ["estimate_alpha_closed_form"]
 #: Unknown cells that the finest level of "auto" may have: about a quarter of a second's work, 200 MB.
 _FINEST_CELLS = 100_000
 #: A level whose shorter side has fewer cells than this says too little to be worth solving.
-SHORTEST_SIDE = 32
+_SHORTEST_SIDE = 32
 #: Levels of the chain, and the weight of one level's answer in the next one's system.
 _LEVELS, _CHAIN_WEIGHT = 4, 1e-3
-#: How many times its size the known area may become when cells that are known in part are called known.
+#: Largest growth of the known area when partly known cells count as known.
 _MOST_GROWTH = 1.5
 #: A quadratic cost never quite reaches 0 and 1; what comes this close is taken to be there.
-HAZE = 0.02
+_HAZE = 0.02
 
 
 def estimate_alpha_closed_form(
@@ -63,16 +63,18 @@ def estimate_alpha_closed_form(
     radius : int, default 1
         Windows have ``2 * radius + 1`` pixels on a side.
     scale : {"auto", 1, 2, 4, 8}, default "auto"
-        1 solves the paper's system exactly, pixel for pixel. 2, 4 and 8 solve a picture reduced so many times and carry
-        its linear model to the full picture. "auto" chains reduced pictures, coarse to fine; how far they are reduced
-        follows from how much is unknown, so time grows no faster than the picture and memory hardly at all.
+        "auto" is right for nearly everything: a chain of reduced pictures, coarse to fine. How far they are reduced
+        follows from how much is unknown, so time grows no faster than the picture and memory hardly at all. Take 1 to
+        reproduce or compare with the paper: its own system, solved exactly, pixel for pixel. 2, 4 and 8 (or any
+        other whole number) solve one picture reduced so many times and carry its linear model up; they show what a
+        single level of the chain sees.
     prior : array_like, shape (H, W), optional
         A guess that alpha is drawn to, in [0, 1], such as another method's answer.
     prior_weight : float, default 0.1
         How strongly. Only used with a prior.
     on_progress : callable, optional
-        Receives :class:`mattingkit.progress.Progress` about every 20 ms, in percent; ``alpha`` is the last level's
-        answer, once there is one. Raising from it cancels.
+        Receives :class:`mattingkit.progress.Progress` about every 20 ms, in percent (iterations where conjugate
+        gradients take over); ``alpha`` is the last level's answer, once there is one. Raising from it cancels.
 
     Returns
     -------
@@ -83,6 +85,21 @@ def estimate_alpha_closed_form(
     ------
     TypeError, ValueError
         As :func:`mattingkit.trimap.check_pair`, and for parameters out of range.
+
+    Warns
+    -----
+    RuntimeWarning, ConvergenceWarning
+        As :func:`mattingkit.methods.closed_form.solve.solve`, which chooses the solver: the direct one wherever its
+        factor fits into memory, as it does on all levels of "auto"; conjugate gradients for ``scale=1`` on very large
+        pictures.
+
+    See Also
+    --------
+    mattingkit.methods.closed_form.laplacian.matting_laplacian : The matrix L of this picture.
+    mattingkit.methods.closed_form.solve.solve : Solve with any other L, with each pixel's own prior weight, or with a
+        solver of your choice.
+    mattingkit.LiveMatting : The same answer for a trimap that keeps changing, with previews.
+    mattingkit.trimap_from_alpha : A trimap from an automatic guess.
 
     Notes
     -----
@@ -111,20 +128,22 @@ def estimate_alpha_closed_form(
     checked_epsilon(epsilon)
     if min(known.shape) < 2 * checked_radius(radius) + 1:
         raise ValueError(f"Windows of radius {radius} do not fit into a picture of {known.shape}; take a smaller one.")
-    weight, target = checked_prior(prior, prior_weight, known.shape)
-    return estimate_settled(picture, known, known, epsilon, radius, scale, weight, target, on_progress)
+    guess = checked_prior(prior, prior_weight, known.shape)
+    return estimate_settled(
+        picture, known, known, epsilon=epsilon, radius=radius, scale=scale, prior=guess, on_progress=on_progress
+    )
 
 
 def estimate_settled(
     picture: FloatArray,
     given: FloatArray,
     known: FloatArray,
+    *,
     epsilon: float,
-    radius: int,
-    scale: str | int,
-    weight: FloatArray | None,
-    target: FloatArray | None,
-    on_progress: ProgressCallback | None,
+    radius: int = 1,
+    scale: str | int = "auto",
+    prior: Prior | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> FloatArray:
     """Estimate alpha where a method has settled some unknown pixels by itself.
 
@@ -138,8 +157,8 @@ def estimate_settled(
         count only where they fill a cell.
     epsilon, radius, scale, on_progress
         As in :func:`estimate_alpha_closed_form`.
-    weight, target : ndarray of float64, shape (H, W), or None
-        What :func:`mattingkit.methods.closed_form.solve.checked_prior` returns.
+    prior : Prior, optional
+        What alpha is drawn to, each pixel as strongly as it says.
 
     Returns
     -------
@@ -150,41 +169,47 @@ def estimate_settled(
     >>> image = np.linspace(0, 1, 5)[np.newaxis, :, np.newaxis] * np.ones((5, 1, 3))
     >>> given = np.full((5, 5), 0.5); given[:, 0] = 0; given[:, -1] = 1
     >>> known = given.copy(); known[2, 1] = 0.25
-    >>> estimate_settled(image, given, known, 1e-7, 1, 1, None, None, None)[2].round(2)
+    >>> estimate_settled(image, given, known, epsilon=1e-7)[2].round(2)
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    matter = Matter(picture, float(epsilon), int(radius))
-    scales = _scales(scale, known, radius)
-
-    def work(job: Job) -> FloatArray:
-        if scales == (1,):
-            return solve_full(matter, known, weight, target, job)
-        return solve_chain(matter, known, scales, weight, target, job, given)
-
-    return responsive(work, on_progress)
+    scales = _checked_scales(scale, known, radius)
+    problem = Problem(Pyramid(picture, float(epsilon), int(radius)), given, known, scales, prior)
+    return responsive(lambda job: solve_problem(problem, job), on_progress, stacklevel=3)
 
 
-class Matter:
-    """A picture and its parameters, with the reduced pictures made so far.
+@dataclass(frozen=True)
+class Problem:
+    """A picture, what is known of its alpha, and the chain of scales to solve it at.
 
     Parameters
     ----------
-    picture : ndarray, shape (H, W, 3)
-    epsilon : float
-    radius : int
+    pyramid : Pyramid
+    given, known : ndarray of float64, shape (H, W)
+        As for :func:`estimate_settled`.
+    scales : tuple of int
+        Coarse to fine; ``(1,)`` is the exact solution.
+    prior : Prior, optional
     """
 
-    def __init__(self, picture: FloatArray, epsilon: float, radius: int) -> None:
-        self.picture, self.epsilon, self.radius = picture, epsilon, radius
-        self._reduced: dict[int, FloatArray] = {}
+    pyramid: Pyramid
+    given: FloatArray
+    known: FloatArray
+    scales: tuple[int, ...]
+    prior: Prior | None = None
 
-    def reduced(self, scale: int) -> FloatArray:
-        """The picture averaged over cells of ``scale × scale`` pixels."""
-        if scale == 1:
-            return self.picture
-        if scale not in self._reduced:
-            self._reduced[scale] = reduce_picture(self.picture, scale)
-        return self._reduced[scale]
+    def cells(self, scale: int) -> FloatArray:
+        """Return the trimap of a reduced picture: what was given, and cells that were settled whole."""
+        cells = _known_cells(*reduce_known(self.given, scale))
+        if self.known is not self.given:
+            share, value = reduce_known(self.known, scale)
+            settled = (cells == UNKNOWN) & (share > 1 - 1e-9) & ((value == FOREGROUND) | (value == BACKGROUND))
+            cells[settled] = value[settled]
+        return cells
+
+    def carried(self, level: Level) -> FloatArray:
+        """Return a level's alpha at full size."""
+        haze = _HAZE if len(self.scales) > 1 else 0.0
+        return carry(level.model, self.pyramid.picture, self.known, level.scale, haze)
 
 
 @dataclass(frozen=True)
@@ -196,7 +221,7 @@ class Level:
 
 
 def scales_for(shape: tuple[int, ...], unknown: int, radius: int) -> tuple[int, ...]:
-    """The chain of "auto", coarse to fine; ``(1,)``, the exact solution, for the smallest pictures.
+    """Return the chain of "auto", coarse to fine; ``(1,)``, the exact solution, for the smallest pictures.
 
     Examples
     --------
@@ -207,7 +232,7 @@ def scales_for(shape: tuple[int, ...], unknown: int, radius: int) -> tuple[int, 
     >>> scales_for((40, 60), unknown=2000, radius=1)
     (1,)
     """
-    shortest = max(SHORTEST_SIDE, 2 * radius + 1)
+    shortest = max(_SHORTEST_SIDE, 2 * radius + 1)
     if min(reduced_shape(shape, 2)) < shortest:
         return (1,)
     chain = [max(2, int(np.ceil(np.sqrt(unknown / _FINEST_CELLS))))]
@@ -216,78 +241,69 @@ def scales_for(shape: tuple[int, ...], unknown: int, radius: int) -> tuple[int, 
     return tuple(chain)
 
 
-def solve_full(
-    matter: Matter, known: FloatArray, weight: FloatArray | None, target: FloatArray | None, job: Job
-) -> FloatArray:
-    """Solve the paper's system at full size."""
-    laplacian = assemble(matter.picture, matter.epsilon, matter.radius, known != UNKNOWN)
+def solve_problem(problem: Problem, job: Job, start: Level | None = None) -> FloatArray:
+    """Solve the chain, or what is left of it after the level ``start``, and carry its last level up."""
+    level = solve_chain(problem, problem.scales, job, start) if problem.scales != (1,) else None
     job.check()
-    return solve_system(System(laplacian, known, weight, target), job)
+    if level is not None:
+        return problem.carried(level)
+    # A small picture, or foreground and background so close together that no reduced picture can tell them apart:
+    # the paper's system at full size.
+    pyramid, known = problem.pyramid, problem.known
+    laplacian = build_laplacian(pyramid.picture, pyramid.epsilon, pyramid.radius, known != UNKNOWN)
+    job.check()
+    return solve_checked(laplacian, known, problem.prior, job)
 
 
-def solve_chain(
-    matter: Matter,
-    known: FloatArray,
-    scales: tuple[int, ...],
-    weight: FloatArray | None,
-    target: FloatArray | None,
-    job: Job,
-    given: FloatArray,
-) -> FloatArray:
-    """Solve level after level, each with the one before as a weak prior, and carry the last one up."""
-    haze = HAZE if len(scales) > 1 else 0.0
-    costs = np.cumsum([0.0] + [scale**-2.0 for scale in scales])
-    level: Level | None = None
-    for k, scale in enumerate(scales):
-        preview = None
-        if level is not None and job.watched:
-            preview = carry(level.model, matter.picture, known, level.scale, haze)
+def solve_chain(problem: Problem, scales: tuple[int, ...], job: Job, start: Level | None = None) -> Level | None:
+    """Solve level after level, each with the one before as a weak prior.
+
+    Parameters
+    ----------
+    problem : Problem
+    scales : tuple of int
+        All of the problem's, or its first few for a preview.
+    job : Job
+    start : Level, optional
+        A level solved before: the chain goes on after it, and ends in the same bits as if it had not stopped there.
+
+    Returns
+    -------
+    Level or None
+        The last one; None where no level has both foreground and background.
+    """
+    level = start
+    rest = [scale for scale in scales if start is None or scale < start.scale]
+    costs = np.cumsum([0.0] + [scale**-2.0 for scale in rest])
+    for k, scale in enumerate(rest):
+        preview = problem.carried(level) if level is not None and job.watched else None
         job.stage(0.95 * costs[k] / costs[-1], 0.95 * costs[k + 1] / costs[-1], preview)
-        level = solve_level(matter, reduced_trimap(given, known, scale), scale, level, weight, target, job)
-    if level is None:
-        # Foreground and background lie so close together that no reduced picture can tell them apart.
-        return solve_full(matter, known, weight, target, job)
-    job.check()
-    return carry(level.model, matter.picture, known, level.scale, haze)
+        level = _solve_level(problem, scale, level, job)
+    return level
 
 
-def solve_level(
-    matter: Matter,
-    cells: FloatArray,
-    scale: int,
-    above: Level | None,
-    weight: FloatArray | None,
-    target: FloatArray | None,
-    job: Job,
-) -> Level | None:
+def _solve_level(problem: Problem, scale: int, above: Level | None, job: Job) -> Level | None:
     """Solve one reduced picture; where too little is known of its cells, hand back the level above."""
-    picture = matter.reduced(scale)
-    epsilon = matter.epsilon / scale**2
+    cells = problem.cells(scale)
     if not ((cells == FOREGROUND).any() and (cells == BACKGROUND).any()):
         return above
-    system = System(assemble(picture, epsilon, matter.radius, cells != UNKNOWN), cells)
+    # A mean over scale² pixels has so much less noise variance, which is what epsilon is held against.
+    picture, epsilon = problem.pyramid.reduced(scale), problem.pyramid.epsilon / scale**2
+    laplacian = build_laplacian(picture, epsilon, problem.pyramid.radius, cells != UNKNOWN)
     job.check()
-    if weight is not None and target is not None:
-        system = system.with_prior(_reduce_map(weight, scale), _reduce_map(target, scale))
+    prior = problem.prior
+    if prior is not None:
+        prior = Prior(_reduce_map(prior.weight, scale), _reduce_map(prior.target, scale))
     if above is not None:
         guess = carry(above.model, picture, cells, above.scale / scale)
-        system = system.with_prior(np.full(cells.shape, _CHAIN_WEIGHT), guess)
-    alpha = solve_system(system, job)
-    return Level(scale, fit(picture, alpha, epsilon, matter.radius))
-
-
-def reduced_trimap(given: FloatArray, known: FloatArray, scale: int) -> FloatArray:
-    """The trimap of a reduced picture: what was given, and cells that were settled whole."""
-    cells = _known_cells(*reduce_known(given, scale))
-    if known is not given:
-        share, value = reduce_known(known, scale)
-        settled = (cells == UNKNOWN) & (share > 1 - 1e-9) & ((value == FOREGROUND) | (value == BACKGROUND))
-        cells[settled] = value[settled]
-    return cells
+        chained = Prior(np.full(cells.shape, _CHAIN_WEIGHT), guess)
+        prior = chained if prior is None else prior + chained
+    alpha = solve_checked(laplacian, cells, prior, job)
+    return Level(scale, fit(picture, alpha, epsilon, problem.pyramid.radius))
 
 
 def _known_cells(share: FloatArray, value: FloatArray) -> FloatArray:
-    """The trimap of a reduced picture, from the known share of each cell's pixels and their mean.
+    """Return the trimap of a reduced picture, from the known share of each cell's pixels and their mean.
 
     A cell that is known in part could be called unknown, which forgets what is known, or known, which claims more than
     the trimap does. Along the edge of a trimap's large regions the claim is small and nearly always right. A thin
@@ -309,7 +325,7 @@ def _reduce_map(values: FloatArray, scale: int) -> FloatArray:
     return reduce_picture(values[..., np.newaxis], scale)[..., 0]
 
 
-def _scales(scale: str | int, known: FloatArray, radius: int) -> tuple[int, ...]:
+def _checked_scales(scale: str | int, known: FloatArray, radius: int) -> tuple[int, ...]:
     if scale == "auto":
         return scales_for(known.shape, int((known == UNKNOWN).sum()), radius)
     if isinstance(scale, str | bool) or int(scale) != scale or scale < 1:

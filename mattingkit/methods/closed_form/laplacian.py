@@ -1,14 +1,17 @@
-"""The matting Laplacian of Levin, Lischinski and Weiss (2008): the heart of closed-form matting.
+"""The matting Laplacian of Levin, Lischinski and Weiss (2008): what closed-form matting minimises.
 
-Within a small window of a picture, foreground and background colours each lie close to a line, and
-then alpha is nearly an affine function of colour, ``alpha_i = a . I_i + b``. Asking every window
-for the affine function that fits alpha best, and eliminating all ``a`` and ``b``, leaves a
-quadratic form in alpha alone, ``alphaᵀ L alpha``. The matrix ``L`` depends on the picture only;
-:mod:`mattingkit.methods.closed_form.solve` finds the alpha of least cost that agrees with a trimap.
+Within a small window of a picture, foreground and background colours each lie close to a line, and then alpha is
+nearly an affine function of colour, ``α_i = a·I_i + b``. Asking every window for the affine function that fits alpha
+best, and eliminating all ``a`` and ``b``, leaves a quadratic form in alpha alone, ``αᵀLα``. The matrix ``L`` depends
+on the picture only; :mod:`mattingkit.methods.closed_form.solve` finds the alpha of least cost that agrees with a
+trimap.
 
-The paper is A. Levin, D. Lischinski, Y. Weiss: *A Closed-Form Solution to Natural Image Matting*,
-IEEE TPAMI 30(2), 2008, doi:10.1109/TPAMI.2007.1177; its equation (12) is what
-:func:`matting_laplacian` adds up.
+Equation (12) of the paper gives ``L`` as a sum over windows. Lesson 04 writes it down as it stands, in a dozen lines of
+NumPy (``window_laplacian`` and ``naive_laplacian``); read that first. Here the same sum is made fast: rows of the
+sparse matrix are filled in place, by several threads, in four passes. Each says which loop of the equation it is.
+
+The paper is A. Levin, D. Lischinski, Y. Weiss: *A Closed-Form Solution to Natural Image Matting*, IEEE TPAMI 30(2),
+2008, doi:10.1109/TPAMI.2007.1177.
 """
 
 from __future__ import annotations
@@ -39,30 +42,29 @@ def matting_laplacian(
     image : array_like, shape (H, W, 3) or (H, W)
         A colour or gray picture: bool, uint8, uint16, or float in [0, 1].
     epsilon : float, default 1e-7
-        Weight of the penalty on ``a`` (equation 3 of the paper), at least 0. Larger makes alpha
-        smoother and the system easier to solve.
+        Weight of the penalty on ``a`` (equation 3 of the paper), at least 0. Larger makes alpha smoother and the
+        system easier to solve.
     radius : int, default 1
         Windows have ``2 * radius + 1`` pixels on a side.
     known : array_like of bool, shape (H, W), optional
-        Pixels whose alpha is given. Windows of known pixels alone cost the same whatever the
-        unknown alphas are, so they are left out of the sum; the solution does not change.
+        Pixels whose alpha is given. Windows of known pixels alone cost the same whatever the unknown alphas are, so
+        they are left out of the sum; the solution does not change.
 
     Returns
     -------
     scipy.sparse.csr_matrix, shape (H * W, H * W)
-        float64 with sorted int32 indices; pixels are numbered row by row. Symmetric, positive
-        semidefinite, and its rows sum to 0. The same bits come out on any number of threads.
+        float64 with sorted int32 indices; pixels are numbered row by row. Symmetric, positive semidefinite, and its
+        rows sum to 0. The same bits come out on any number of threads.
 
     Raises
     ------
     TypeError, ValueError
-        For a picture as :func:`mattingkit.images.as_image` refuses it or smaller than one window,
-        an ``epsilon`` below 0, a ``radius`` below 1, or a ``known`` of another shape.
+        For a picture as :func:`mattingkit.images.as_image` refuses it or smaller than one window, an ``epsilon``
+        below 0, a ``radius`` below 1, or a ``known`` of another shape.
 
     Notes
     -----
-    With the mean :math:`\mu_k` and covariance :math:`\Sigma_k` of the colours in window
-    :math:`k`, equation (12) is
+    With the mean :math:`\mu_k` and covariance :math:`\Sigma_k` of the colours in window :math:`k`, equation (12) is
 
     .. math:: L_{ij} = \sum_{k | (i,j) \in w_k} \Bigl(\delta_{ij} - \frac{1}{|w_k|}
         \bigl(1 + (I_i - \mu_k)^T (\Sigma_k + \tfrac{\epsilon}{|w_k|} \mathbb{1})^{-1} (I_j - \mu_k)\bigr)\Bigr)
@@ -71,8 +73,8 @@ def matting_laplacian(
 
     References
     ----------
-    A. Levin, D. Lischinski, Y. Weiss: A Closed-Form Solution to Natural Image
-    Matting. IEEE TPAMI 30(2), 2008, doi:10.1109/TPAMI.2007.1177.
+    A. Levin, D. Lischinski, Y. Weiss: A Closed-Form Solution to Natural Image Matting. IEEE TPAMI 30(2), 2008,
+    doi:10.1109/TPAMI.2007.1177.
 
     Examples
     --------
@@ -100,16 +102,18 @@ def matting_laplacian(
         is_known = np.ascontiguousarray(known, dtype=np.bool_)
         if is_known.shape != (height, width):
             raise ValueError(f"known has shape {is_known.shape}; the picture is {(height, width)}.")
-    return assemble(colours, float(epsilon), int(radius), is_known)
+    return build_laplacian(colours, float(epsilon), int(radius), is_known)
 
 
-def assemble(colours: FloatArray, epsilon: float, radius: int, known: BoolArray) -> scipy.sparse.csr_matrix:
+def build_laplacian(colours: FloatArray, epsilon: float, radius: int, known: BoolArray) -> scipy.sparse.csr_matrix:
     """Do the work of :func:`matting_laplacian` on checked, contiguous arrays."""
     height, width = known.shape
+    # For every window k: its mean colour, and the inverse of its covariance as a product WᵀW.
     mean = np.zeros((height, width, 3))
     whiten = np.zeros((height, width, 6))
     used = np.zeros((height, width), dtype=np.bool_)
     over_rows(_windows, height, colours, epsilon, radius, known, mean, whiten, used)
+    # For every pixel i: with how many pixels j it may share a window. That is where its row of the matrix ends.
     touched = np.zeros((height, width), dtype=np.bool_)
     counts = np.zeros((height, width), dtype=np.int32)
     over_rows(_touched, height, used, radius, touched)
@@ -117,9 +121,11 @@ def assemble(colours: FloatArray, epsilon: float, radius: int, known: BoolArray)
     total = int(counts.sum(dtype=np.int64))
     indptr = np.zeros(height * width + 1, dtype=np.int32 if total < 2**31 else np.int64)
     np.cumsum(counts.ravel(), out=indptr[1:])
+    # For every pixel i, every window k around it and every pixel j > i in that window: the term of the sum.
     indices = np.empty(total, dtype=np.int32)
     values = np.empty(total)
     over_rows(_upper_triangle, height, colours, radius, mean, whiten, used, touched, indptr, indices, values)
+    # For every pixel i and every j < i: L_ij = L_ji. And for j = i, where δ_ij comes in: the row sums to 0.
     over_rows(_mirror, height * width, indptr, indices, values, smallest=4096)
     laplacian = scipy.sparse.csr_matrix((values, indices, indptr), shape=(height * width, height * width), copy=False)
     laplacian.has_sorted_indices = True
@@ -134,8 +140,7 @@ def _colours(image: npt.ArrayLike) -> FloatArray:
         array = array[:, :, 0]
     if array.ndim == 2:
         gray = as_unit_floats(array, "image")
-        # Three equal channels count a gray value three times; the root takes that back, exactly as
-        # equation (5).
+        # Three equal channels count a gray value three times; the root takes that back, exactly as equation (5).
         return np.ascontiguousarray(np.repeat(gray[:, :, np.newaxis] / np.sqrt(3.0), 3, axis=2))
     if array.ndim != 3 or array.shape[2] != 3:
         raise ValueError(
@@ -160,50 +165,68 @@ def checked_radius(radius: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _windows(first, last, colours, epsilon, radius, known, mean, whiten, used):  # type: ignore[no-untyped-def]
-    """Per window centre: mean colour, and ``W`` with ``WᵀW = (Σ + ε/|w| 1)⁻¹`` as its six lower entries.
+def window_sums(colours, y, x, radius):  # type: ignore[no-untyped-def]
+    """Mean colour of the window around a pixel, and the six different sums of products of what is left without it."""
+    area = (2 * radius + 1) ** 2
+    r = g = b = 0.0
+    for v in range(y - radius, y + radius + 1):
+        for u in range(x - radius, x + radius + 1):
+            r += colours[v, u, 0]
+            g += colours[v, u, 1]
+            b += colours[v, u, 2]
+    r, g, b = r / area, g / area, b / area
+    rr = rg = rb = gg = gb = bb = 0.0
+    for v in range(y - radius, y + radius + 1):
+        for u in range(x - radius, x + radius + 1):
+            dr = colours[v, u, 0] - r
+            dg = colours[v, u, 1] - g
+            db = colours[v, u, 2] - b
+            rr += dr * dr
+            rg += dr * dg
+            rb += dr * db
+            gg += dg * dg
+            gb += dg * db
+            bb += db * db
+    return r, g, b, rr, rg, rb, gg, gb, bb
 
-    With ``W`` the quadratic form of equation (12) is the dot product of two whitened colours, which
-    stays accurate where the covariance is close to singular (flat or one-coloured windows, that is:
-    most of a picture).
+
+@njit(cache=True, nogil=True)
+def cholesky(rr, rg, rb, gg, gb, bb, floor):  # type: ignore[no-untyped-def]
+    """Lower triangle of the Cholesky factor of a 3 × 3 covariance with ``floor`` added to its diagonal.
+
+    The floor also bounds the pivots: flat and one-coloured windows, that is most of a picture, stay solvable.
+    """
+    c00 = np.sqrt(rr + floor)
+    c10 = rg / c00
+    c20 = rb / c00
+    c11 = np.sqrt(max(gg + floor - c10 * c10, floor))
+    c21 = (gb - c20 * c10) / c11
+    c22 = np.sqrt(max(bb + floor - c20 * c20 - c21 * c21, floor))
+    return c00, c10, c11, c20, c21, c22
+
+
+@njit(cache=True, nogil=True)
+def _windows(first, last, colours, epsilon, radius, known, mean, whiten, used):  # type: ignore[no-untyped-def]
+    """The loop over windows k: mean colour, and ``W`` with ``WᵀW = (Σ + ε/|w| 1)⁻¹`` as its six lower entries.
+
+    With ``W`` the quadratic form of equation (12) is the dot product of two whitened colours, which stays accurate
+    where the covariance is close to singular.
     """
     height, width = known.shape
     area = (2 * radius + 1) ** 2
-    # An epsilon of 0 leaves flat windows singular; this is far below one step of a 16-bit picture
-    # squared.
+    # An epsilon of 0 leaves flat windows singular; this is far below one step of a 16-bit picture squared.
     floor = max(epsilon / area, 1e-14)
     for y in range(max(first, radius), min(last, height - radius)):
         for x in range(radius, width - radius):
             if known[y - radius : y + radius + 1, x - radius : x + radius + 1].all():
                 continue
             used[y, x] = True
-            r = g = b = 0.0
-            for v in range(y - radius, y + radius + 1):
-                for u in range(x - radius, x + radius + 1):
-                    r += colours[v, u, 0]
-                    g += colours[v, u, 1]
-                    b += colours[v, u, 2]
-            r, g, b = r / area, g / area, b / area
-            rr = rg = rb = gg = gb = bb = 0.0
-            for v in range(y - radius, y + radius + 1):
-                for u in range(x - radius, x + radius + 1):
-                    dr = colours[v, u, 0] - r
-                    dg = colours[v, u, 1] - g
-                    db = colours[v, u, 2] - b
-                    rr += dr * dr
-                    rg += dr * dg
-                    rb += dr * db
-                    gg += dg * dg
-                    gb += dg * db
-                    bb += db * db
-            # Cholesky factor of the covariance, then the inverse of that triangle.
-            c00 = np.sqrt(rr / area + floor)
-            c10 = rg / area / c00
-            c20 = rb / area / c00
-            c11 = np.sqrt(max(gg / area + floor - c10 * c10, floor))
-            c21 = (gb / area - c20 * c10) / c11
-            c22 = np.sqrt(max(bb / area + floor - c20 * c20 - c21 * c21, floor))
+            r, g, b, rr, rg, rb, gg, gb, bb = window_sums(colours, y, x, radius)
+            c00, c10, c11, c20, c21, c22 = cholesky(
+                rr / area, rg / area, rb / area, gg / area, gb / area, bb / area, floor
+            )
             mean[y, x, 0], mean[y, x, 1], mean[y, x, 2] = r, g, b
+            # The inverse of that triangle.
             whiten[y, x, 0] = 1 / c00
             whiten[y, x, 1] = -c10 / (c00 * c11)
             whiten[y, x, 2] = 1 / c11
@@ -214,7 +237,7 @@ def _windows(first, last, colours, epsilon, radius, known, mean, whiten, used): 
 
 @njit(cache=True, nogil=True)
 def _touched(first, last, used, radius, touched):  # type: ignore[no-untyped-def]
-    """Pixels that lie in a window of the sum; all others have empty rows."""
+    """Mark the pixels i that lie in a window of the sum; all others have empty rows."""
     for y in range(first, last):
         for x in range(used.shape[1]):
             touched[y, x] = used[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1].any()
@@ -222,7 +245,7 @@ def _touched(first, last, used, radius, touched):  # type: ignore[no-untyped-def
 
 @njit(cache=True, nogil=True)
 def _row_lengths(first, last, touched, radius, counts):  # type: ignore[no-untyped-def]
-    """Number of pixels that share a window with each pixel, itself included."""
+    """Count the pixels j that each pixel i may share a window with, itself included."""
     reach = 2 * radius
     for y in range(first, last):
         for x in range(touched.shape[1]):
@@ -232,7 +255,7 @@ def _row_lengths(first, last, touched, radius, counts):  # type: ignore[no-untyp
 
 @njit(cache=True, nogil=True)
 def _upper_triangle(first, last, colours, radius, mean, whiten, used, touched, indptr, indices, values):  # type: ignore[no-untyped-def]
-    """Fill every row's columns, and its values right of the diagonal; each row is one thread's alone."""
+    """The loops over pixels i, windows k around i, and pixels j ≥ i in k; each row is one thread's alone."""
     height, width = used.shape
     area = (2 * radius + 1) ** 2
     reach = 2 * radius
@@ -248,13 +271,8 @@ def _upper_triangle(first, last, colours, radius, mean, whiten, used, touched, i
                     if not used[wy, wx]:
                         continue
                     m, w = mean[wy, wx], whiten[wy, wx]
-                    r, g, b = (
-                        colours[y, x, 0] - m[0],
-                        colours[y, x, 1] - m[1],
-                        colours[y, x, 2] - m[2],
-                    )
-                    # (I_i - mu)ᵀ WᵀW: whitened, then multiplied back, so each neighbour costs one
-                    # dot product.
+                    r, g, b = colours[y, x, 0] - m[0], colours[y, x, 1] - m[1], colours[y, x, 2] - m[2]
+                    # (I_i - μ)ᵀ WᵀW: whitened, then multiplied back, so that each pixel j costs one dot product.
                     s0 = w[0] * r
                     s1 = w[1] * r + w[2] * g
                     s2 = w[3] * r + w[4] * g + w[5] * b
@@ -280,10 +298,9 @@ def _upper_triangle(first, last, colours, radius, mean, whiten, used, touched, i
 
 @njit(cache=True, nogil=True)
 def _mirror(first, last, indptr, indices, values):  # type: ignore[no-untyped-def]
-    """Copy the upper triangle to the lower, and set each diagonal so that its row sums to 0.
+    """The loop over j ≤ i: copy the upper triangle to the lower, and set each diagonal so that its row sums to 0.
 
-    Both hold in exact arithmetic. Enforcing them costs nothing and keeps a constant alpha free to
-    the last bit.
+    Both hold in exact arithmetic. Enforcing them costs nothing and keeps a constant alpha free to the last bit.
     """
     for i in range(first, last):
         total = 0.0

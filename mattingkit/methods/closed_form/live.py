@@ -1,38 +1,27 @@
 """Closed-form matting that answers while a person draws.
 
-:class:`LiveMatting` is the object behind the drawing pad. It holds what depends on the picture alone, so that a stroke
-costs only what the stroke changes: :meth:`LiveMatting.update` solves the coarse levels of the chain in
-:mod:`mattingkit.methods.closed_form` and carries them to the full picture, well within a blink;
-:meth:`LiveMatting.refine` goes on from there through the finer levels to the answer that
-:func:`mattingkit.methods.closed_form.estimate_alpha_closed_form` gives.
+:class:`LiveMatting` is the object behind the drawing pad. It keeps what depends on the picture alone, so that a stroke
+costs only what the stroke changes. :meth:`LiveMatting.update` solves the coarse levels of the chain in
+:mod:`mattingkit.methods.closed_form.estimate` and carries them to the full picture, well within a blink;
+:meth:`LiveMatting.refine` goes on through the finer levels of the same chain, to the very answer of
+:func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray, as_image
-from mattingkit.methods.closed_form.estimate import (
-    HAZE,
-    SHORTEST_SIDE,
-    Level,
-    Matter,
-    reduced_trimap,
-    scales_for,
-    solve_full,
-    solve_level,
-)
+from mattingkit.methods.closed_form.estimate import Level, Problem, scales_for, solve_chain, solve_problem
 from mattingkit.methods.closed_form.laplacian import checked_epsilon, checked_radius
-from mattingkit.methods.closed_form.pyramid import carry, reduced_shape
+from mattingkit.methods.closed_form.pyramid import Pyramid
 from mattingkit.progress import Progress, ProgressCallback
-from mattingkit.threads import CancelledError, Job, Latest, Ticket, responsive
+from mattingkit.threads import CancelledError, Latest, Ticket, responsive
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, as_trimap
 
 __all__ = ["LiveMatting"]
 
-#: Unknown cells the finest level of a preview may have: some ten milliseconds' work.
+#: Unknown cells that the finest level of a preview may have: some ten milliseconds' work.
 _PREVIEW_CELLS = 8_000
 
 
@@ -45,7 +34,8 @@ class LiveMatting:
     Parameters
     ----------
     image : array_like, shape (H, W, 3)
-        As :func:`mattingkit.images.as_image` takes it, at least ``2 * radius + 1`` pixels on a side.
+        As :func:`mattingkit.images.as_image` takes it, at least ``2 * radius + 1`` pixels on a side. Floats are kept
+        as they are, not copied: leave them alone while this object is in use.
     epsilon : float, default 1e-7
     radius : int, default 1
         As for :func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`.
@@ -71,20 +61,21 @@ class LiveMatting:
         picture = as_image(image)
         if min(picture.shape[:2]) < 2 * checked_radius(radius) + 1:
             raise ValueError(f"Windows of radius {radius} do not fit into a picture of {picture.shape[:2]}.")
-        self._matter = Matter(picture, checked_epsilon(epsilon), int(radius))
+        self._pyramid = Pyramid(picture, checked_epsilon(epsilon), int(radius))
         #: A turn for each trimap; work for any but the latest is abandoned.
         self._latest = Latest()
-        self._trimap: FloatArray | None = None
+        self._problem: Problem | None = None
         self._level: Level | None = None
         self._alpha: FloatArray | None = None
-        # Reduced pictures depend on nothing but the picture; the preview's are made here, not at the first stroke.
-        for scale in self._preview_scales(picture.shape[0] * picture.shape[1]):
-            self._matter.reduced(scale)
+        # The first preview's reduced pictures are made here, not at the first stroke.
+        pixels = picture.shape[0] * picture.shape[1]
+        for scale in _preview_scales(self._scales(pixels), pixels):
+            self._pyramid.reduced(scale)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the picture."""
-        height, width = self._matter.picture.shape[:2]
+        height, width = self._pyramid.picture.shape[:2]
         return height, width
 
     @property
@@ -115,13 +106,22 @@ class LiveMatting:
         known = as_trimap(trimap)
         if known.shape != self.shape:
             raise ValueError(f"The trimap has shape {known.shape}; the picture is {self.shape}.")
+        unknown = int((known == UNKNOWN).sum())
+        problem = Problem(self._pyramid, known, known, self._scales(unknown))
         with self._latest.lock:
             ticket = self._latest.start()
-            self._trimap, self._level = known, None
+            self._problem, self._level = problem, None
         job = ticket.job()
+        level = None
         try:
-            level = self._preview(known, job) if _decided(known) else None
-            alpha = known if level is None else self._carry(level, known)
+            if not _decided(known):
+                alpha = known.copy()
+            elif problem.scales == (1,):
+                alpha = solve_problem(problem, job)
+            else:
+                level = solve_chain(problem, _preview_scales(problem.scales, unknown), job)
+                alpha = known.copy() if level is None else problem.carried(level)
+            job.check()
         except CancelledError:
             return None
         job.give_warnings(stacklevel=2)
@@ -138,8 +138,9 @@ class LiveMatting:
         Returns
         -------
         ndarray of float64, shape (H, W), or None
-            What ``estimate_alpha_closed_form(image, trimap)`` answers, up to rounding and the levels a preview
-            adds. None where a newer trimap, or :meth:`cancel`, overtook this one.
+            Exactly what ``estimate_alpha_closed_form(image, trimap, epsilon=…, radius=…)`` answers; a trimap that does
+            not mark both sides yet is given back as it is. None where a newer trimap, or :meth:`cancel`, overtook this
+            one.
 
         Raises
         ------
@@ -147,15 +148,16 @@ class LiveMatting:
             Before the first :meth:`update`.
         """
         with self._latest.lock:
-            ticket, known, level = self._latest.ticket, self._trimap, self._level
-        if known is None:
+            ticket, problem, level = self._latest.ticket, self._problem, self._level
+        if problem is None:
             raise ValueError("There is no trimap yet; call update(trimap) first.")
-        if not _decided(known):
+        if not _decided(problem.known):
+            alpha = problem.known.copy()
             if on_progress is not None:
-                on_progress(Progress(100, 100, known))
-            return self._keep(ticket, None, known)
+                on_progress(Progress(100, 100, alpha))
+            return self._keep(ticket, None, alpha)
         try:
-            alpha = responsive(lambda job: self._finish(known, level, job), on_progress, job=ticket.job())
+            alpha = responsive(lambda job: solve_problem(problem, job, level), on_progress, job=ticket.job())
         except CancelledError:
             return None
         return self._keep(ticket, level, alpha)
@@ -163,6 +165,9 @@ class LiveMatting:
     def cancel(self) -> None:
         """Stop whatever is running; the calls concerned return None within some ten milliseconds."""
         self._latest.start()
+
+    def _scales(self, unknown: int) -> tuple[int, ...]:
+        return scales_for(self.shape, unknown, self._pyramid.radius)
 
     def _keep(self, ticket: Ticket, level: Level | None, alpha: FloatArray) -> FloatArray | None:
         """Keep an answer if its trimap is still the latest."""
@@ -172,43 +177,10 @@ class LiveMatting:
             self._level, self._alpha = level, alpha
         return alpha
 
-    def _preview_scales(self, unknown: int) -> tuple[int, ...]:
-        """Two levels, the finer one as fine as a preview has time for."""
-        chain = scales_for(self.shape, unknown, self._matter.radius)
-        if chain == (1,):
-            return chain
-        finer = max(chain[-1], math.ceil(math.sqrt(unknown / _PREVIEW_CELLS)))
-        while finer > chain[-1] and not self._fits(finer):
-            finer -= 1
-        return (2 * finer, finer) if self._fits(2 * finer) else (finer,)
 
-    def _fits(self, scale: int) -> bool:
-        return min(reduced_shape(self.shape, scale)) >= max(SHORTEST_SIDE, 2 * self._matter.radius + 1)
-
-    def _preview(self, known: FloatArray, job: Job) -> Level | None:
-        level: Level | None = None
-        for scale in self._preview_scales(int((known == UNKNOWN).sum())):
-            job.check()
-            level = solve_level(self._matter, reduced_trimap(known, known, scale), scale, level, None, None, job)
-        job.check()
-        return level
-
-    def _finish(self, known: FloatArray, level: Level | None, job: Job) -> FloatArray:
-        """The levels finer than the preview's, and the last one carried up."""
-        scales = scales_for(known.shape, int((known == UNKNOWN).sum()), self._matter.radius)
-        if scales == (1,):
-            return solve_full(self._matter, known, None, None, job)
-        rest = [scale for scale in scales if level is None or scale < level.scale]
-        for k, scale in enumerate(rest):
-            job.stage(k / len(rest), (k + 1) / len(rest), self._alpha)
-            level = solve_level(self._matter, reduced_trimap(known, known, scale), scale, level, None, None, job)
-        job.check()
-        if level is None:
-            return solve_full(self._matter, known, None, None, job)
-        return self._carry(level, known)
-
-    def _carry(self, level: Level, known: FloatArray) -> FloatArray:
-        return carry(level.model, self._matter.picture, known, level.scale, HAZE)
+def _preview_scales(scales: tuple[int, ...], unknown: int) -> tuple[int, ...]:
+    """Return the first levels of a chain: those that a preview has time for, and at least one."""
+    return tuple(scale for scale in scales if unknown <= _PREVIEW_CELLS * scale**2) or scales[:1]
 
 
 def _decided(trimap: FloatArray) -> bool:

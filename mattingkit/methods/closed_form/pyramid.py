@@ -6,8 +6,8 @@ be solved at full size: solve it reduced, read (a, b) off the small alpha, enlar
 to the full picture, which brings the hairs back. He and Sun's *Fast Guided Filter* (2015, arXiv:1505.00996) does the
 same for filtering.
 
-This module holds the three steps, :func:`reduce_picture` and its kin, :func:`fit` and :func:`carry`; what is solved in
-between is :mod:`mattingkit.methods.closed_form`'s business.
+The three steps are :func:`reduce_picture` with :func:`reduce_known`, :func:`fit` and :func:`carry`; which pictures are
+solved in between is decided in :mod:`mattingkit.methods.closed_form.estimate`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,32 @@ import numpy as np
 from numba import njit
 
 from mattingkit.images import FloatArray
+from mattingkit.methods.closed_form.laplacian import cholesky, window_sums
 from mattingkit.threads import over_rows
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN
 
-__all__ = ["carry", "fit", "reduce_known", "reduce_picture", "reduced_shape"]
+__all__ = ["Pyramid", "carry", "fit", "reduce_known", "reduce_picture", "reduced_shape"]
+
+
+class Pyramid:
+    """A picture and its parameters, with the reduced pictures made so far.
+
+    Parameters
+    ----------
+    picture : ndarray of float64, shape (H, W, 3)
+    epsilon : float
+    radius : int
+    """
+
+    def __init__(self, picture: FloatArray, epsilon: float, radius: int) -> None:
+        self.picture, self.epsilon, self.radius = picture, epsilon, radius
+        self._reduced = {1: picture}
+
+    def reduced(self, scale: int) -> FloatArray:
+        """Return the picture averaged over cells of ``scale × scale`` pixels."""
+        if scale not in self._reduced:
+            self._reduced[scale] = reduce_picture(self.picture, scale)
+        return self._reduced[scale]
 
 
 def reduced_shape(shape: tuple[int, ...], scale: int) -> tuple[int, int]:
@@ -57,7 +79,7 @@ def reduce_picture(picture: FloatArray, scale: int) -> FloatArray:
 
 
 def reduce_known(trimap: FloatArray, scale: int) -> tuple[FloatArray, FloatArray]:
-    """What is known of cells of ``scale × scale`` pixels.
+    """Measure how much of each cell of ``scale × scale`` pixels is known, and the mean of what is.
 
     Parameters
     ----------
@@ -188,47 +210,35 @@ def _known_share(first, last, trimap, scale, share, value):  # type: ignore[no-u
 def _fit(first, last, picture, alpha, epsilon, radius, model):  # type: ignore[no-untyped-def]
     height, width = alpha.shape
     area = (2 * radius + 1) ** 2
-    system = np.empty((3, 3))
-    target = np.empty(3)
-    mean = np.empty(3)
+    # Nothing is divided by the number of pixels here; the floor keeps flat windows solvable at any epsilon.
+    floor = max(epsilon, 1e-13)
     for y in range(first, last):
         cy = min(max(y, radius), height - 1 - radius)
         for x in range(width):
             cx = min(max(x, radius), width - 1 - radius)
-            mean[:] = 0.0
+            r, g, b, rr, rg, rb, gg, gb, bb = window_sums(picture, cy, cx, radius)
             mean_alpha = 0.0
             for v in range(cy - radius, cy + radius + 1):
                 for u in range(cx - radius, cx + radius + 1):
                     mean_alpha += alpha[v, u]
-                    for c in range(3):
-                        mean[c] += picture[v, u, c]
-            mean /= area
             mean_alpha /= area
-            system[:] = 0.0
-            target[:] = 0.0
+            tr = tg = tb = 0.0
             for v in range(cy - radius, cy + radius + 1):
                 for u in range(cx - radius, cx + radius + 1):
-                    for c in range(3):
-                        d = picture[v, u, c] - mean[c]
-                        target[c] += d * (alpha[v, u] - mean_alpha)
-                        for e in range(c + 1):
-                            system[c, e] += d * (picture[v, u, e] - mean[e])
-            # Cholesky of the covariance; the floor keeps flat windows solvable at any epsilon.
-            floor = max(epsilon, 1e-13)
-            c00 = np.sqrt(system[0, 0] + floor)
-            c10 = system[1, 0] / c00
-            c20 = system[2, 0] / c00
-            c11 = np.sqrt(max(system[1, 1] + floor - c10 * c10, floor))
-            c21 = (system[2, 1] - c20 * c10) / c11
-            c22 = np.sqrt(max(system[2, 2] + floor - c20 * c20 - c21 * c21, floor))
-            z0 = target[0] / c00
-            z1 = (target[1] - c10 * z0) / c11
-            z2 = (target[2] - c20 * z0 - c21 * z1) / c22
+                    d = alpha[v, u] - mean_alpha
+                    tr += (picture[v, u, 0] - r) * d
+                    tg += (picture[v, u, 1] - g) * d
+                    tb += (picture[v, u, 2] - b) * d
+            # Two substitutions solve for a.
+            c00, c10, c11, c20, c21, c22 = cholesky(rr, rg, rb, gg, gb, bb, floor)
+            z0 = tr / c00
+            z1 = (tg - c10 * z0) / c11
+            z2 = (tb - c20 * z0 - c21 * z1) / c22
             a2 = z2 / c22
             a1 = (z1 - c21 * a2) / c11
             a0 = (z0 - c10 * a1 - c20 * a2) / c00
             model[y, x, 0], model[y, x, 1], model[y, x, 2] = a0, a1, a2
-            model[y, x, 3] = mean_alpha - a0 * mean[0] - a1 * mean[1] - a2 * mean[2]
+            model[y, x, 3] = mean_alpha - a0 * r - a1 * g - a2 * b
 
 
 @njit(cache=True, nogil=True)

@@ -2,12 +2,13 @@
 
 Whatever matrix ``L`` says how unlike neighbouring alphas may be, the alpha wanted is the one that agrees with the
 trimap and costs least, ``αᵀLα`` (Levin, Lischinski, Weiss 2008, equation 13); a prior guess may pull on it as well.
-:func:`solve` is the one front door to that system for every method of the kit.
+:func:`solve` finds it for every method of the kit. What is known moves to the right-hand side, and a symmetric positive
+definite system of the unknown pixels is left (:func:`solve_checked`).
 
-Behind it stand several solvers, tried in turn. A matrix that couples near pixels only, as the matting Laplacian does,
-goes to the direct solver of :mod:`mattingkit.methods.closed_form.direct.dissection`: exact, and faster than iterating.
-Other matrices, and systems too large for memory, go to conjugate gradients. Whoever fails says so in a warning and
-passes on.
+Several solvers are tried in turn. A matrix that couples near pixels only, as the matting Laplacian does, goes to the
+direct solver of :mod:`mattingkit.methods.closed_form.direct`: exact, and faster than iterating. Other matrices, and
+systems too large for memory, go to conjugate gradients (Hestenes and Stiefel 1952). A solver that fails warns, and the
+next takes over.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 from numba import njit
+from scipy.sparse.linalg import LinearOperator, cg
 
 from mattingkit.errors import ConvergenceWarning
 from mattingkit.images import FloatArray, as_alpha
@@ -31,7 +33,7 @@ from mattingkit.progress import ProgressCallback
 from mattingkit.threads import Job, responsive
 from mattingkit.trimap import UNKNOWN, as_trimap
 
-__all__ = ["solve"]
+__all__ = ["Prior", "solve"]
 
 BoolArray = npt.NDArray[np.bool_]
 SparseMatrix: TypeAlias = "scipy.sparse.csr_matrix | scipy.sparse.csr_array"
@@ -94,7 +96,7 @@ def solve(
     Warns
     -----
     RuntimeWarning
-        Where a solver failed and the next one took over; a system that is singular to within rounding is solved with
+        Where a solver failed and the next took over; a system that is singular to within rounding is solved with
         a pull of 1e-9 towards 0.5 (or the warm start).
     ConvergenceWarning
         Where conjugate gradients stopped before their tolerance.
@@ -107,6 +109,17 @@ def solve(
 
     .. math:: (L_{UU} + \Gamma_U)\, \alpha_U = \Gamma_U \hat\alpha_U - L_{UK}\, \alpha_K
 
+    For small pictures, where a dense matrix is affordable, this is all there is to compute:
+
+    >>> def exact(laplacian, trimap, prior=0.0, weight=0.0):
+    ...     L, alpha = laplacian.toarray(), trimap.ravel().copy()
+    ...     U, K = alpha == 0.5, alpha != 0.5
+    ...     target = np.broadcast_to(prior, trimap.shape).ravel()[U]
+    ...     gamma = np.broadcast_to(weight, trimap.shape).ravel()[U]
+    ...     right = gamma * target - L[U][:, K] @ alpha[K]
+    ...     alpha[U] = np.linalg.solve(L[U][:, U] + np.diag(gamma), right)
+    ...     return alpha.reshape(trimap.shape).clip(0, 1)
+
     References
     ----------
     A. Levin, D. Lischinski, Y. Weiss: A Closed-Form Solution to Natural Image Matting. IEEE TPAMI 30(2), 2008,
@@ -117,61 +130,73 @@ def solve(
     Three pixels in a row, each as unlike its neighbour as the next:
 
     >>> chain = scipy.sparse.csr_array([[1.0, -1, 0], [-1, 2, -1], [0, -1, 1]])
-    >>> solve(chain, [[0, 0.5, 1]])
+    >>> trimap = np.array([[0, 0.5, 1]])
+    >>> solve(chain, trimap)
     array([[0. , 0.5, 1. ]])
-    >>> solve(chain, [[0, 0.5, 1]], prior=[[0.0, 1, 1]], prior_weight=2.0)
+    >>> solve(chain, trimap, prior=[[0.0, 1, 1]], prior_weight=2.0)
+    array([[0.  , 0.75, 1.  ]])
+    >>> exact(chain, trimap, [[0.0, 1, 1]], 2.0)
     array([[0.  , 0.75, 1.  ]])
     """
     if solver not in ("auto", "direct", "cg"):
         raise ValueError(f"solver is 'auto', 'direct' or 'cg'; got {solver!r}.")
     known = as_trimap(trimap)
-    system = _checked_system(laplacian, known, prior, prior_weight)
+    matrix = _checked_matrix(laplacian, known.shape)
+    drawn = checked_prior(prior, prior_weight, known.shape)
     start = None if warm_start is None else _checked_alpha(warm_start, known.shape, "warm_start")
-
-    return responsive(lambda job: solve_system(system, job, start, solver), on_progress)
+    return responsive(lambda job: solve_checked(matrix, known, drawn, job, start, solver), on_progress)
 
 
 @dataclass(frozen=True)
-class System:
-    """A checked system: the matrix of all pixels, and what is known of them.
+class Prior:
+    """A guess that alpha is drawn to.
 
     Parameters
     ----------
-    matrix : csr_matrix, shape (H * W, H * W)
-    trimap : ndarray, shape (H, W)
-        Exactly 0, 0.5, 1.
-    weight, target : ndarray, shape (H, W), or None
-        The diagonal Γ and the alpha it pulls to.
+    weight : ndarray of float64, shape (H, W)
+        How strongly each pixel is drawn: the diagonal of Γ.
+    target : ndarray of float64, shape (H, W)
+        To which alpha.
     """
 
-    matrix: scipy.sparse.csr_matrix
-    trimap: FloatArray
-    weight: FloatArray | None = None
-    target: FloatArray | None = None
+    weight: FloatArray
+    target: FloatArray
 
-    def with_prior(self, weight: FloatArray, target: FloatArray) -> System:
-        """Add a prior to those there are: their weights add up, and alpha is drawn to the weighted mean."""
-        if self.weight is None or self.target is None:
-            return System(self.matrix, self.trimap, weight, target)
-        both = self.weight + weight
-        mean = (self.weight * self.target + weight * target) / np.where(both > 0, both, 1.0)
-        return System(self.matrix, self.trimap, both, mean)
+    def __add__(self, other: Prior) -> Prior:
+        """Both at once: their weights add up, and alpha is drawn to the weighted mean."""
+        weight = self.weight + other.weight
+        mean = (self.weight * self.target + other.weight * other.target) / np.where(weight > 0, weight, 1.0)
+        return Prior(weight, mean)
 
 
-def solve_system(system: System, job: Job, start: FloatArray | None = None, solver: str = "auto") -> FloatArray:
+def solve_checked(
+    matrix: scipy.sparse.csr_matrix,
+    trimap: FloatArray,
+    prior: Prior | None,
+    job: Job,
+    start: FloatArray | None = None,
+    solver: str = "auto",
+) -> FloatArray:
     """Do the work of :func:`solve` on checked input, as part of a job."""
-    alpha = system.trimap.copy()
+    alpha = trimap.copy()
     unknown = alpha == UNKNOWN
-    anchored = ~unknown if system.weight is None else ~unknown | (system.weight > 0)
-    matrix = system.matrix
+    # What nothing known is connected to has no answer, and would make the system singular; it stays 0.5.
+    anchored = ~unknown if prior is None else ~unknown | (prior.weight > 0)
     unknown &= _connected(matrix.indptr, matrix.indices, matrix.data, anchored.ravel()).reshape(alpha.shape)
     if not unknown.any():
         return alpha
+    # With the unknown pixels U before the known ones K, the derivative of the cost is
+    #
+    #     [ L_UU + Γ_U   L_UK       ] [ α_U ]   [ Γ_U α̂_U ]
+    #     [ L_KU         L_KK + Γ_K ] [ α_K ] - [ Γ_K α̂_K ]
+    #
+    # Its upper row must be zero; its lower row need not, as α_K is given. So (L_UU + Γ_U) α_U = Γ_U α̂_U - L_UK α_K.
+    # L_UK α_K is a product with the whole L where α_U is set to 0, so that no block has to be cut out.
     right = -(matrix @ np.where(unknown, 0.0, alpha).ravel())
     diagonal = None
-    if system.weight is not None and system.target is not None:
-        diagonal = np.ascontiguousarray(system.weight).ravel()
-        right += diagonal * system.target.ravel()
+    if prior is not None:
+        diagonal = np.ascontiguousarray(prior.weight).ravel()
+        right += diagonal * prior.target.ravel()
     equations = _Equations(matrix, unknown, diagonal, right[unknown.ravel()])
     centre = UNKNOWN if start is None else start[unknown]
     alpha[unknown] = np.clip(_solve_equations(equations, centre, alpha, solver, job), 0.0, 1.0)
@@ -188,7 +213,7 @@ class _Equations:
     right: FloatArray
 
     def residual(self, x: FloatArray) -> tuple[FloatArray, float]:
-        """What is left of the equations, and the size of the terms that should cancel in them."""
+        """Return the residual, and the scale to judge it by: the size of the terms that should cancel in it."""
         flat = self.unknown.ravel()
         full = np.zeros(flat.size)
         full[flat] = x
@@ -205,7 +230,7 @@ class _Equations:
         return _Equations(self.matrix, self.unknown, diagonal, self.right + weight * centre)
 
     def cut_out(self) -> scipy.sparse.csr_matrix:
-        """The matrix of the unknown pixels alone."""
+        """Return the matrix of the unknown pixels alone."""
         flat = self.unknown.ravel()
         system = scipy.sparse.csr_matrix(self.matrix[flat][:, flat])
         if self.diagonal is None:
@@ -240,7 +265,7 @@ def _solve_equations(
 
 
 def _solve_directly(plan: Dissection, equations: _Equations, job: Job) -> FloatArray:
-    """Factorise, substitute, and hold the result against the equations."""
+    """Factorise, substitute, and check that the result satisfies the equations."""
     plan.factorise(equations.matrix, equations.diagonal, job.stop, job.done)
     x = plan.solve(equations.right)
     residual, size = equations.residual(x)
@@ -253,78 +278,84 @@ def _solve_directly(plan: Dissection, equations: _Equations, job: Job) -> FloatA
 
 
 def _solve_iteratively(equations: _Equations, centre: float | FloatArray, alpha: FloatArray, job: Job) -> FloatArray:
-    """Conjugate gradients, preconditioned as well as may be."""
+    """Run SciPy's conjugate gradients, preconditioned, and return the best alpha they came by."""
+    if not equations.right.any():
+        return np.zeros_like(equations.right)
     system = equations.cut_out()
     start = np.broadcast_to(np.asarray(centre, dtype=np.float64), equations.right.shape).copy()
-    iterate = _Iterate(start)
 
-    def show() -> None:
+    def show(x: FloatArray, step: int) -> None:
         job.check()
         shown = alpha.copy()
-        shown[equations.unknown] = np.clip(iterate.x, 0.0, 1.0)
-        job.step, job.total, job.alpha = max(1, iterate.step), None, shown
+        shown[equations.unknown] = np.clip(x, 0.0, 1.0)
+        job.step, job.total, job.alpha = max(1, step), None, shown
 
-    if not _conjugate_gradients(system, equations.right, iterate, _preconditioner(system, job), show):
+    watch = _Watch(system, equations.right, start, _preconditioner(system, job), show)
+    matrix = LinearOperator(system.shape, watch.multiply, dtype=np.float64)
+    preconditioner = LinearOperator(system.shape, watch.precondition, dtype=np.float64)
+    with contextlib.suppress(_EnoughError), np.errstate(all="ignore"):
+        cg(matrix, equations.right, start, rtol=0.0, maxiter=_CG_STEPS + 1, M=preconditioner, callback=watch.moved)
+    if not watch.least <= _CG_TOLERANCE:
         job.warn(
-            f"Conjugate gradients stopped after {iterate.step} steps with a residual of {iterate.residual:.1e} of "
+            f"Conjugate gradients stopped after {watch.step} steps with a residual of {watch.residual:.1e} of "
             f"what they began with ({_CG_TOLERANCE:.0e} is wanted); the alpha is the best so far. A larger "
             "epsilon, or more known pixels, makes the system easier.",
             ConvergenceWarning,
         )
-    return iterate.best
+    return watch.best
 
 
-class _Iterate:
-    """Where an iterative solver stands, and the best it has seen."""
+class _EnoughError(Exception):
+    """Raised in the middle of conjugate gradients to end them."""
 
-    def __init__(self, x: FloatArray) -> None:
-        self.x, self.best = x, x
-        self.step = 0
+
+class _Watch:
+    """Watch conjugate gradients: keep the best iterate, show each one, and end them when it is good enough.
+
+    SciPy ends them by the residual's Euclidean norm, which says little about alpha. The preconditioner M, being close
+    to the matrix, has the better norm, ``√(rᵀM⁻¹r)``. It is measured against the start's or the right-hand side's,
+    whichever is larger: a perfect warm start has converged before the first step. SciPy also goes on where the matrix
+    turns out not to be positive definite, and finds an alpha that is no minimum; here that ends them, too.
+    """
+
+    def __init__(
+        self,
+        matrix: scipy.sparse.csr_matrix,
+        right: FloatArray,
+        start: FloatArray,
+        inverse: Callable[[FloatArray], FloatArray],
+        show: Callable[[FloatArray, int], None],
+    ) -> None:
+        self.x = self.best = start
+        self.step = -1
         self.residual = self.least = np.inf
+        self._matrix, self._inverse, self._show = matrix, inverse, show
+        self._size = abs(right @ inverse(right))
 
-    def take(self, x: FloatArray, residual: float) -> None:
-        """Count one step."""
-        self.x, self.residual, self.step = x, residual, self.step + 1
-        if residual < self.least:
-            self.best, self.least = x, residual
+    def multiply(self, direction: FloatArray) -> FloatArray:
+        """Return the product of the matrix and the direction of the next step; first of all, and the start."""
+        product = np.asarray(self._matrix @ direction)
+        if self.step >= 0 and not direction @ product > 0:
+            raise _EnoughError
+        return product
 
+    def moved(self, x: FloatArray) -> None:
+        """Take SciPy's next iterate, which it goes on writing to."""
+        self.x = x
 
-def _conjugate_gradients(
-    system: scipy.sparse.csr_matrix,
-    right: FloatArray,
-    iterate: _Iterate,
-    precondition: Callable[[FloatArray], FloatArray],
-    show: Callable[[], None],
-) -> bool:
-    """Run preconditioned conjugate gradients (Hestenes and Stiefel 1952); True when converged."""
-    show()
-    x = iterate.x
-    residual = right - system @ x
-    z = precondition(residual)
-    direction = z.copy()
-    energy = float(residual @ z)
-    # Measured against the start or the right-hand side, whichever is larger: a perfect warm start has converged.
-    scale = max(energy, abs(float(right @ precondition(right))))
-    if energy <= _CG_TOLERANCE**2 * scale:
-        return True
-    for _ in range(_CG_STEPS):
-        product = system @ direction
-        curvature = float(direction @ product)
-        if not curvature > 0:
-            return False
-        length = energy / curvature
-        x = x + length * direction
-        residual -= length * product
-        z = precondition(residual)
-        previous, energy = energy, float(residual @ z)
-        if not energy >= 0:
-            return False
-        iterate.take(x, float(np.sqrt(energy / scale)))
-        show()
-        if iterate.residual <= _CG_TOLERANCE:
-            return True
-        direction = z + (energy / previous) * direction
-    return False
+    def precondition(self, residual: FloatArray) -> FloatArray:
+        """Return ``M⁻¹r`` for the iterate's residual r; SciPy asks for it once a step."""
+        z = self._inverse(residual)
+        energy = residual @ z
+        self.step += 1
+        self._size = max(self._size, energy) if self.step == 0 else self._size
+        self.residual = float(np.sqrt(energy / self._size))
+        if self.residual < self.least:
+            self.best, self.least = self.x.copy(), self.residual
+        self._show(self.x, self.step)
+        if self.residual <= _CG_TOLERANCE or np.isnan(self.residual) or self.step == _CG_STEPS:
+            raise _EnoughError
+        return z
 
 
 def _preconditioner(system: scipy.sparse.csr_matrix, job: Job) -> Callable[[FloatArray], FloatArray]:
@@ -352,18 +383,14 @@ def _preconditioner(system: scipy.sparse.csr_matrix, job: Job) -> Callable[[Floa
     return lambda residual: inverse * residual
 
 
-def _checked_system(
-    laplacian: SparseMatrix,
-    trimap: FloatArray,
-    prior: npt.ArrayLike | None,
-    prior_weight: float | npt.ArrayLike,
-) -> System:
+def _checked_matrix(laplacian: SparseMatrix, shape: tuple[int, ...]) -> scipy.sparse.csr_matrix:
+    """Return the matrix as the solvers take it; refuse what is not symmetric, finite and of the trimap's size."""
     if not scipy.sparse.issparse(cast(object, laplacian)):
         raise TypeError(f"laplacian must be a SciPy sparse matrix; got {type(laplacian).__name__}.")
-    if laplacian.shape != (trimap.size, trimap.size):
+    size = shape[0] * shape[1]
+    if laplacian.shape != (size, size):
         raise ValueError(
-            f"A trimap of {trimap.shape[0]} × {trimap.shape[1]} needs a Laplacian of shape "
-            f"{(trimap.size, trimap.size)}; got {laplacian.shape}."
+            f"A trimap of {shape[0]} × {shape[1]} needs a Laplacian of shape {(size, size)}; got {laplacian.shape}."
         )
     matrix = scipy.sparse.csr_matrix(laplacian)
     if matrix.data.dtype != np.float64:
@@ -374,25 +401,25 @@ def _checked_system(
     if not np.isfinite(matrix.data).all():
         raise ValueError("The Laplacian contains NaN or infinity; check the picture it was made from.")
     # A random vector meets any asymmetry, at the cost of two products instead of a transposed copy.
-    probe = np.random.default_rng(0).standard_normal(trimap.size)
+    probe = np.random.default_rng(0).standard_normal(size)
     forth, back = matrix @ probe, probe @ matrix
     if np.abs(forth - back).max(initial=0.0) > 1e-6 * np.abs(matrix.data).max(initial=0.0) * 25:
         raise ValueError("The Laplacian must be symmetric; use (L + L.T) / 2 if that is what you mean.")
-    return System(matrix, trimap, *checked_prior(prior, prior_weight, trimap.shape))
+    return matrix
 
 
 def checked_prior(
     prior: npt.ArrayLike | None, prior_weight: float | npt.ArrayLike, shape: tuple[int, ...]
-) -> tuple[FloatArray | None, FloatArray | None]:
-    """Check a prior and its weight; return the weight of each pixel and the prior, or None twice without one."""
+) -> Prior | None:
+    """Check a prior and its weight."""
     if prior is None:
-        return None, None
+        return None
     weight = np.asarray(prior_weight, dtype=np.float64)
     if weight.ndim and weight.shape != shape:
         raise ValueError(f"prior_weight has shape {weight.shape}; give one number, or an array of {shape}.")
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError("prior_weight must be finite and at least 0.")
-    return np.broadcast_to(weight, shape), _checked_alpha(prior, shape, "prior")
+    return Prior(np.broadcast_to(weight, shape), _checked_alpha(prior, shape, "prior"))
 
 
 def _checked_alpha(alpha: npt.ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
@@ -404,7 +431,7 @@ def _checked_alpha(alpha: npt.ArrayLike, shape: tuple[int, ...], name: str) -> F
 
 @njit(cache=True, nogil=True)
 def _connected(indptr, indices, data, anchored):  # type: ignore[no-untyped-def]
-    """Pixels that a chain of nonzero entries connects to an anchored one."""
+    """Mark the pixels that a chain of nonzero entries connects to an anchored one."""
     reached = anchored.copy()
     queue = np.empty(anchored.size, np.int32)
     tail = 0
