@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from mattingkit.compositing import composite, to_rgba
 from mattingkit.files import atomic_write, refuse_existing, save_image
-from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
+from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size, own_copy
 from mattingkit.methods import estimate_alpha, find_method
 from mattingkit.metrics import METRICS
 from mattingkit.params import check_parameters
@@ -60,11 +60,6 @@ class Entry:
         What it warned of, such as a solver that stopped short.
     scores : dict of str to float
         SAD, MSE, gradient and connectivity errors where the truth is known.
-
-    Examples
-    --------
-    >>> Entry("rw", "Random walk", {}, True, None, 0.1, "ValueError: no").error
-    'ValueError: no'
     """
 
     name: str
@@ -421,11 +416,12 @@ def compare(
     (['Random walk', 'Shared'], 0.0)
     """
     names, options = _check_request(methods, parameters or {}, trimap is not None)
-    picture = as_image(image)
-    known = None if trimap is None else as_trimap(trimap)
+    # The result keeps these; what the caller later does to the arrays given must not change it.
+    picture = own_copy(as_image(image), image)
+    known = None if trimap is None else own_copy(as_trimap(trimap), trimap)
     if known is not None and any(find_method(name).needs_trimap for name in names):
         check_pair(picture, known)
-    truth = None if ground_truth is None else as_alpha(ground_truth)
+    truth = None if ground_truth is None else own_copy(as_alpha(ground_truth), ground_truth)
     if truth is not None:
         check_same_size(image=picture.shape, ground_truth=truth.shape)
     entries = {}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
+from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size, own_copy
 
 __all__ = [
     "Triangulation",
@@ -184,7 +184,7 @@ def fit_background(background: npt.ArrayLike, shape: tuple[int, int]) -> FloatAr
 
     picture = as_image(background)
     if picture.shape[:2] == tuple(shape):
-        return picture
+        return own_copy(picture, background)
     channels = [
         ImageOps.fit(
             Image.fromarray(picture[:, :, c].astype(np.float32)),
@@ -282,11 +282,6 @@ class Triangulation(NamedTuple):
     alpha : ndarray of float64, shape (H, W)
     foreground : ndarray of float64, shape (H, W, 3)
         Not premultiplied; 0 where alpha is 0.
-
-    Examples
-    --------
-    >>> Triangulation(alpha=np.ones((1, 1)), foreground=np.ones((1, 1, 3))).alpha
-    array([[1.]])
     """
 
     alpha: FloatArray
@@ -346,8 +341,8 @@ def triangulate(
     alpha = np.clip(1 - ((first - second) * apart).sum(axis=2) / norm, 0.0, 1.0)
     weight = alpha[:, :, np.newaxis]
     # Each shot gives αF; their mean halves the noise of either.
-    colour = ((first - (1 - weight) * back_1) + (second - (1 - weight) * back_2)) / 2
-    foreground = np.divide(colour, weight, out=np.zeros_like(colour), where=weight > 1e-6)
+    premultiplied = ((first - (1 - weight) * back_1) + (second - (1 - weight) * back_2)) / 2
+    foreground = np.divide(premultiplied, weight, out=np.zeros_like(premultiplied), where=weight > 1e-6)
     return Triangulation(alpha, np.clip(foreground, 0.0, 1.0))
 
 

@@ -13,7 +13,8 @@ import io
 import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -22,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.files import atomic_write, png_bytes, read_array
-from mattingkit.images import FloatArray, as_image, check_same_size
-from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, Stroke, as_trimap, save_trimap, stroke_mask
+from mattingkit.images import FloatArray, as_image, check_same_size, own_copy
+from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, Stroke, as_points, as_trimap, save_trimap, stroke_mask
 
 __all__ = ["LABELS", "Base", "Drawing", "Fill", "Lasso", "Mark", "label_value", "load_strokes", "save_strokes"]
 
@@ -70,22 +71,15 @@ class Lasso:
     Raises
     ------
     ValueError
-        For fewer points, or another label.
-
-    Examples
-    --------
-    >>> Lasso([(0, 0), (0, 9), (9, 0)], label=1).label
-    1.0
+        For fewer points, one far beyond any picture, or another label.
     """
 
     points: Sequence[tuple[float, float]]
     label: float | None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", tuple((float(row), float(col)) for row, col in self.points))
+        object.__setattr__(self, "points", as_points(self.points, "lasso", at_least=3))
         object.__setattr__(self, "label", label_value(self.label))
-        if len(self.points) < 3 or not np.isfinite(self.points).all():
-            raise ValueError("A lasso needs at least three points of finite (row, col).")
 
 
 @dataclass(frozen=True)
@@ -103,12 +97,7 @@ class Fill:
     Raises
     ------
     ValueError
-        For a tolerance outside [0, 1].
-
-    Examples
-    --------
-    >>> Fill((3, 4), label=0).tolerance
-    1.0
+        For a tolerance outside [0, 1], or another label.
     """
 
     point: tuple[int, int]
@@ -136,7 +125,7 @@ class Base:
     """
 
     def __init__(self, trimap: npt.ArrayLike) -> None:
-        self.trimap = as_trimap(trimap)
+        self.trimap = own_copy(as_trimap(trimap), trimap)
         self.trimap.flags.writeable = False
 
     def __eq__(self, other: object) -> bool:
@@ -174,9 +163,10 @@ class Drawing:
     """
 
     def __init__(self, image: npt.ArrayLike, trimap: npt.ArrayLike | None = None, marks: Iterable[Mark] = ()) -> None:
-        self.image = as_image(image)
+        # A drawing lives long: what the caller later does to the arrays given must not change it.
+        self.image = own_copy(as_image(image), image)
         self._lock = threading.RLock()
-        self._start = np.full(self.shape, UNKNOWN) if trimap is None else as_trimap(trimap)
+        self._start = np.full(self.shape, UNKNOWN) if trimap is None else own_copy(as_trimap(trimap), trimap)
         check_same_size(image=self.shape, trimap=self._start.shape)
         self._marks: tuple[Mark, ...] = ()
         self._past: list[tuple[Mark, ...]] = []
@@ -302,7 +292,7 @@ class Drawing:
             raise TypeError(f"A mark is a Stroke, Lasso, Fill or Base; got {type(mark).__name__}.")
 
     def to_json(self) -> bytes:
-        """Return the marks as a file: the form of :func:`mattingkit.drawing.save_strokes`, and more kinds of marks.
+        """Return the marks as the content of a strokes file, which :meth:`load_json` and :func:`load_strokes` read.
 
         The trimap drawn upon goes along where there is one.
 
@@ -312,14 +302,7 @@ class Drawing:
         b'{"version": 1, "shape": [2, 3], "strokes": []}'
         """
         with self._lock:
-            document: dict[str, Any] = {
-                "version": 1,
-                "shape": list(self.shape),
-                "strokes": [_to_plain(mark) for mark in self._marks],
-            }
-            if (self._start != UNKNOWN).any():
-                document["base"] = _pack(self._start)
-        return json.dumps(document).encode()
+            return _to_json(self._marks, self.shape, self._start if (self._start != UNKNOWN).any() else None)
 
     def load_json(self, content: bytes | str) -> None:
         """Put a file's marks in place of the present ones; one step to undo.
@@ -329,18 +312,7 @@ class Drawing:
         ValueError
             Where the content is no such file, or was drawn on a picture of another size.
         """
-        try:
-            document = json.loads(content)
-            if document["version"] != 1:
-                raise ValueError(f"version {document['version']!r}, where 1 is known")
-            marks = [_from_plain(one) for one in document["strokes"]]
-            start = Base(_unpack(document["base"])) if "base" in document else None
-            shape = tuple(document.get("shape", self.shape))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(
-                f"This file holds no strokes as the pad saves them ({type(error).__name__}: {error})."
-            ) from None
-        check_same_size(image=self.shape, drawing_in_the_file=shape)
+        start, marks = _from_json(content, self.shape, "This file")
         if start is not None and not np.array_equal(start.trimap, self._start):
             marks.insert(0, start)
         self.replace(marks)
@@ -381,23 +353,25 @@ class Drawing:
         self.replace([Base(read_array(file))])
 
 
-def load_strokes(path: str | os.PathLike[str] | IO[bytes], shape: tuple[int, int] | None = None) -> list[Stroke]:
-    """Read strokes from a JSON file.
+def load_strokes(path: str | os.PathLike[str] | IO[bytes], shape: tuple[int, int] | None = None) -> list[Mark]:
+    """Read the marks in a strokes file: all that a pad saves, or :func:`save_strokes`.
 
     Parameters
     ----------
     path : path or binary file
     shape : (int, int), optional
-        Height and width of the picture they are for; strokes drawn on another size are refused.
+        Height and width of the picture they are for; a file drawn on another size is refused.
 
     Returns
     -------
-    list of Stroke
+    list of Stroke, Lasso, Fill and Base
+        In the order drawn; first, where the drawing began with a trimap, that trimap as a :class:`Base`.
+        ``Drawing(image, marks=marks).trimap`` draws them all, :func:`mattingkit.trimap_from_strokes` strokes alone.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        Where there is no such file, it holds no strokes, or they belong to a picture of another size.
+        Where there is no such file, something in it is not as it should be, or it belongs to a picture of another size.
 
     Examples
     --------
@@ -406,34 +380,25 @@ def load_strokes(path: str | os.PathLike[str] | IO[bytes], shape: tuple[int, int
     >>> load_strokes(io.BytesIO(b'{"version": 1, "strokes": ' + strokes + b"}"))
     [Stroke(points=((2.0, 3.0), (2.0, 9.0)), label=1.0, radius=2.0)]
     """
-    name = getattr(path, "name", "the stream") if hasattr(path, "read") else os.fspath(path)
-    try:
-        document: Any = json.loads(path.read() if hasattr(path, "read") else Path(path).read_bytes())
-        if document["version"] != 1:
-            raise ValueError(f"version {document['version']!r}, where 1 is known")
-        drawn_on = document.get("shape")
-        strokes = [
-            Stroke([(row, col) for row, col in one["points"]], LABELS[one["label"]], float(one["radius"]))
-            for one in document["strokes"]
-        ]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {name!r}. Check the path and its spelling.") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(
-            f"{name!r} holds no strokes as the pad saves them ({type(error).__name__}: {error})."
-        ) from None
-    if shape is not None and drawn_on is not None and tuple(drawn_on) != tuple(shape):
-        raise ValueError(f"The strokes in {name!r} were drawn on a picture of {tuple(drawn_on)}, not {tuple(shape)}.")
-    return strokes
+    if isinstance(path, str | os.PathLike):
+        name = os.fspath(path)
+        try:
+            content = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise FileNotFoundError(f"There is no file {name!r}. Check the path and its spelling.") from None
+    else:
+        name, content = getattr(path, "name", "the stream"), path.read()
+    start, marks = _from_json(content, shape, repr(name))
+    return marks if start is None else [start, *marks]
 
 
-def save_strokes(path: str | os.PathLike[str], strokes: Iterable[Stroke], shape: tuple[int, int]) -> None:
-    """Write strokes to a JSON file, whole or not at all.
+def save_strokes(path: str | os.PathLike[str], strokes: Iterable[Mark], shape: tuple[int, int]) -> None:
+    """Write marks to a strokes file, whole or not at all.
 
     Parameters
     ----------
     path : path
-    strokes : iterable of Stroke
+    strokes : iterable of Stroke, Lasso, Fill and Base
     shape : (int, int)
         Height and width of the picture they were drawn on.
 
@@ -445,9 +410,8 @@ def save_strokes(path: str | os.PathLike[str], strokes: Iterable[Stroke], shape:
     >>> load_strokes(path, (10, 10))[0].label is None
     True
     """
-    listed = [{"label": _NAMES[stroke.label], "radius": stroke.radius, "points": stroke.points} for stroke in strokes]
     with atomic_write(path) as file:
-        file.write(json.dumps({"version": 1, "shape": list(shape), "strokes": listed}).encode())
+        file.write(_to_json(strokes, shape))
 
 
 def lasso_mask(shape: tuple[int, int], lasso: Lasso) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
@@ -467,11 +431,11 @@ def lasso_mask(shape: tuple[int, int], lasso: Lasso) -> tuple[tuple[slice, slice
     cols = np.arange(low[1], high[1], dtype=np.float64)[np.newaxis, :]
     inside = np.zeros((rows.size, cols.size), dtype=bool)
     for (row_1, col_1), (row_2, col_2) in zip(points, np.roll(points, -1, axis=0), strict=True):
-        if row_1 == row_2:
-            continue
         # A ray to the left crosses this edge in the rows between its ends, where the edge lies left of the pixel.
-        between = (row_1 > rows) != (row_2 > rows)
-        inside ^= between & (col_1 + (rows - row_1) * (col_2 - col_1) / (row_2 - row_1) < cols)
+        first, last = np.clip(np.ceil((min(row_1, row_2), max(row_1, row_2))), low[0], high[0]).astype(int) - low[0]
+        if first < last:
+            crossed = col_1 + (rows[first:last] - row_1) * (col_2 - col_1) / (row_2 - row_1)
+            inside[first:last] ^= crossed < cols
     return window, inside
 
 
@@ -493,27 +457,77 @@ def fill_mask(trimap: FloatArray, image: FloatArray, fill: Fill) -> tuple[tuple[
     return (slice(0, trimap.shape[0]), slice(0, trimap.shape[1])), areas == areas[fill.point]
 
 
+# The file: {"version": 1, "shape": [height, width], "strokes": [an object for each mark], "base": trimap drawn upon}.
+# A stroke has "label", "radius" and "points", a lasso "label" and "lasso", a fill "label", "fill" and "tolerance", a
+# base only "trimap". Labels are the names in LABELS, points are [row, column], trimaps PNG files in base64.
+
+
+def _to_json(marks: Iterable[Mark], shape: tuple[int, int], start: FloatArray | None = None) -> bytes:
+    document: dict[str, Any] = {"version": 1, "shape": list(shape), "strokes": [_to_plain(mark) for mark in marks]}
+    if start is not None:
+        document["base"] = _pack(start)
+    return json.dumps(document).encode()
+
+
 def _to_plain(mark: Mark) -> dict[str, Any]:
     if isinstance(mark, Base):
         return {"trimap": _pack(mark.trimap)}
-    plain: dict[str, Any] = {"label": _NAMES[mark.label]}
+    label = _NAMES[mark.label]
     if isinstance(mark, Stroke):
-        plain |= {"radius": mark.radius, "points": mark.points}
-    elif isinstance(mark, Lasso):
-        plain |= {"lasso": mark.points}
-    else:
-        plain |= {"fill": mark.point, "tolerance": mark.tolerance}
-    return plain
+        return {"label": label, "radius": mark.radius, "points": mark.points}
+    if isinstance(mark, Lasso):
+        return {"label": label, "lasso": mark.points}
+    return {"label": label, "fill": mark.point, "tolerance": mark.tolerance}
 
 
-def _from_plain(plain: dict[str, Any]) -> Mark:
+def _from_json(content: bytes | str, shape: tuple[int, int] | None, name: str) -> tuple[Base | None, list[Mark]]:
+    """Read the content of a strokes file: the trimap drawn upon, where there was one, and the marks."""
+    problem = f"{name} holds no strokes as the pad saves them"
+    with _naming(problem):
+        document = json.loads(content)
+        if not isinstance(document, dict):
+            raise ValueError("an object with version, shape and strokes is expected")
+        if document["version"] != 1:
+            raise ValueError(f"version {document['version']!r} is unknown; update mattingkit to read it")
+        size = document.get("shape", shape)
+        if size is not None:
+            height, width = size
+            if not (type(height) is type(width) is int and height > 0 and width > 0):
+                raise ValueError(f"shape is height and width in pixels, not {size!r}")
+    # Sizes are compared before a trimap is decoded, so that none can take more memory than the picture.
+    if shape is not None and size is not None:
+        check_same_size(picture=shape, drawing_in_the_file=size)
+    with _naming(problem):
+        if not isinstance(document["strokes"], list):
+            raise ValueError("strokes is a list of marks")
+        start = Base(_unpack(document["base"], size)) if "base" in document else None
+        marks: list[Mark] = []
+        for number, plain in enumerate(document["strokes"]):
+            with _naming(f"strokes[{number}]"):
+                marks.append(_from_plain(plain, size))
+        return start, marks
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Say where in the file the reader was, whatever went wrong there."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"{place}: {reason}") from None
+
+
+def _from_plain(plain: Any, shape: tuple[int, int] | None) -> Mark:
+    if not isinstance(plain, dict):
+        raise ValueError(f"a mark is an object, not {type(plain).__name__}")
     if "trimap" in plain:
-        return Base(_unpack(plain["trimap"]))
-    label = LABELS[plain["label"]]
+        return Base(_unpack(plain["trimap"], shape))
+    label = label_value(plain["label"])
     if "lasso" in plain:
         return Lasso(plain["lasso"], label)
     if "fill" in plain:
-        return Fill(plain["fill"], label, plain["tolerance"])
+        return Fill(plain["fill"], label, float(plain["tolerance"]))
     return Stroke(plain["points"], label, float(plain["radius"]))
 
 
@@ -522,5 +536,9 @@ def _pack(trimap: FloatArray) -> str:
     return base64.b64encode(png_bytes(trimap)).decode("ascii")
 
 
-def _unpack(text: str) -> FloatArray:
-    return as_trimap(read_array(io.BytesIO(base64.b64decode(text))))
+def _unpack(text: str, shape: tuple[int, int] | None) -> FloatArray:
+    limit = None if shape is None else shape[0] * shape[1] / 1e6
+    trimap = as_trimap(read_array(io.BytesIO(base64.b64decode(text)), max_megapixels=limit))
+    if shape is not None:
+        check_same_size(picture=shape, trimap=trimap.shape)
+    return trimap

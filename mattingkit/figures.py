@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.compositing import composite
-from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
+from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size, own_copy
 from mattingkit.trimap import as_trimap
 
 if TYPE_CHECKING:
@@ -246,6 +246,7 @@ def overlay_trimap(image: npt.ArrayLike, trimap: npt.ArrayLike, *, opacity: floa
     """
     picture, known = as_image(image), as_trimap(trimap)
     check_same_size(image=picture.shape, trimap=known.shape)
+    picture = own_copy(picture, image)
     for level, hue in ((1.0, FOREGROUND_HUE), (0.0, BACKGROUND_HUE)):
         mask = known == level
         picture[mask] = (1 - opacity) * picture[mask] + opacity * np.array(hue)

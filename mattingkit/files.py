@@ -10,10 +10,11 @@ already turned by it. Everything is written through :func:`atomic_write`: a file
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
+import secrets
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,14 +25,17 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.images import FloatArray, as_image, to_uint8
+from mattingkit.images import FloatArray, as_image, stored_values, to_uint8
 
 __all__ = [
     "FORMATS",
+    "LIMIT_VARIABLE",
     "PICTURE_SUFFIXES",
+    "READABLE",
     "Photo",
     "atomic_write",
     "load_image",
+    "partial_stem",
     "png_bytes",
     "read_array",
     "read_photo",
@@ -55,16 +59,31 @@ PICTURE_SUFFIXES = frozenset(
 )
 
 
-def load_image(path: str | os.PathLike[str] | IO[bytes]) -> FloatArray:
+#: The formats that are read, by Pillow's names. Pillow knows more; some start other programs (EPS runs Ghostscript),
+#: some are hardly kept up, and none of them is how a photograph or a trimap arrives.
+READABLE = (
+    *("JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "DIB", "PPM", "TGA", "JPEG2000", "AVIF", "HEIF"),
+    *("PSD", "ICO", "PCX", "SGI", "QOI"),
+)
+
+#: The environment variable that says how many megapixels a picture may have where the caller does not say, and the
+#: limit without it. 120 megapixels are more than any but a few cameras take, and 2.9 GB as floats.
+LIMIT_VARIABLE, _MAX_MEGAPIXELS = "MATTINGKIT_MAX_MEGAPIXELS", 120.0
+
+
+def load_image(path: str | os.PathLike[str] | IO[bytes], *, max_megapixels: float | None = None) -> FloatArray:
     """Load a picture as (H, W, 3) float64 in [0, 1].
 
-    The EXIF orientation is applied, transparency is dropped, palettes and CMYK become RGB, and of an animation the
-    first frame is taken. 16-bit gray keeps its depth.
+    The EXIF orientation is applied, transparency is dropped, palettes, CMYK and L*a*b* become RGB, and of an animation
+    the first frame is taken. 16 bits keep their depth in gray, RGB and RGBA.
 
     Parameters
     ----------
     path : path or binary file
-        Any format Pillow reads: JPEG, PNG, WebP, TIFF, GIF, BMP and more.
+        JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF, JPEG 2000 and the others in :data:`READABLE`.
+    max_megapixels : float, optional
+        Refuse larger pictures before any memory is taken for them; by default 120, or what the environment variable
+        ``MATTINGKIT_MAX_MEGAPIXELS`` says. A file of 20 KB can hold a picture that fills the memory.
 
     Returns
     -------
@@ -76,7 +95,7 @@ def load_image(path: str | os.PathLike[str] | IO[bytes]) -> FloatArray:
     FileNotFoundError
         Where there is no such file.
     ValueError
-        Where the file is no picture, is truncated, or is too large to be one.
+        Where the file is no picture, is damaged, or is too large.
 
     Examples
     --------
@@ -86,23 +105,47 @@ def load_image(path: str | os.PathLike[str] | IO[bytes]) -> FloatArray:
     >>> load_image(path)[0, 0]
     array([0.2, 0.2, 0.2])
     """
-    return as_image(read_array(path))
+    return as_image(read_array(path, max_megapixels=max_megapixels))
 
 
-def read_array(path: str | os.PathLike[str] | IO[bytes]) -> npt.NDArray[Any]:
+def read_array(path: str | os.PathLike[str] | IO[bytes], *, max_megapixels: float | None = None) -> npt.NDArray[Any]:
     """Read a picture file's stored values, upright: (H, W), (H, W, 3) or (H, W, 4); see :func:`load_image`."""
+    return _read(path, max_megapixels)[0]
+
+
+def _read(
+    source: str | os.PathLike[str] | IO[bytes], max_megapixels: float | None
+) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """Decode a picture file: its values, upright, and what else its header says."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    name = os.fspath(path) if isinstance(path, str | os.PathLike) else getattr(path, "name", "the stream")
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", "the stream")
+    if not isinstance(source, str | os.PathLike) and not source.seekable():
+        source = io.BytesIO(source.read())
+    Image.init()
+    formats = [kind for kind in READABLE if kind in Image.OPEN]
+    limit = _pixel_limit() if max_megapixels is None else max_megapixels
     try:
         with warnings.catch_warnings():
-            # Pillow warns at 89 megapixels and refuses at twice that; only the refusal concerns us.
+            # Pillow warns at 89 megapixels; the limit that counts is checked below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
+            with Image.open(source, formats=formats) as file:
+                width, height = file.size
+                if width * height > limit * 1e6:
+                    raise _TooLargeError(width, height)
+                info: dict[str, Any] = {str(key): value for key, value in file.info.items()}
                 file.seek(0)
+                tiles = list(file.tile)
                 # Decoding comes before the rotation: a truncated file fails here, whole.
                 file.load()
-                return _pixels(ImageOps.exif_transpose(file))
+                values = stored_values(ImageOps.exif_transpose(file))
+            low = _low_bytes(tiles)
+            if low:
+                # Pillow keeps the high byte of each 16-bit colour. Read in the other byte order, that is the low one.
+                with Image.open(source, formats=formats) as file:
+                    file.tile = low
+                    values = values.astype(np.uint16) << 8 | np.asarray(ImageOps.exif_transpose(file))
+            return values, info
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {name!r}. Check the path and its spelling.") from None
     except IsADirectoryError:
@@ -111,27 +154,50 @@ def read_array(path: str | os.PathLike[str] | IO[bytes]) -> npt.NDArray[Any]:
         raise ValueError(
             f"{name!r} is not a picture in a known format; JPEG, PNG, WebP, TIFF, GIF and BMP are."
         ) from None
+    except _TooLargeError as size:
+        width, height = size.args
+        raise ValueError(
+            f"{name!r} has {width} × {height} = {width * height / 1e6:.4g} megapixels, more than the limit of "
+            f"{limit:.4g}. Scale it down, or raise the limit: max_megapixels=… in Python, --max-megapixels of a batch, "
+            f"or {LIMIT_VARIABLE} in the environment."
+        ) from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{name!r} claims more pixels than a picture should have; scale it down first.") from None
-    except (PermissionError, ConnectionError):
+        raise ValueError(
+            f"{name!r} claims more pixels than Pillow opens; scale it down, or raise PIL.Image.MAX_IMAGE_PIXELS."
+        ) from None
+    except (PermissionError, ConnectionError, MemoryError):
         raise
-    except (OSError, SyntaxError, EOFError, ValueError) as error:
+    except Exception as error:  # on damaged bytes decoders raise whatever comes
         raise ValueError(f"{name!r} is truncated or damaged ({error}); copy or export it again.") from error
 
 
-def _pixels(picture: Any) -> npt.NDArray[Any]:
-    """Turn an open Pillow picture of any mode into stored values with channels last."""
-    mode: str = picture.mode
-    if mode in ("L", "RGB", "RGBA", "LA", "1"):
-        return np.asarray(picture)
-    if mode.startswith("I;16"):
-        return np.asarray(picture, dtype=np.uint16)
-    if mode == "I":  # 16-bit gray PNG arrives as 32-bit integers
-        deep: npt.NDArray[np.uint16] = np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
-        return deep
-    if mode == "F":
-        return np.asarray(picture, dtype=np.float64)
-    return np.asarray(picture.convert("RGBA" if "transparency" in picture.info else "RGB"))
+class _TooLargeError(Exception):
+    """A picture beyond the limit: width, height."""
+
+
+def _pixel_limit() -> float:
+    """The limit in megapixels where the caller gives none."""
+    text = os.environ.get(LIMIT_VARIABLE, "")
+    try:
+        limit = float(text) if text else _MAX_MEGAPIXELS
+    except ValueError:
+        limit = math.nan
+    if not limit > 0:
+        raise ValueError(f"{LIMIT_VARIABLE} is a number of megapixels, such as 200; got {text!r}.")
+    return limit
+
+
+def _low_bytes(tiles: list[Any]) -> list[Any]:
+    """How to decode the low bytes of 16-bit colours, which Pillow drops; nothing for any other picture."""
+    other = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+    swapped = []
+    for tile in tiles:
+        raw, *rest = (tile.args,) if isinstance(tile.args, str) else tile.args or ("",)
+        if not isinstance(raw, str) or raw[:-1] not in ("RGB;16", "RGBA;16") or raw[-1] not in other:
+            return []
+        raw = raw[:-1] + other[raw[-1]]
+        swapped.append(tile._replace(args=raw if isinstance(tile.args, str) else (raw, *rest)))
+    return swapped
 
 
 def save_image(path: str | os.PathLike[str], image: npt.ArrayLike, *, quality: int = 95, **metadata: Any) -> None:
@@ -161,9 +227,16 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike, *, quality: i
     >>> path.exists()
     True
     """
+    target = Path(path)
+    picture, options = _prepared(target, image, quality, metadata)
+    with atomic_write(target) as file:
+        picture.save(file, **options)
+
+
+def _prepared(target: Path, image: npt.ArrayLike, quality: int, metadata: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A Pillow picture, and the options to save it with; what cannot be saved is refused before a file is opened."""
     from PIL import Image
 
-    target = Path(path)
     Image.init()
     kind = Image.registered_extensions().get(target.suffix.lower())
     if kind is None or kind not in Image.SAVE:
@@ -177,15 +250,14 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike, *, quality: i
         )
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
         raise ValueError(f"A picture to save has shape (H, W), (H, W, 3) or (H, W, 4); got {pixels.shape}.")
-    options: dict[str, Any] = {key: value for key, value in metadata.items() if value is not None}
+    options = {"format": kind} | {key: value for key, value in metadata.items() if value is not None}
     if kind in ("JPEG", "WEBP"):
         options["quality"] = quality
     if kind == "JPEG":
         options["subsampling"] = 0  # halved colour would bleed across the very edges matting is about
     if kind == "TIFF":
         options.setdefault("compression", "tiff_deflate")
-    with atomic_write(target) as file:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(file, format=kind, **options)
+    return Image.fromarray(np.ascontiguousarray(pixels)), options
 
 
 def png_bytes(picture: npt.ArrayLike, *, compress_level: int = 4) -> bytes:
@@ -231,6 +303,7 @@ def refuse_existing(targets: Iterable[str | os.PathLike[str]], overwrite: bool =
 
     Examples
     --------
+    >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> (folder / "alpha.png").touch()
     >>> refuse_existing([folder / "cutout.png"])
@@ -280,20 +353,32 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    temporary = target.with_name(f".{partial_stem(target.name)}.{secrets.token_hex(8)}.part")
+    # The system itself takes the umask off these permissions: the file is as readable as any a person makes.
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; a picture is as readable as any other file a person makes.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def partial_stem(name: str) -> str:
+    """Return the part of a file's name that its temporary file ``.STEM.RANDOM.part`` begins with.
+
+    It is cut at 200 bytes: file systems allow 255 for the whole.
+
+    Examples
+    --------
+    >>> partial_stem("alpha.png"), len(partial_stem("x" * 255))
+    ('alpha.png', 200)
+    """
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= 200 else encoded[:200].decode(errors="ignore")
 
 
 @dataclass(frozen=True)
@@ -310,10 +395,6 @@ class Photo:
     dpi : (float, float) or None
         Dots per inch, across and down.
 
-    Examples
-    --------
-    >>> Photo(np.zeros((2, 2, 3)), "black").dpi is None
-    True
     """
 
     image: FloatArray
@@ -329,7 +410,7 @@ def read_photo(source: str | os.PathLike[str] | IO[bytes], *, largest: float | N
     ----------
     source : path, ``"-"`` for standard input, or binary file
     largest : float, optional
-        Refuse pictures of more megapixels, before decoding them.
+        Refuse pictures of more megapixels, as ``max_megapixels`` of :func:`load_image`.
 
     Returns
     -------
@@ -342,6 +423,7 @@ def read_photo(source: str | os.PathLike[str] | IO[bytes], *, largest: float | N
 
     Examples
     --------
+    >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "print.png")
     >>> save_image(path, np.zeros((3, 4, 3)), dpi=(300, 300))
     >>> photo = read_photo(path)
@@ -353,36 +435,16 @@ def read_photo(source: str | os.PathLike[str] | IO[bytes], *, largest: float | N
         if not content:
             raise ValueError("Standard input is empty; pipe a picture in: cat photo.jpg | mattingkit cutout - -o -")
         file: Any = io.BytesIO(content)
-        name = "stdin"
+        file.name = name = "stdin"
     else:
         file, name = Path(source), Path(source).stem
-    size, metadata = _look(file)
-    if largest is not None and size is not None and size[0] * size[1] > largest * 1e6:
-        raise ValueError(
-            f"The picture has {size[0]} × {size[1]} = {size[0] * size[1] / 1e6:.0f} megapixels, more than the limit "
-            f"of {largest:g} (--max-megapixels)."
-        )
-    if isinstance(file, io.BytesIO):
-        file.seek(0)
-    return Photo(load_image(file), name, **metadata)
-
-
-def _look(file: Any) -> tuple[tuple[int, int] | None, dict[str, Any]]:
-    """Size and metadata from a file's header; what is wrong with the file is left for the decoder to say."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(file) as picture:
-                profile = picture.info.get("icc_profile")
-                # Bytes 16 to 20 of an ICC profile name its colour space (ICC.1:2022, 7.2.6); that of a CMYK or gray
-                # file would be wrong for the RGB pixels made of it.
-                if not profile or profile[16:20] != b"RGB ":
-                    profile = None
-                return picture.size, {"icc_profile": profile, "dpi": _dpi(picture.info.get("dpi"))}
-    except Exception:  # anything at all can be in a broken header
-        return None, {}
+    values, info = _read(file, largest)
+    profile = info.get("icc_profile")
+    # Bytes 16 to 20 of an ICC profile name its colour space (ICC.1:2022, 7.2.6); that of a CMYK or gray file would be
+    # wrong for the RGB pixels made of it.
+    if not isinstance(profile, bytes) or profile[16:20] != b"RGB ":
+        profile = None
+    return Photo(as_image(values), name, profile, _dpi(info.get("dpi")))
 
 
 def _dpi(stored: Any) -> tuple[float, float] | None:
@@ -416,6 +478,7 @@ def write_photo(
 
     Examples
     --------
+    >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "alpha.webp")
     >>> write_photo(path, np.zeros((3, 4)), dpi=(300, 300))
     >>> path.exists()
@@ -433,8 +496,8 @@ def write_photo(
     if path.stem != "-":
         save_image(path, pixels, quality=quality, **metadata)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder, f"picture{path.suffix}")
-        save_image(whole, pixels, quality=quality, **metadata)
-        sys.stdout.buffer.write(whole.read_bytes())
-        sys.stdout.buffer.flush()
+    picture, options = _prepared(path, pixels, quality, metadata)
+    whole = io.BytesIO()  # TIFF moves back and forth in its file, which a pipe cannot
+    picture.save(whole, **options)
+    sys.stdout.buffer.write(whole.getbuffer())
+    sys.stdout.buffer.flush()

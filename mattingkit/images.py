@@ -1,19 +1,31 @@
-"""The edge of the package: every array that comes in passes here, once.
+"""The edge of the package: arrays of any kind come in, float64 in [0, 1] goes on.
 
 Inside mattingkit an image is always a float64 array of shape (H, W, 3) with sRGB values in [0, 1] as stored in the
-file. Whatever a person brings (8-bit, 16-bit, gray, with transparency, rotated by EXIF) is converted here once, by
-:func:`as_image` and :func:`as_alpha`, so that no method needs to think about it again. Files are read and written by
-:mod:`mattingkit.files`.
+file. Whatever a person brings (8-bit, 16-bit, gray, with transparency, a Pillow picture) is converted here, by
+:func:`as_image` and :func:`as_alpha`. An array that is right already passes as it is, without a copy: so every function
+may convert what it is given, and converting twice costs next to nothing. In return no function writes into an array
+that it got from here. Files are read and written by :mod:`mattingkit.files`.
 """
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FloatArray", "as_alpha", "as_image", "as_unit_floats", "check_same_size", "to_uint8"]
+__all__ = [
+    "FloatArray",
+    "as_alpha",
+    "as_image",
+    "as_unit_floats",
+    "check_same_size",
+    "own_copy",
+    "stored_values",
+    "to_uint8",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -22,7 +34,7 @@ _WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.b
 
 
 def as_unit_floats(values: npt.ArrayLike, what: str) -> FloatArray:
-    """Convert stored values to new float64 values in [0, 1], whatever their shape.
+    """Convert stored values to float64 in [0, 1], whatever their shape.
 
     Parameters
     ----------
@@ -34,7 +46,8 @@ def as_unit_floats(values: npt.ArrayLike, what: str) -> FloatArray:
     Returns
     -------
     ndarray of float64
-        A copy; the input is never written to.
+        The input itself, not a copy, where it is a float64 array in row order that can be written to; nothing in
+        mattingkit does write to it. (A read-only array is copied, since PyMatting's compiled functions refuse one.)
 
     Raises
     ------
@@ -48,21 +61,23 @@ def as_unit_floats(values: npt.ArrayLike, what: str) -> FloatArray:
     >>> as_unit_floats(np.array([0, 51, 255], np.uint8), "alpha")
     array([0. , 0.2, 1. ])
     """
-    array = np.asarray(values)
+    array = _stored(values)
     if array.size == 0:
         raise ValueError(f"The {what} is empty: its shape is {array.shape}.")
-    if array.dtype in _WHITE:
-        return np.ascontiguousarray(array / _WHITE[array.dtype], dtype=np.float64)
+    white = _WHITE.get(array.dtype.newbyteorder("="))
+    if white is not None:
+        return np.ascontiguousarray(array / white, dtype=np.float64)
     if array.dtype.kind != "f":
         raise TypeError(
             f"The {what} has dtype {array.dtype}; give bool, uint8, uint16, or floats in [0, 1]. "
             f"For values 0 to 255 use {what}.astype('uint8')."
         )
-    if not np.isfinite(array).all():
+    # Both are NaN where any value is, so no array as large as the picture is needed to look for one.
+    low, high = float(array.min()), float(array.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(
             f"The {what} contains NaN or infinity; replace them first, for example with np.nan_to_num({what})."
         )
-    low, high = float(array.min()), float(array.max())
     # Arithmetic on pictures overshoots by rounding errors; that much is forgiven, and clipped.
     if low < -1e-6 or high > 1 + 1e-6:
         remedy = (
@@ -71,24 +86,24 @@ def as_unit_floats(values: npt.ArrayLike, what: str) -> FloatArray:
         raise ValueError(
             f"The {what} has float values from {low:.4g} to {high:.4g}; they must lie in [0, 1]: {remedy}."
         )
-    values = np.array(array, dtype=np.float64, order="C")
-    # In place: a second copy of a large picture would be felt.
-    return np.clip(values, 0.0, 1.0, out=values)
+    if low < 0 or high > 1:
+        return np.asarray(np.clip(array, 0.0, 1.0, dtype=np.float64, order="C"))
+    return np.require(array, np.float64, ["C", "A", "W"])
 
 
 def as_image(image: npt.ArrayLike) -> FloatArray:
-    """Convert any common picture array to the form mattingkit works on.
+    """Convert any common picture to the form mattingkit works on.
 
     Parameters
     ----------
-    image : array_like, shape (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4)
+    image : array_like, shape (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4), or Pillow picture
         bool, uint8, uint16, or float in [0, 1]. Gray is repeated to three channels. A fourth channel (or the second,
         beside gray) is transparency and is dropped: the colours are taken as stored.
 
     Returns
     -------
     ndarray of float64, shape (H, W, 3)
-        sRGB values in [0, 1]; always a new array.
+        sRGB values in [0, 1]. It is the input itself where that has this form already: copy it before writing to it.
 
     Raises
     ------
@@ -101,17 +116,20 @@ def as_image(image: npt.ArrayLike) -> FloatArray:
     --------
     >>> as_image(np.full((2, 3), 255, np.uint8)).shape
     (2, 3, 3)
+    >>> ready = np.zeros((2, 3, 3))
+    >>> as_image(ready) is ready
+    True
     """
-    array = np.asarray(image)
+    array = _stored(image)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise ValueError(
             f"An image has shape (H, W), (H, W, 3) or (H, W, 4); got {array.shape}."
             + (" Channels go last: use np.moveaxis(image, 0, -1)." if _channels_first(array) else "")
         )
-    if array.ndim == 2:
-        array = array[:, :, np.newaxis]
-    colours = as_unit_floats(array[:, :, : 3 if array.shape[2] >= 3 else 1], "image")
-    return colours if colours.shape[2] == 3 else np.repeat(colours, 3, axis=2)
+    if array.ndim == 2 or array.shape[2] < 3:
+        gray = array if array.ndim == 2 else array[:, :, 0]
+        return np.repeat(as_unit_floats(gray, "image")[:, :, np.newaxis], 3, axis=2)
+    return as_unit_floats(array if array.shape[2] == 3 else array[:, :, :3], "image")
 
 
 def as_alpha(alpha: npt.ArrayLike) -> FloatArray:
@@ -119,13 +137,13 @@ def as_alpha(alpha: npt.ArrayLike) -> FloatArray:
 
     Parameters
     ----------
-    alpha : array_like, shape (H, W) or (H, W, 1)
+    alpha : array_like, shape (H, W) or (H, W, 1), or Pillow picture
         bool, uint8, uint16, or float in [0, 1].
 
     Returns
     -------
     ndarray of float64, shape (H, W)
-        Always a new array.
+        The input itself where that has this form already: copy it before writing to it.
 
     Raises
     ------
@@ -137,12 +155,69 @@ def as_alpha(alpha: npt.ArrayLike) -> FloatArray:
     >>> as_alpha(np.array([[0, 255]], np.uint8))
     array([[0., 1.]])
     """
-    array = np.asarray(alpha)
+    array = _stored(alpha)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim != 2:
         raise ValueError(f"An alpha matte has shape (H, W); got {array.shape}. Of an RGBA picture take rgba[..., 3].")
     return as_unit_floats(array, "alpha")
+
+
+def own_copy(array: FloatArray, given: Any) -> FloatArray:
+    """Return a converted array itself, or a copy where it is (part of) what the caller gave.
+
+    For arrays that are kept or handed out: the caller may go on writing to its own.
+
+    Examples
+    --------
+    >>> given = np.zeros((2, 2))
+    >>> own_copy(as_alpha(given), given) is given
+    False
+    """
+    return array.copy() if isinstance(given, np.ndarray) and np.may_share_memory(array, given) else array
+
+
+def stored_values(picture: Any) -> npt.NDArray[Any]:
+    """Return the stored values of a Pillow picture of any mode, channels last: gray, RGB or RGBA.
+
+    Palettes, CMYK, YCbCr, HSV and L*a*b* become RGB. 16-bit gray keeps its depth, and floats their values.
+
+    Raises
+    ------
+    ValueError
+        For 32-bit integers beyond 16 bits: no file says which of them is white.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> stored_values(Image.new("CMYK", (1, 1), (0, 255, 255, 0)))
+    array([[[255,   0,   0]]], dtype=uint8)
+    """
+    mode: str = picture.mode
+    if mode in ("1", "L", "LA", "RGB", "RGBA"):
+        return np.asarray(picture)
+    if mode.startswith("I;16"):
+        return np.asarray(picture, dtype=np.uint16)
+    if mode == "I":  # some formats hand 16-bit gray on as 32-bit integers
+        values = np.asarray(picture)
+        if values.size and not 0 <= values.min() <= values.max() <= 65535:
+            raise ValueError(
+                f"The picture stores 32-bit integers from {values.min()} to {values.max()}, and nothing says which of "
+                "them is white; export it with 16 bits."
+            )
+        return values.astype(np.uint16)
+    if mode == "F":
+        return np.asarray(picture, dtype=np.float64)
+    transparent = mode in ("PA", "La", "RGBa") or "transparency" in picture.info
+    return np.asarray(picture.convert("RGBA" if transparent else "RGB"))
+
+
+def _stored(values: Any) -> npt.NDArray[Any]:
+    """Take anything array-like as an array; a Pillow picture by what its mode means, not by its bytes."""
+    pillow = sys.modules.get("PIL.Image")  # where it is not loaded, nobody can have a picture of it
+    if pillow is not None and isinstance(values, pillow.Image):
+        return stored_values(values)
+    return np.asarray(values)
 
 
 def check_same_size(**shapes: tuple[int, ...]) -> None:
@@ -165,19 +240,22 @@ def check_same_size(**shapes: tuple[int, ...]) -> None:
     Traceback (most recent call last):
     ...
     ValueError: Image and trimap must have the same size; got (300, 451) and (451, 300). They are each other's \
-transpose: swap the axes of one, as in np.swapaxes(trimap, 0, 1).
+transpose: turn one of them, as np.swapaxes(array, 0, 1) does.
     """
     (first, shape), *others = shapes.items()
     size = tuple(shape[:2])
     for name, other in others:
         if tuple(other[:2]) == size:
             continue
-        hint = f" They are each other's transpose: swap the axes of one, as in np.swapaxes({name}, 0, 1)."
+        turned = tuple(other[1::-1]) == size
         raise ValueError(
-            f"{first.capitalize()} and {name} must have the same size; got {size} and {tuple(other[:2])}.".replace(
-                "_", " "
+            f"{first.capitalize()} and {name} must have the same size; got ".replace("_", " ")
+            + f"{size} and {tuple(other[:2])}."
+            + (
+                " They are each other's transpose: turn one of them, as np.swapaxes(array, 0, 1) does."
+                if turned
+                else ""
             )
-            + (hint if tuple(other[1::-1]) == size else "")
         )
 
 

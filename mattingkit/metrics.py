@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mattingkit.images import FloatArray, as_alpha, check_same_size
 from mattingkit.trimap import UNKNOWN, as_trimap
 
-__all__ = ["METRICS", "connectivity_error", "gradient_error", "mse", "sad"]
+__all__ = ["METRICS", "connectivity_error", "gradient_error", "largest_part", "mse", "sad"]
 
 _Mask = npt.NDArray[np.bool_]
 
@@ -208,22 +208,35 @@ def connectivity_error(
     >>> connectivity_error(island, truth)
     0.001
     """
-    from scipy import ndimage
-
     estimate, exact, counted = _checked(alpha, truth, trimap)
     thresholds = np.arange(0.0, 1.0 + step / 2, step)
     level = np.full(exact.shape, -1.0)
     for below, threshold in pairwise(thresholds):
         # 0.1 * 3 is a little more than 0.3; the tolerance keeps a stored 0.3 on the right side.
         both = (estimate >= threshold - 1e-9) & (exact >= threshold - 1e-9)
-        labels, count = ndimage.label(both)
-        source = np.zeros_like(both)
-        if count:
-            source = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-        level[(level < 0) & ~source] = below
+        level[(level < 0) & ~largest_part(both)] = below
     level[level < 0] = 1.0
     degree = [1.0 - np.where(matte - level >= theta, matte - level, 0.0) for matte in (estimate, exact)]
     return float(np.abs(degree[0] - degree[1])[counted].sum() / 1000)
+
+
+def largest_part(mask: _Mask) -> _Mask:
+    """Return the largest connected part of a mask; an empty mask where there is none.
+
+    Pixels hang together by their edges.
+
+    Examples
+    --------
+    >>> largest_part(np.array([[True, False, True, True]]))
+    array([[False, False,  True,  True]])
+    """
+    from scipy import ndimage
+
+    labels, count = ndimage.label(mask)
+    if not count:
+        return np.zeros_like(mask)
+    part: _Mask = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    return part
 
 
 #: Column title to function, in the benchmark's order.

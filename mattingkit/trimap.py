@@ -24,6 +24,7 @@ __all__ = [
     "FOREGROUND",
     "UNKNOWN",
     "Stroke",
+    "as_points",
     "as_trimap",
     "check_pair",
     "load_trimap",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0.0, 0.5, 1.0
+
+#: Largest radius and coordinate of a mark, in pixels: far beyond any picture, and safe to square.
+_FARTHEST = 1e5
 
 #: Values up to the first are background, from the second on foreground. Editors and JPEG move levels a little.
 _NEAR_BLACK, _NEAR_WHITE = 0.1, 0.9
@@ -49,7 +53,7 @@ def as_trimap(trimap: npt.ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray of float64, shape (H, W)
-        Exactly 0, 0.5 and 1; always a new array.
+        Exactly 0, 0.5 and 1. It is the input itself where that has this form already: copy it before writing to it.
 
     Raises
     ------
@@ -61,13 +65,13 @@ def as_trimap(trimap: npt.ArrayLike) -> FloatArray:
     >>> as_trimap(np.array([[0, 3, 127, 128, 252, 255]], np.uint8))
     array([[0. , 0. , 0.5, 0.5, 1. , 1. ]])
     """
-    array = np.asarray(trimap)
-    if array.ndim == 3:
-        values = as_image(array).mean(axis=2)
-    elif array.ndim == 2:
-        values = as_unit_floats(array, "trimap")
-    else:
-        raise ValueError(f"A trimap has shape (H, W); got {array.shape}.")
+    values = as_unit_floats(trimap, "trimap")
+    if values.ndim == 3:
+        values = as_image(values).mean(axis=2)
+    elif values.ndim != 2:
+        raise ValueError(f"A trimap has shape (H, W); got {values.shape}.")
+    if sum(np.count_nonzero(values == level) for level in (BACKGROUND, UNKNOWN, FOREGROUND)) == values.size:
+        return values
     result = np.full(values.shape, UNKNOWN)
     result[values <= _NEAR_BLACK] = BACKGROUND
     result[values >= _NEAR_WHITE] = FOREGROUND
@@ -181,12 +185,12 @@ class Stroke:
     label : float or None
         0 background, 0.5 unknown, 1 foreground; None erases, back to the trimap below.
     radius : float
-        In image pixels, at least 0.5: what lies no farther from the polyline is painted.
+        In image pixels, from 0.5 to 100,000: what lies no farther from the polyline is painted.
 
     Raises
     ------
     ValueError
-        For another label, no points, or a radius below 0.5.
+        For another label, no points, or a radius or a coordinate out of bounds.
 
     Examples
     --------
@@ -199,14 +203,32 @@ class Stroke:
     radius: float = 5.0
 
     def __post_init__(self) -> None:
-        points = tuple((float(row), float(col)) for row, col in self.points)
-        object.__setattr__(self, "points", points)
-        if not points or not np.isfinite(points).all():
-            raise ValueError("A stroke needs at least one point of finite (row, col).")
+        object.__setattr__(self, "points", as_points(self.points, "stroke", at_least=1))
         if self.label not in (None, BACKGROUND, UNKNOWN, FOREGROUND):
             raise ValueError(f"A stroke's label is 0, 0.5, 1, or None to erase; got {self.label!r}.")
-        if not self.radius >= 0.5:
-            raise ValueError(f"A stroke's radius is at least 0.5 pixel; got {self.radius}.")
+        if not 0.5 <= self.radius <= _FARTHEST:
+            raise ValueError(f"A stroke's radius is 0.5 to {_FARTHEST:,.0f} pixels; got {self.radius:g}.")
+
+
+def as_points(points: Sequence[tuple[float, float]], what: str, at_least: int) -> tuple[tuple[float, float], ...]:
+    """Check the points of a mark and return them as pairs of floats.
+
+    Raises
+    ------
+    ValueError
+        For too few points, or one that is not a (row, col) near any picture.
+
+    Examples
+    --------
+    >>> as_points([(1, 2)], "stroke", at_least=1)
+    ((1.0, 2.0),)
+    """
+    pairs = tuple((float(row), float(col)) for row, col in points)
+    if len(pairs) < at_least:
+        raise ValueError(f"A {what} needs at least {at_least} {'point' if at_least == 1 else 'points'}.")
+    if not (np.abs(pairs) <= _FARTHEST).all():  # NaN is none either
+        raise ValueError(f"The points of a {what} are finite (row, col), within {_FARTHEST:,.0f} pixels.")
+    return pairs
 
 
 def trimap_from_strokes(
@@ -232,6 +254,8 @@ def trimap_from_strokes(
     ------
     ValueError
         Where ``base`` has another shape.
+    TypeError
+        For another kind of mark, which a :class:`mattingkit.drawing.Drawing` can draw.
 
     Examples
     --------
@@ -244,6 +268,11 @@ def trimap_from_strokes(
     check_same_size(picture=tuple(shape), base=below.shape)
     trimap = below.copy()
     for stroke in strokes:
+        if not isinstance(stroke, Stroke):
+            raise TypeError(
+                f"Here only strokes are drawn, and this is a {type(stroke).__name__}; lassos, fills and bases too are "
+                "drawn by mattingkit.drawing.Drawing(image, marks=strokes).trimap."
+            )
         window, inside = stroke_mask(shape, stroke)
         trimap[window][inside] = below[window][inside] if stroke.label is None else stroke.label
     return trimap

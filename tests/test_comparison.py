@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,13 +143,24 @@ def test_a_result_changed_by_hand_is_not_replaced(result, tmp_path):
     assert (tmp_path / "rw_cutout.png").read_bytes() == b"retouched"
 
 
-def test_the_files_of_0_1_0_which_its_record_did_not_list_may_be_replaced(result, tmp_path):
-    result.save(tmp_path)
-    record = json.loads((tmp_path / "result.json").read_text())
-    del record["files"]
-    (tmp_path / "result.json").write_text(json.dumps(record))
-    result.save(tmp_path)
+def test_of_0_1_0_the_files_of_its_methods_may_be_replaced(ramp, tmp_path):
+    shutil.copy(Path(__file__).parent / "files_of_0_1_0" / "result.json", tmp_path)
+    for name in ("rw_alpha.png", "rw_cutout.png", "trimap.png", "comparison.png", "table.csv", "knn_alpha.png"):
+        (tmp_path / name).write_bytes(b"of 0.1.0")
+    image, trimap, _ = ramp
+    mk.compare(image, trimap, ["rw"]).save(tmp_path)
     assert "files" in json.loads((tmp_path / "result.json").read_text())
+    with pytest.raises(FileExistsError, match="knn_alpha"):  # that record knows of no such method
+        mk.compare(image, trimap, ["rw", "knn"]).save(tmp_path)
+
+
+def test_a_result_does_not_change_with_the_caller_s_arrays(ramp):
+    image, trimap, alpha = (array.copy() for array in ramp)
+    result = mk.compare(image, trimap, ["rw"], ground_truth=alpha)
+    for array in (image, trimap, alpha):
+        array[:] = 0
+    for kept, given in zip((result.image, result.trimap, result.ground_truth), ramp, strict=True):
+        np.testing.assert_array_equal(kept, given)
 
 
 def test_the_table_escapes_and_aligns():

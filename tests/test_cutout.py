@@ -1,32 +1,23 @@
-"""The pipeline in one call, the recipes built on it, ID photos, and what survives from one file to the next."""
+"""From a photograph to a cut-out in one call: the steps, the backgrounds, the guess, and what it costs."""
 
 from __future__ import annotations
 
-import io
+import tracemalloc
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
 
 import mattingkit as mk
 from mattingkit import cutout as cutout_function
 from mattingkit import samples
-from mattingkit.drawing import load_strokes, save_strokes
-from mattingkit.files import read_photo, write_photo
+from mattingkit.methods import METHODS, Method
 from mattingkit.photo.cutout import guess_trimap, new_background
-from mattingkit.photo.id_photo import ID_SIZES, Box, crop_box, crop_id_photo, find_head, id_box
-from mattingkit.photo.recipe import Recipe, full_set
-
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+from mattingkit.trimap import check_pair
 
 
 @pytest.fixture(scope="module")
 def portrait():
     return samples.portrait()
-
-
-# mk.cutout
 
 
 def test_the_pipeline_is_the_steps_one_by_one(ramp):
@@ -114,6 +105,43 @@ def test_inputs_are_never_written_to(ramp):
         np.testing.assert_array_equal(array, copy)
 
 
+def test_results_are_not_the_caller_s_arrays(ramp):
+    image, trimap, _ = (array.copy() for array in ramp)
+    background = np.full(image.shape, 0.5)
+    result = mk.cutout(image, background, trimap=trimap)
+    for array in result:
+        for given in (image, trimap, background):
+            assert not np.shares_memory(array, given)
+
+
+PROBE = {}
+
+
+def estimate_alpha_probe(image, trimap, *, on_progress=None):
+    """A method that does what every method does first, and then notes the memory taken since the call of cutout."""
+    check_pair(image, trimap)
+    PROBE["peak"] = tracemalloc.get_traced_memory()[1]
+    return trimap.copy()
+
+
+def test_a_picture_that_is_right_is_not_copied_before_the_solver(monkeypatch):
+    monkeypatch.setitem(METHODS, "probe", Method(f"{__name__}:estimate_alpha_probe", "Probe", ""))
+    image = np.random.default_rng(0).random((400, 500, 3))
+    trimap = np.full((400, 500), 0.5)
+    trimap[:100], trimap[-100:] = 0, 1
+    mk.cutout(image[:9, :9], method="probe", trimap=np.eye(9))  # imports
+    tracemalloc.start()
+    try:
+        mk.cutout(image, method="probe", trimap=trimap)
+        # The trimap that is handed out is a third of the picture; the rest are masks, of one byte a pixel.
+        assert PROBE["peak"] < 0.5 * image.nbytes
+        tracemalloc.reset_peak()
+        mk.cutout(image.astype(np.float32), method="probe", trimap=trimap)
+        assert PROBE["peak"] < 2.1 * image.nbytes
+    finally:
+        tracemalloc.stop()
+
+
 def test_progress_reaches_the_caller_and_cancels(ramp):
     image, trimap, _ = ramp
     seen = []
@@ -127,7 +155,7 @@ def test_progress_reaches_the_caller_and_cancels(ramp):
         mk.cutout(image, trimap=trimap, on_progress=cancel)
 
 
-# The automatic guess
+# --- the automatic guess ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["cat", "portrait"])
@@ -174,217 +202,6 @@ def test_a_hesitant_guess_still_gives_a_trimap(monkeypatch):
     trimap = guess_trimap(np.zeros((60, 60, 3))).trimap
     assert trimap[30, 30] == 1
     assert trimap[0, 0] == 0
-
-
-# ID photos
-
-
-def test_the_head_of_the_sample_portrait_is_found(portrait):
-    head = find_head(portrait.matte)
-    # Read off the photograph: the hair ends near row 5, the chin is near row 190, the face's middle near column 225.
-    assert head.top < 25
-    assert 165 < head.chin < 235
-    assert 200 < head.center < 250
-
-
-def figure(height=300, width=240, scale=1.0, shift=0):
-    """A head on a neck on shoulders: alpha, crown row, chin row, centre column."""
-    rows, cols = np.mgrid[:height, :width]
-    center, crown = width / 2 + shift, 60.0
-    head = ((rows - crown - 50 * scale) / (50 * scale)) ** 2 + ((cols - center) / (36 * scale)) ** 2 <= 1
-    chin = crown + 100 * scale
-    neck = (np.abs(cols - center) <= 17 * scale) & (rows >= chin - 10 * scale)
-    top = chin + 20 * scale
-    shoulders = (rows >= top) & (np.abs(cols - center) <= np.minimum(95 * scale, 30 * scale + 2 * (rows - top)))
-    return (head | neck | shoulders).astype(float), crown, chin, center
-
-
-@pytest.mark.parametrize("scale", [0.6, 0.8, 1.0])
-@pytest.mark.parametrize("shift", [-20, 0, 20])
-def test_head_and_standards_agree(scale, shift):
-    alpha, crown, chin, center = figure(scale=scale, shift=shift)
-    head = find_head(alpha)
-    assert head.top == pytest.approx(crown, abs=2)
-    assert head.chin == pytest.approx(chin, abs=0.12 * (chin - crown))
-    assert head.center == pytest.approx(center, abs=3)
-    for name, size in ID_SIZES.items():
-        rgba = crop_id_photo(np.full((*alpha.shape, 3), 0.5), alpha, name)
-        assert rgba.shape == (size.height, size.width, 4)
-        rows = np.flatnonzero((rgba[..., 3] > 0.5).any(axis=1))
-        assert rows[0] == pytest.approx(size.margin * size.height, abs=0.02 * size.height)
-        assert rows[-1] == size.height - 1
-        cropped = find_head(rgba[..., 3])
-        assert cropped.center == pytest.approx(size.width / 2, abs=0.02 * size.width)
-        # A head as large as the standard says, or larger where the picture ends early; never smaller.
-        assert (cropped.chin - cropped.top) / size.height > size.head - 0.08
-
-
-def test_specks_are_no_head():
-    alpha, crown, _, center = figure()
-    alpha[3:6, 3:6] = 1
-    assert find_head(alpha).top == pytest.approx(crown, abs=2)
-    assert find_head(alpha).center == pytest.approx(center, abs=3)
-
-
-def test_a_flag_joined_to_the_shoulders_is_no_head():
-    alpha, crown, chin, center = figure()
-    alpha[:, :40] = 1  # higher than the head, from the side to the shoulders
-    head = find_head(alpha)
-    assert head.top == pytest.approx(crown, abs=3)
-    assert head.chin == pytest.approx(chin, abs=0.12 * (chin - crown))
-    assert head.center == pytest.approx(center, abs=3)
-
-
-def test_long_hair_that_hides_the_neck_is_not_taken_for_a_body():
-    alpha, crown, chin, center = figure()
-    rows, cols = np.mgrid[:300, :240]
-    alpha[(rows > crown + 50) & (rows < chin + 60) & (np.abs(cols - center) <= 36)] = 1
-    assert find_head(alpha).chin == pytest.approx(chin, abs=0.25 * (chin - crown))
-
-
-def test_what_is_no_portrait_is_refused():
-    with pytest.raises(ValueError, match="shows no subject"):
-        find_head(np.zeros((10, 10)))
-    alpha, *_ = figure()
-    with pytest.raises(ValueError, match="ends too close below the head"):
-        id_box(alpha[:158], "35x45mm")
-    with pytest.raises(ValueError, match="no ID photo size 'a4'"):
-        id_box(alpha, "a4")
-
-
-def test_a_crop_is_exact_where_it_only_shifts():
-    picture = np.random.default_rng(1).random((20, 30, 3))
-    np.testing.assert_allclose(crop_box(picture, Box(4, 7, 10, 12), (10, 12)), picture[4:14, 7:19], atol=1e-6)
-    beyond = crop_box(picture, Box(-5, 25, 10, 10), (10, 10), extend=False)
-    np.testing.assert_allclose(beyond[5:, :5], picture[:5, 25:], atol=1e-6)
-    assert np.abs(beyond[:5]).max() < 1e-6
-
-
-def test_cropping_keeps_the_subject_s_colours_to_its_edge():
-    alpha, *_ = figure()
-    foreground = np.where(alpha[..., np.newaxis] > 0, [0.8, 0.4, 0.2], [0.0, 0.0, 1.0])
-    rgba = crop_id_photo(foreground, alpha, "one-inch")
-    visible = rgba[..., 3] > 0.02
-    assert np.abs(rgba[visible][:, :3] - [0.8, 0.4, 0.2]).max() < 0.02
-
-
-# Recipes and the full set
-
-
-def test_a_recipe_s_parts_and_product(ramp):
-    image, trimap, _ = ramp
-    photo = read_photo(as_file(image))
-    recipe = Recipe(method="rw", background="white")
-    parts = recipe.separate(photo, trimap)
-    np.testing.assert_allclose(
-        recipe.finish(photo, parts).pixels, mk.cutout(photo.image, "white", "rw", trimap=trimap).rgba[..., :3]
-    )
-    bare = Recipe(method="rw", foreground=False)
-    np.testing.assert_array_equal(bare.finish(photo, bare.separate(photo, trimap)).pixels[..., :3], photo.image)
-    assert Recipe(only="alpha").finish(photo, parts).pixels.ndim == 2
-
-
-def test_equal_recipes_have_equal_fingerprints():
-    assert Recipe(parameters={"a": 1, "b": 2}).fingerprint() == Recipe(parameters={"b": 2, "a": 1}).fingerprint()
-    prints = {r.fingerprint() for r in (Recipe(), Recipe(method="rw"), Recipe(quality=90), Recipe(parameters={"a": 1}))}
-    assert len(prints) == 4
-
-
-def test_the_full_set_adds_up(ramp):
-    image, trimap, _ = ramp
-    photo = read_photo(as_file(image))
-    parts = Recipe().separate(photo, trimap, everything=True)
-    made = full_set(photo.image, parts, "#438edb", np.zeros((5, 7, 3)))
-    assert list(made) == ["_alpha", "_1-alpha", "_fg", "_bg", "_bg_color_trans", "_synthesis", "_joint"]
-    np.testing.assert_allclose(made["_alpha"] + made["_1-alpha"], 1)
-    # Foreground and background with their alphas are the photograph again.
-    alpha = made["_alpha"][..., np.newaxis]
-    again = alpha * made["_fg"][..., :3] + (1 - alpha) * made["_bg"][..., :3]
-    assert np.abs(again - photo.image).mean() < 0.02
-    height, width = trimap.shape
-    assert made["_joint"].shape == (height, 7 * width, 3)
-
-
-# Files
-
-
-def as_file(image, kind="PNG", **options):
-    file = io.BytesIO()
-    Image.fromarray((np.asarray(image) * 255).round().astype(np.uint8)).save(file, kind, **options)
-    file.seek(0)
-    return file
-
-
-def stored(path):
-    with Image.open(path) as picture:
-        picture.load()
-        return picture.info, picture.getexif()
-
-
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp"])
-def test_profile_and_resolution_survive(tmp_path, suffix, ramp):
-    photo = read_photo(as_file(ramp[0], "JPEG", icc_profile=SRGB, dpi=(300, 300)))
-    assert photo.icc_profile == SRGB
-    assert photo.dpi == (300, 300)
-    write_photo(tmp_path / f"out{suffix}", ramp[0], icc_profile=photo.icc_profile, dpi=photo.dpi)
-    info, exif = stored(tmp_path / f"out{suffix}")
-    assert info["icc_profile"] == SRGB
-    dpi = info.get("dpi") or (exif[0x011A], exif[0x011B])
-    assert [round(float(value)) for value in dpi] == [300, 300]
-
-
-def test_a_profile_that_is_wrong_for_the_pixels_is_dropped(tmp_path, ramp):
-    assert read_photo(as_file(ramp[0], "PNG", icc_profile=LAB)).icc_profile is None
-    write_photo(tmp_path / "alpha.png", ramp[2], icc_profile=SRGB, dpi=(72, 72))
-    info, _ = stored(tmp_path / "alpha.png")
-    assert "icc_profile" not in info
-    assert round(info["dpi"][0]) == 72
-
-
-def test_orientation_is_resolved_and_not_handed_on(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    photo = read_photo(as_file(np.zeros((20, 30, 3)), "JPEG", exif=exif))
-    assert photo.image.shape == (30, 20, 3)
-    write_photo(tmp_path / "out.jpg", photo.image)
-    assert 0x0112 not in stored(tmp_path / "out.jpg")[1]
-
-
-def test_pictures_beyond_the_limit_are_refused_before_decoding():
-    with pytest.raises(ValueError, match=r"1000 × 1200 = 1 megapixels|1200 × 1000 = 1 megapixels"):
-        read_photo(as_file(np.zeros((1000, 1200, 3))), largest=1)
-
-
-@pytest.mark.parametrize("dpi", [None, (0, 0), (1, 0)])
-def test_senseless_resolutions_are_forgotten(dpi):
-    options = {} if dpi is None else {"dpi": dpi}
-    assert read_photo(as_file(np.zeros((4, 4, 3)), "JPEG", **options)).dpi in (None, (1.0, 1.0))
-
-
-# Strokes
-
-
-def test_strokes_survive_their_file(tmp_path):
-    strokes = [mk.Stroke([(1.5, 2.25), (8, 3)], label, 2.5) for label in (0, 0.5, 1, None)]
-    save_strokes(tmp_path / "a.json", strokes, (10, 12))
-    again = load_strokes(tmp_path / "a.json", (10, 12))
-    assert [(s.points, s.label, s.radius) for s in again] == [(s.points, s.label, s.radius) for s in strokes]
-    with pytest.raises(ValueError, match=r"drawn on a picture of \(10, 12\)"):
-        load_strokes(tmp_path / "a.json", (12, 10))
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"version": 2, "strokes": []}', '{"version": 1, "strokes": [{}]}', "\xff"]
-)
-def test_what_holds_no_strokes_is_refused(tmp_path, text):
-    (tmp_path / "a.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(ValueError, match="holds no strokes"):
-        load_strokes(tmp_path / "a.json")
-
-
-def test_the_samples_scribbles_are_such_a_file(portrait):
-    strokes = load_strokes(samples.data_path("portrait_strokes.json"), portrait.image.shape[:2])
-    assert [s.points for s in strokes] == [s.points for s in portrait.strokes]
 
 
 def test_the_name_is_the_function():

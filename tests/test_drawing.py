@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 
@@ -10,12 +12,16 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from PIL import Image
 
 import mattingkit as mk
-from mattingkit.drawing import LABELS, Base, Drawing, Fill, Lasso, label_value
+from mattingkit import samples
+from mattingkit.drawing import LABELS, Base, Drawing, Fill, Lasso, label_value, lasso_mask, load_strokes, save_strokes
+from mattingkit.files import png_bytes
 from mattingkit.trimap import Stroke
 
 SHAPE = (13, 17)
+OF_0_1_0 = Path(__file__).parent / "files_of_0_1_0"
 IMAGE = np.random.default_rng(3).uniform(size=(*SHAPE, 3)).round(1)
 
 # Thousandths of a pixel, and a little beside, so that no border runs exactly through a pixel's centre, where two right
@@ -170,8 +176,6 @@ def test_png_and_json_round_trip(tmp_path: Path) -> None:
         assert again.undo()
         assert (again.trimap == 0.5).all()
     assert set(np.unique(mk.load_trimap(tmp_path / "trimap.png"))) == {0.0, 0.5, 1.0}
-    from mattingkit.drawing import load_strokes
-
     assert load_strokes(tmp_path / "strokes.json", SHAPE) == list(drawing.marks)
 
 
@@ -214,7 +218,7 @@ def test_bad_labels_are_named() -> None:
         label_value("green")
     with pytest.raises(ValueError, match=r"0\.3"):
         label_value(0.3)
-    with pytest.raises(ValueError, match="three points"):
+    with pytest.raises(ValueError, match="at least 3 points"):
         Lasso([(0, 0), (1, 1)], 1)
     with pytest.raises(ValueError, match="tolerance"):
         Fill((0, 0), 1, tolerance=2)
@@ -229,3 +233,142 @@ def test_json_is_readable() -> None:
     drawing = Drawing(IMAGE)
     drawing.add(Stroke([(1, 2)], None, 3))
     assert json.loads(drawing.to_json())["strokes"] == [{"label": "erase", "radius": 3, "points": [[1.0, 2.0]]}]
+
+
+# --- strokes files ---------------------------------------------------------------------------------------------------
+
+
+def test_marks_survive_their_file(tmp_path):
+    marks = [Stroke([(1.5, 2.25), (8, 3)], label, 2.5) for label in (0, 0.5, 1, None)]
+    marks += [Lasso([(0, 0), (0, 9), (5.5, 9)], 0), Fill((3, 4), None, 0.25), Base(np.eye(10, 12))]
+    save_strokes(tmp_path / "a.json", marks, (10, 12))
+    assert load_strokes(tmp_path / "a.json", (10, 12)) == marks
+    with pytest.raises(ValueError, match=r"same size; got \(12, 10\) and \(10, 12\)"):
+        load_strokes(tmp_path / "a.json", (12, 10))
+
+
+def test_what_a_pad_saves_is_read_without_a_pad(tmp_path):
+    start = np.zeros(SHAPE)
+    start[:, 9:] = 1
+    drawing = Drawing(IMAGE, start)
+    drawing.add(Stroke([(3, 3)], 1, 2), Lasso([(0, 0), (0, 9), (9, 9)], 0.5))
+    drawing.save(tmp_path / "pad.json")
+    marks = load_strokes(tmp_path / "pad.json", SHAPE)
+    assert marks == [Base(start), *drawing.marks]
+    np.testing.assert_array_equal(Drawing(IMAGE, marks=marks).trimap, drawing.trimap)
+    with pytest.raises(TypeError, match=r"a Base.*Drawing\(image, marks=strokes\)"):
+        mk.trimap_from_strokes(SHAPE, marks)
+
+
+@pytest.mark.parametrize("name", ["pad_with_base", "pad_with_loaded_trimap"])
+def test_what_the_pad_of_0_1_0_saved_gives_the_same_trimap(name):
+    image = mk.load_image(OF_0_1_0 / "picture.png")
+    saved = OF_0_1_0 / f"{name}.json"
+    expected = mk.load_trimap(OF_0_1_0 / f"{name}_trimap.png")
+    drawing = Drawing(image)
+    drawing.load(saved)
+    np.testing.assert_array_equal(drawing.trimap, expected)
+    marks = load_strokes(saved, image.shape[:2])
+    assert {type(mark) for mark in marks} == {Stroke, Lasso, Fill, Base}
+    np.testing.assert_array_equal(Drawing(image, marks=marks).trimap, expected)
+
+
+def test_what_save_strokes_of_0_1_0_wrote_is_read():
+    points = [(1.5, 2.25), (8, 3)]
+    expected = [Stroke(points, label, 2.5) for label in (0, 0.5, 1, None)]
+    assert load_strokes(OF_0_1_0 / "save_strokes.json", (10, 12)) == expected
+
+
+def test_what_is_written_is_what_0_1_0_wrote(tmp_path):
+    saved = (OF_0_1_0 / "save_strokes.json").read_bytes()
+    save_strokes(tmp_path / "again.json", load_strokes(io.BytesIO(saved)), (10, 12))
+    assert (tmp_path / "again.json").read_bytes() == saved
+
+
+STROKE = {"label": "foreground", "radius": 2, "points": [[1, 2]]}
+BOMB = io.BytesIO()
+Image.new("1", (9000, 9000)).save(BOMB, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"shape": 5}, "int"),
+        ({"shape": [10, "12"]}, "shape is height and width"),
+        ({"shape": [10, -12]}, "shape is height and width"),
+        ({"shape": [1e999, 2]}, "shape is height and width"),
+        ({"version": 3}, "version 3 is unknown; update"),
+        ({"strokes": {}}, "strokes is a list"),
+        ({"strokes": [STROKE, 7]}, r"strokes\[1\]: a mark is an object, not int"),
+        ({"strokes": [STROKE | {"radius": 1e200}]}, r"strokes\[0\].*radius is 0.5 to 100,000"),
+        ({"strokes": [STROKE | {"radius": float("nan")}]}, r"strokes\[0\].*radius"),
+        ({"strokes": [STROKE | {"radius": 10**400}]}, r"strokes\[0\]: int too large"),
+        ({"strokes": [STROKE | {"points": [[1, 1e300]]}]}, r"strokes\[0\].*within 100,000 pixels"),
+        ({"strokes": [STROKE | {"points": [[1, float("nan")]]}]}, r"strokes\[0\].*finite"),
+        ({"strokes": [STROKE | {"points": []}]}, r"strokes\[0\].*at least 1 point"),
+        ({"strokes": [STROKE | {"points": [[[[1]], 2]]}]}, r"strokes\[0\]"),
+        ({"strokes": [STROKE | {"label": ["foreground"]}]}, r"strokes\[0\]"),
+        ({"strokes": [STROKE | {"label": "dog"}]}, r"strokes\[0\].*one of foreground, background.*'dog'"),
+        ({"strokes": [{"label": "erase", "points": [[1, 2]]}]}, r"strokes\[0\]: 'radius' is missing"),
+        ({"strokes": [{"label": "erase", "lasso": [[1, 2]]}]}, r"strokes\[0\].*at least 3 points"),
+        ({"strokes": [{"label": "erase", "fill": [1e999, 2], "tolerance": 1}]}, r"strokes\[0\]"),
+        ({"strokes": [{"trimap": "####"}]}, r"strokes\[0\]"),
+        ({"base": base64.b64encode(BOMB.getvalue()).decode()}, "9000 × 9000 = 81 megapixels, more than the limit"),
+        ({"base": base64.b64encode(png_bytes(np.eye(9))).decode()}, r"same size; got \(10, 12\) and \(9, 9\)"),
+    ],
+)
+def test_a_wrong_file_names_the_place(changes, words):
+    document = {"version": 1, "shape": [10, 12], "strokes": [STROKE]} | changes
+    content = json.dumps(document).encode()
+    with pytest.raises(ValueError, match=r"holds no strokes.*" + words):
+        load_strokes(io.BytesIO(content))
+    drawing = Drawing(np.zeros((10, 12, 3)))
+    with pytest.raises(ValueError, match=r"holds no strokes.*" + words):
+        drawing.load_json(content)
+    assert not drawing.marks
+
+
+def test_deep_nesting_is_refused():
+    with pytest.raises(ValueError, match="holds no strokes"):
+        load_strokes(io.BytesIO(b'{"version": 1, "strokes": ' + b"[" * 100_000))
+
+
+def test_sizes_are_compared_before_a_trimap_is_decoded(monkeypatch):
+    saved = Drawing(np.zeros((4, 5, 3)), np.eye(4, 5)).to_json()
+    monkeypatch.setattr("mattingkit.drawing.read_array", lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(ValueError, match="same size"):
+        Drawing(IMAGE).load_json(saved)
+
+
+def test_a_drawing_keeps_its_own_arrays():
+    image, trimap, base = IMAGE.copy(), np.zeros(SHAPE), np.ones(SHAPE)
+    drawing, mark = Drawing(image, trimap), Base(base)
+    image[:], trimap[:], base[:] = 0, 1, 0
+    np.testing.assert_array_equal(drawing.image, IMAGE)
+    assert (drawing.trimap == 0).all()
+    assert (mark.trimap == 1).all()
+
+
+def test_a_lasso_of_many_points_covers_its_area():
+    turn = np.linspace(0, 2 * np.pi, 20_000, endpoint=False)
+    circle = Lasso(np.stack([500 + 400 * np.sin(turn), 500 + 400 * np.cos(turn)], axis=1), 1)
+    rows, cols = np.mgrid[:1000, :1000]
+    window, inside = lasso_mask((1000, 1000), circle)
+    exact = np.hypot(rows - 500, cols - 500)[window]
+    assert inside[exact < 399.9].all()
+    assert not inside[exact > 400.1].any()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"version": 2, "strokes": []}', '{"version": 1, "strokes": [{}]}', "\xff"]
+)
+def test_what_holds_no_strokes_is_refused(tmp_path, text):
+    (tmp_path / "a.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match="holds no strokes"):
+        load_strokes(tmp_path / "a.json")
+
+
+def test_the_samples_scribbles_are_such_a_file():
+    portrait = samples.portrait()
+    strokes = load_strokes(samples.data_path("portrait_strokes.json"), portrait.image.shape[:2])
+    assert [s.points for s in strokes] == [s.points for s in portrait.strokes]

@@ -52,3 +52,10 @@ def test_figures_refuse_bad_input():
         figures.crop(np.zeros((3, 3)), (0, 0, 4, 1))
     with pytest.raises(ValueError, match="same size"):
         figures.overlay_trimap(np.zeros((3, 3, 3)), np.zeros((2, 3)))
+
+
+def test_the_overlay_leaves_its_picture_alone(ramp):
+    image, trimap, _ = ramp
+    before = image.copy()
+    assert not np.shares_memory(figures.overlay_trimap(image, trimap), image)
+    np.testing.assert_array_equal(image, before)

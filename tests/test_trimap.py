@@ -128,7 +128,7 @@ def test_strokes_outside_are_cut_off():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"points": [], "label": 1}, "at least one point"),
+        ({"points": [], "label": 1}, "at least 1 point"),
         ({"points": [(np.nan, 0)], "label": 1}, "finite"),
         ({"points": [(0, 0)], "label": 2}, "label"),
         ({"points": [(0, 0)], "label": 1, "radius": 0}, "radius"),

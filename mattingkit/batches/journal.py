@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mattingkit.files import atomic_write
+from mattingkit.files import atomic_write, partial_stem
 
 __all__ = ["Journal", "file_digest", "remove_leftovers", "stamp"]
 
@@ -177,7 +177,7 @@ def remove_leftovers(outputs: Iterable[Path]) -> int:
     """
     names: dict[Path, set[str]] = {}
     for output in outputs:
-        names.setdefault(output.parent, set()).add(output.name)
+        names.setdefault(output.parent, set()).add(partial_stem(output.name))
     removed = 0
     for folder, expected in names.items():
         for path in folder.glob(".*.part"):

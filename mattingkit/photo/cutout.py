@@ -2,7 +2,9 @@
 
 The steps are the package's own functions (U²-Net's saliency, :func:`mattingkit.trimap_from_alpha`, any method of
 :data:`mattingkit.METHODS`, :func:`mattingkit.estimate_layers`, :func:`mattingkit.composite`) in the order a person
-would call them. The notebook, the shell and the batch all come through here, so they give the same pixels.
+would call them. The notebook calls :func:`cutout`; the shell and the batch call a
+:class:`mattingkit.photo.recipe.Recipe`, which takes the same two steps, :func:`separate` and :func:`over_background`.
+So all of them give the same pixels.
 """
 
 from __future__ import annotations
@@ -16,13 +18,23 @@ import numpy.typing as npt
 from mattingkit.compositing import composite, fit_background, parse_color, to_rgba
 from mattingkit.files import load_image
 from mattingkit.foreground import Layers, estimate_layers
-from mattingkit.images import FloatArray, as_alpha, as_image
+from mattingkit.images import FloatArray, as_image, own_copy
 from mattingkit.methods import estimate_alpha, find_method
 from mattingkit.params import check_parameters
 from mattingkit.progress import ProgressCallback
 from mattingkit.trimap import check_pair, trimap_from_alpha
 
-__all__ = ["Cutout", "Guess", "Separated", "check_background", "cutout", "guess_trimap", "new_background", "separate"]
+__all__ = [
+    "Cutout",
+    "Guess",
+    "Separated",
+    "check_background",
+    "cutout",
+    "guess_trimap",
+    "new_background",
+    "over_background",
+    "separate",
+]
 
 #: A guess that takes less of the picture than this for subject (or for background) has found none.
 _SMALLEST_SHARE = 5e-4
@@ -65,12 +77,6 @@ class Separated(NamedTuple):
     foreground, background : ndarray of float64, shape (H, W, 3)
         Each layer's own colours, defined at every pixel.
     trimap : ndarray of float64, shape (H, W)
-
-    Examples
-    --------
-    >>> one = np.ones((1, 1))
-    >>> Separated(one, np.ones((1, 1, 3)), np.zeros((1, 1, 3)), one).alpha
-    array([[1.]])
     """
 
     alpha: FloatArray
@@ -86,11 +92,6 @@ class Guess(NamedTuple):
     ----------
     saliency : ndarray of float64, shape (H, W)
     trimap : ndarray of float64, shape (H, W)
-
-    Examples
-    --------
-    >>> Guess(saliency=np.ones((1, 1)), trimap=np.ones((1, 1))).trimap
-    array([[1.]])
     """
 
     saliency: FloatArray
@@ -154,14 +155,12 @@ def cutout(
     array([0.26, 0.56, 0.86, 1.  ])
     """
     check_background(background)
-    layers = separate(image, method, trimap=trimap, weights=weights, erode=erode, on_progress=on_progress, **parameters)
-    alpha = layers.alpha
+    parts = separate(image, method, trimap=trimap, weights=weights, erode=erode, on_progress=on_progress, **parameters)
     if background is None:
-        rgba = to_rgba(layers.foreground, alpha)
+        rgba = to_rgba(parts.foreground, parts.alpha)
     else:
-        over = composite(layers.foreground, new_background(background, alpha, layers.background), alpha)
-        rgba = to_rgba(over, np.ones_like(alpha))
-    return Cutout(alpha, layers.foreground, layers.trimap, rgba)
+        rgba = to_rgba(over_background(parts, background), np.ones_like(parts.alpha))
+    return Cutout(parts.alpha, parts.foreground, parts.trimap, rgba)
 
 
 def separate(
@@ -182,7 +181,8 @@ def separate(
     image, method, trimap, weights, erode, on_progress, **parameters
         As in :func:`cutout`.
     colors : bool, default True
-        Estimate the two layers' own colours. False leaves both as the photograph, where only alpha is wanted.
+        Estimate the two layers' own colours. Where only alpha is wanted, False leaves both as the photograph itself:
+        the array given, not a copy.
 
     Returns
     -------
@@ -214,11 +214,39 @@ def separate(
     else:
         if trimap is not None:
             picture, known = check_pair(picture, trimap)
+            known = own_copy(known, trimap)  # it is handed out, and the caller's own may change
         else:
             known = guess_trimap(picture, weights=weights, erode=erode).trimap
         alpha = estimate_alpha(picture, known, method=method, on_progress=on_progress, **parameters)
-    layers = estimate_layers(picture, alpha) if colors else Layers(picture, picture.copy())
+    layers = estimate_layers(picture, alpha) if colors else Layers(picture, picture)
     return Separated(alpha, layers.foreground, layers.background, known)
+
+
+def over_background(parts: Separated, background: npt.ArrayLike | str | os.PathLike[str]) -> FloatArray:
+    """Lay a subject over a new background: the last step of :func:`cutout` and of every recipe.
+
+    Parameters
+    ----------
+    parts : Separated
+    background
+        As in :func:`cutout`, but not None.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, 3)
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        For what is no background.
+
+    Examples
+    --------
+    >>> alpha, white = np.array([[0.0, 1.0]]), np.ones((1, 2, 3))
+    >>> over_background(Separated(alpha, white, white, alpha), "black")[0, :, 0]
+    array([0., 1.])
+    """
+    return composite(parts.foreground, new_background(background, parts.alpha, parts.background), parts.alpha)
 
 
 def guess_trimap(
@@ -257,7 +285,7 @@ def guess_trimap(
 
 
 def _trimap_of_guess(saliency: FloatArray, erode: int | Literal["auto"]) -> FloatArray:
-    """A trimap from a guess, or a plain word that there is nothing to make one from."""
+    """Make a trimap of a guess; refuse a guess that shows no subject, or nothing else."""
     subject = float((saliency >= 0.5).mean())
     remedy = "Mark it yourself (a trimap, or strokes), or try other weights."
     if subject < _SMALLEST_SHARE:
@@ -332,8 +360,7 @@ def new_background(
     >>> new_background("blur", np.zeros((4, 4)), np.full((4, 4, 3), 0.5))[0, 0]
     array([0.5, 0.5, 0.5])
     """
-    shape = as_alpha(alpha).shape
-    size = (shape[0], shape[1])
+    size = np.shape(alpha)[:2]
     if _is_path(background):
         return fit_background(load_image(background), size)  # type: ignore[arg-type]
     if isinstance(background, str):

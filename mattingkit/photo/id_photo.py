@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mattingkit.compositing import premultiply, to_rgba
 from mattingkit.images import FloatArray, as_alpha
+from mattingkit.metrics import largest_part
 
 __all__ = ["ID_SIZES", "Box", "Head", "IdSize", "crop_box", "crop_id_photo", "find_head", "id_box"]
 
@@ -31,11 +32,6 @@ class IdSize(NamedTuple):
     margin : float
         Above the crown, as a share of the height.
     title : str
-
-    Examples
-    --------
-    >>> ID_SIZES["one-inch"].width, ID_SIZES["one-inch"].height
-    (295, 413)
     """
 
     width: int
@@ -67,11 +63,6 @@ class Head(NamedTuple):
         Rows of the crown (hair included) and of the chin.
     center : float
         Column of its middle.
-
-    Examples
-    --------
-    >>> Head(top=10, chin=60, center=50).chin
-    60
     """
 
     top: float
@@ -85,11 +76,6 @@ class Box(NamedTuple):
     Parameters
     ----------
     top, left, height, width : float
-
-    Examples
-    --------
-    >>> Box(top=-5, left=0, height=50, width=40).top
-    -5
     """
 
     top: float
@@ -129,7 +115,8 @@ def find_head(alpha: npt.ArrayLike) -> Head:
     mask = as_alpha(alpha) >= 0.5
     if not mask.any():
         raise ValueError("The alpha shows no subject, so there is no head to place.")
-    mask = _largest_part(_without_what_reaches_the_side(_largest_part(mask)))
+    # Specks that an automatic guess leaves in the background are no crown.
+    mask = largest_part(_without_what_reaches_the_side(largest_part(mask)))
     rows = np.flatnonzero(mask.any(axis=1))
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     widths = mask[top:bottom].sum(axis=1).astype(float)
@@ -139,15 +126,6 @@ def find_head(alpha: npt.ArrayLike) -> Head:
     inside = mask[top : top + max(1, round(0.7 * height))]
     center = float((inside * np.arange(mask.shape[1])).sum() / inside.sum())
     return Head(float(top), top + float(height), center)
-
-
-def _largest_part(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The largest connected part: specks that an automatic guess leaves in the background are no crown."""
-    from scipy import ndimage
-
-    labels, _ = ndimage.label(mask)
-    part: npt.NDArray[np.bool_] = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-    return part
 
 
 def _without_what_reaches_the_side(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from mattingkit.compositing import checkerboard, composite, to_rgba
 from mattingkit.files import FORMATS, Photo
-from mattingkit.images import FloatArray
+from mattingkit.images import FloatArray, as_image
 from mattingkit.methods import find_method
 from mattingkit.params import check_parameters
-from mattingkit.photo.cutout import Separated, check_background, new_background, separate
+from mattingkit.photo.cutout import Separated, check_background, over_background, separate
 from mattingkit.photo.id_photo import ID_SIZES, crop_box, crop_id_photo, id_box
 from mattingkit.progress import ProgressCallback
 
@@ -39,11 +39,6 @@ class Product:
     ----------
     pixels : ndarray of float64, shape (H, W), (H, W, 3) or (H, W, 4)
     dpi : (float, float) or None
-
-    Examples
-    --------
-    >>> Product(np.zeros((2, 2)), None).pixels.shape
-    (2, 2)
     """
 
     pixels: FloatArray
@@ -187,8 +182,7 @@ class Recipe:
             return Product(parts.alpha, dpi)
         if self.output == "rgba":
             return Product(to_rgba(parts.foreground, parts.alpha), dpi)
-        behind = new_background(self.background, parts.alpha, parts.background)
-        return Product(composite(parts.foreground, behind, parts.alpha), dpi)
+        return Product(over_background(parts, self.background), dpi)
 
 
 def _cropped(parts: Separated, size: str) -> Separated:
@@ -238,15 +232,14 @@ def full_set(image: npt.ArrayLike, parts: Separated, color: Any = ID_BLUE, onto:
         "_bg_color_trans": composite(parts.foreground, color, alpha),
     }
     if onto is not None:
-        behind = new_background(onto, alpha, parts.background)
-        made["_synthesis"] = composite(parts.foreground, behind, alpha)
-    shown = [np.asarray(image, dtype=np.float64)] if np.shape(image)[:2] == alpha.shape else []
+        made["_synthesis"] = over_background(parts, onto)
+    shown = [as_image(image)] if np.shape(image)[:2] == alpha.shape else []
     made["_joint"] = np.concatenate([*shown, *map(_opaque, made.values())], axis=1)
     return made
 
 
 def _opaque(pixels: FloatArray) -> FloatArray:
-    """Any of the pictures as it would be shown: gray as gray, transparency over a checkerboard."""
+    """Turn any of the pictures into RGB: gray as gray, transparency over a checkerboard."""
     if pixels.ndim == 2:
         return np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
     if pixels.shape[2] == 4:

@@ -116,7 +116,7 @@ def load(name: str) -> Sample:
         name,
         load_image(data_path(f"{name}.png")),
         load_trimap(data_path(f"{name}_trimap.png")),
-        load_strokes(data_path(f"{name}_strokes.json")),
+        [mark for mark in load_strokes(data_path(f"{name}_strokes.json")) if isinstance(mark, Stroke)],
         as_alpha(read_array(data_path(f"{name}_matte.png"))),
         title,
         licence,
