@@ -149,7 +149,7 @@ def test_strokes_serve_as_trimaps(photos, tmp_path):
     assert outcomes["000"].status == "done"
     assert outcomes["001"].status == "failed"
     assert "001.json" in outcomes["001"].reason
-    assert "has size (61, 80), the picture (60, 80)" in outcomes["001"].reason
+    assert "must have the same size; got (60, 80) and (61, 80)" in outcomes["001"].reason
 
 
 def test_trimaps_beside_their_photographs_are_no_photographs(tmp_path):
@@ -225,7 +225,7 @@ def test_broken_files_are_reported_and_good_ones_are_done(tmp_path):
     assert {name for name, row in rows.items() if row["status"] == "failed"} == bad
     assert all(row["reason"] for row in rows.values() if row["status"] == "failed")
     assert sum(row["status"] == "done" and Path(row["source"]).stem.isdigit() for row in rows.values()) == 30
-    assert "9000 = 99 megapixels, more than the limit of 64 (--max-megapixels)" in rows["large.png"]["reason"]
+    assert "9000 = 99 megapixels, more than the limit of 64. Scale it down" in rows["large.png"]["reason"]
     assert "claims more pixels than a picture should have" in rows["huge.png"]["reason"]
     assert "1 other files left alone" in outcome.stderr
     assert len(results(tmp_path / "out")) == 51 - len(bad)
