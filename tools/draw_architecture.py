@@ -38,7 +38,7 @@ ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pictures to learn on", ("samples",)),
     ("from a photograph to files", ("photo",)),
     ("side by side", ("comparison",)),
-    ("many photographs; a screen", ("batches", "widgets")),
+    ("many photographs; a screen; pictures to play with", ("batches", "widgets", "explorables")),
     ("the lessons; the page without code", ("lessons", "app")),
     ("the shell", ("cli",)),
 )
