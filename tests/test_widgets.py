@@ -310,7 +310,8 @@ def test_comparison_estimates_colours_when_asked(ramp: Any) -> None:
         (({}, np.zeros((4, 4, 3))), ValueError, "nothing to compare"),
         (({"a": np.zeros((4, 4))}, None), TypeError, "picture"),
         (([np.zeros((4, 4))], np.zeros((4, 4, 3))), TypeError, "list"),
-        (({"a": np.zeros((4, 5))}, np.zeros((4, 4, 3))), ValueError, r"\(4, 5\)"),
+        (({"a": np.zeros((4, 5))}, np.zeros((4, 4, 3))), ValueError, r"alpha a must .*\(4, 5\)"),
+        (({"image": np.zeros((4, 5))}, np.zeros((4, 4, 3))), ValueError, r"\(4, 5\)"),
     ],
 )
 def test_comparison_refuses(arguments: Any, kind: type[Exception], said: str) -> None:

@@ -19,7 +19,7 @@ import traitlets
 
 from mattingkit.compositing import fit_background
 from mattingkit.files import png_bytes
-from mattingkit.images import FloatArray, as_alpha, as_image
+from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
 from mattingkit.metrics import METRICS
 from mattingkit.trimap import as_trimap
 from mattingkit.widgets.display import with_static
@@ -130,10 +130,10 @@ class AlphaComparison(anywidget.AnyWidget):
         truth: npt.ArrayLike | None = None,
         background: npt.ArrayLike | None = None,
     ) -> None:
+        # Copies of what the caller gave: colours are estimated later, when those arrays may have been written to.
         found: dict[str, FloatArray | None] = {}
         entries: list[dict[str, Any]] = []
         if isinstance(alphas, Mapping):
-            # Copies: colours are estimated from them later, when the caller may have written into the arrays.
             found = {str(name): np.array(as_alpha(alpha)) for name, alpha in alphas.items()}
             entries = [_entry(name, name, None, {}, None) for name in found]
         elif hasattr(alphas, "ground_truth"):
@@ -150,13 +150,12 @@ class AlphaComparison(anywidget.AnyWidget):
         if image is None:
             raise TypeError("Give the picture the alphas belong to: AlphaComparison(alphas, image=…).")
         self._image = np.array(as_image(image))
-        self._shape = self._image.shape[:2]
-        true = None if truth is None else as_alpha(truth)
-        known = None if trimap is None else as_trimap(trimap)
-        named = {**found, "truth": true, "trimap": known}
-        for name, array in named.items():
-            if array is not None and array.shape != self._shape:
-                raise ValueError(f"{name} has size {array.shape}, the picture {self._shape}; they must be the same.")
+        size = (self._image.shape[0], self._image.shape[1])
+        true = None if truth is None else np.array(as_alpha(truth))
+        known = None if trimap is None else np.array(as_trimap(trimap))
+        arrays = {"image": self._image, "truth": true, "trimap": known}
+        arrays |= {f"alpha {name}": alpha for name, alpha in found.items()}
+        check_same_size(**{name: array.shape for name, array in arrays.items() if array is not None})
         if true is not None:
             for entry in entries:
                 alpha = found[entry["name"]]
@@ -166,9 +165,9 @@ class AlphaComparison(anywidget.AnyWidget):
         self._colours: threading.Thread | None = None
         names = [name for name, alpha in found.items() if alpha is not None]
         left, right = (names[0], names[-1]) if names else ("", "")
-        behind = b"" if background is None else photo_file(fit_background(background, (self._shape[0], self._shape[1])))
+        behind = b"" if background is None else photo_file(fit_background(background, size))
         super().__init__(
-            shape=list(self._shape),
+            shape=list(size),
             photo=photo_file(self._image),
             picture=behind,
             truth=b"" if true is None else png_bytes(true),
