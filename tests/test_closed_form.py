@@ -11,7 +11,6 @@ from pymatting import estimate_alpha_cf
 from scipy import ndimage
 
 from mattingkit.methods.closed_form.estimate import estimate_alpha_closed_form, scales_for
-from mattingkit.methods.closed_form.pyramid import carry, fit, reduce_known, reduce_picture
 
 
 def scene(seed=0, shape=(120, 140)):
@@ -149,13 +148,17 @@ def test_gray_and_transparent_pictures(convert):
     assert error(estimate_alpha_closed_form(convert(image), trimap), alpha, trimap) < 0.06
 
 
-def test_deterministic_and_inputs_untouched():
+@pytest.mark.parametrize("scale", ["auto", 1, 4])
+def test_deterministic_and_inputs_untouched(scale):
     image, trimap, _ = scene(8)
-    before = image.copy(), trimap.copy()
-    first = estimate_alpha_closed_form(image, trimap)
-    assert (first == estimate_alpha_closed_form(image, trimap)).all()
-    assert (image == before[0]).all()
-    assert (trimap == before[1]).all()
+    prior, weight = np.random.default_rng(9).random(trimap.shape), 0.01
+    before = image.copy(), trimap.copy(), prior.copy()
+    first = estimate_alpha_closed_form(image, trimap, scale=scale, prior=prior, prior_weight=weight)
+    again = estimate_alpha_closed_form(image, trimap, scale=scale, prior=prior, prior_weight=weight)
+    assert (first == again).all()
+    assert not np.may_share_memory(first, trimap)
+    for array, copy in zip((image, trimap, prior), before, strict=True):
+        assert (array == copy).all()
 
 
 class StopError(Exception):
@@ -217,26 +220,6 @@ def test_refuses_trimap_without_foreground():
     image, trimap, _ = scene(12, (40, 50))
     with pytest.raises(ValueError, match="foreground"):
         estimate_alpha_closed_form(image, np.minimum(trimap, 0.5))
-
-
-def test_an_affine_alpha_survives_reducing_and_carrying():
-    rng = np.random.default_rng(13)
-    image = ndimage.gaussian_filter(rng.random((60, 70, 3)), (2, 2, 0))
-    alpha = image @ [0.5, 0.3, 0.1] + 0.05
-    small = reduce_picture(image, 4)
-    model = fit(small, reduce_picture(alpha[..., np.newaxis], 4)[..., 0], 1e-9, 1)
-    carried = carry(model, image, np.full(alpha.shape, 0.5), 4)
-    assert np.abs(carried - alpha).max() < 1e-3
-
-
-def test_reduced_cells_at_the_border_average_what_is_there():
-    picture = np.random.default_rng(14).random((7, 9, 2))
-    small = reduce_picture(picture, 4)
-    assert small.shape == (2, 3, 2)
-    assert np.allclose(small[1, 2], picture[4:, 8:].mean(axis=(0, 1)))
-    share, value = reduce_known(np.where(picture[..., 0] > 0.5, 1.0, 0.5), 4)
-    assert share[0, 0] == (picture[:4, :4, 0] > 0.5).mean()
-    assert set(np.unique(value)) <= {0.5, 1.0}
 
 
 def test_no_warnings_on_ordinary_pictures():

@@ -1,9 +1,14 @@
 """Closed-form matting, Levin et al. 2008: alpha is nearly a linear function of colour within a small window.
 
-The modules in the order to read them: :mod:`~mattingkit.methods.closed_form.laplacian` (what is minimised, and its
-matrix), :mod:`~mattingkit.methods.closed_form.solve` (the block system and how it is solved),
-:mod:`~mattingkit.methods.closed_form.pyramid` (reduced pictures), :mod:`~mattingkit.methods.closed_form.estimate`
-(what "auto" does), :mod:`~mattingkit.methods.closed_form.live` (the same while a person draws).
+What is minimised is ``αᵀLα``, the cost of alpha not being such a function, subject to what the trimap knows. In the
+order to read:
+
+1. :mod:`~mattingkit.methods.closed_form.laplacian`: the matrix ``L``, window by window;
+2. :mod:`~mattingkit.methods.closed_form.solve`: the block system of the unknown pixels, and how it is solved;
+3. :mod:`~mattingkit.methods.closed_form.pyramid`: reduced pictures, and how their answer is carried up;
+4. :mod:`~mattingkit.methods.closed_form.estimate`: the method itself, and what ``scale="auto"`` does;
+5. :mod:`~mattingkit.methods.closed_form.live`: the same while a person draws.
+
 :mod:`~mattingkit.methods.closed_form.direct` is the sparse direct solver, which a reader may skip.
 """
 

@@ -29,7 +29,7 @@ class LiveMatting:
     """Closed-form matting of one picture under a trimap that keeps changing.
 
     All methods may be called from any thread. A newer trimap overtakes older work: an :meth:`update` or
-    :meth:`refine` that is still running for an older one stops and returns None, as nobody waits for its answer.
+    :meth:`refine` that is still running for an older one stops and returns None.
 
     Parameters
     ----------
@@ -103,7 +103,8 @@ class LiveMatting:
         TypeError, ValueError
             For a trimap of another shape, or none at all.
         """
-        known = as_trimap(trimap)
+        # A copy, since refine comes back to it when its owner may have drawn on.
+        known = as_trimap(trimap).copy()
         if known.shape != self.shape:
             raise ValueError(f"The trimap has shape {known.shape}; the picture is {self.shape}.")
         unknown = int((known == UNKNOWN).sum())

@@ -26,7 +26,7 @@ from mattingkit.methods.closed_form.direct.fronts import (
     BLOCK,
     Entries,
     Tree,
-    assemble,
+    add_entries,
     enlarged,
     extend_add,
     factor_block,
@@ -241,7 +241,7 @@ class Dissection:
         pivots = int(tree.start[node + 1] - tree.start[node])
         size = int(tree.border_start[node + 1] - tree.border_start[node])
         schur = np.zeros((size, size))
-        assemble(node, tree, entries, factor)
+        add_entries(node, tree, entries, factor)
         for child, update in children:
             extend_add(child, node, tree, update, factor, schur)
         rows = pivots + size

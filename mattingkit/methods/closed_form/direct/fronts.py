@@ -27,7 +27,7 @@ __all__ = [
     "BLOCK",
     "Entries",
     "Tree",
-    "assemble",
+    "add_entries",
     "enlarged",
     "extend_add",
     "factor_block",
@@ -83,7 +83,7 @@ class Entries(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def assemble(node, tree, entries, factor):  # type: ignore[no-untyped-def]
+def add_entries(node, tree, entries, factor):  # type: ignore[no-untyped-def]
     """Add the matrix's own entries to a front: those with at least one pixel among the pivots."""
     first, last = tree.start[node], tree.start[node + 1]
     pivots = last - first
@@ -283,7 +283,7 @@ def factor_subtree(first, root, tree, entries, factor, stop, failed):  # type: i
     Finished children wait on a stack: those of the node at hand are always its topmost entries.
     """
     stack = np.empty(4096)
-    waiting = np.empty(root - first + 1, np.int32)
+    waiting = np.empty(root - first + 1, np.int64)
     depth, used = 0, 0
     largest, rows = 0, 0
     for node in range(first, root + 1):
@@ -299,7 +299,7 @@ def factor_subtree(first, root, tree, entries, factor, stop, failed):  # type: i
         size = tree.border_start[node + 1] - tree.border_start[node]
         schur = space[: size * size].reshape(size, size)
         schur[:] = 0.0
-        assemble(node, tree, entries, factor)
+        add_entries(node, tree, entries, factor)
         while depth > 0 and tree.parent[waiting[depth - 1]] == node:
             depth -= 1
             child = waiting[depth]
