@@ -19,7 +19,7 @@ import traitlets
 
 from mattingkit.compositing import fit_background
 from mattingkit.files import png_bytes
-from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
+from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size, own_copy
 from mattingkit.metrics import METRICS
 from mattingkit.trimap import as_trimap
 from mattingkit.widgets.display import with_static
@@ -134,7 +134,7 @@ class AlphaComparison(anywidget.AnyWidget):
         found: dict[str, FloatArray | None] = {}
         entries: list[dict[str, Any]] = []
         if isinstance(alphas, Mapping):
-            found = {str(name): np.array(as_alpha(alpha)) for name, alpha in alphas.items()}
+            found = {str(name): own_copy(as_alpha(alpha), alpha) for name, alpha in alphas.items()}
             entries = [_entry(name, name, None, {}, None) for name in found]
         elif hasattr(alphas, "ground_truth"):
             image = alphas.image if image is None else image
@@ -149,10 +149,10 @@ class AlphaComparison(anywidget.AnyWidget):
             raise ValueError("There is nothing to compare: give at least one alpha.")
         if image is None:
             raise TypeError("Give the picture the alphas belong to: AlphaComparison(alphas, image=…).")
-        self._image = np.array(as_image(image))
+        self._image = own_copy(as_image(image), image)
         size = (self._image.shape[0], self._image.shape[1])
-        true = None if truth is None else np.array(as_alpha(truth))
-        known = None if trimap is None else np.array(as_trimap(trimap))
+        true = None if truth is None else own_copy(as_alpha(truth), truth)
+        known = None if trimap is None else own_copy(as_trimap(trimap), trimap)
         arrays = {"image": self._image, "truth": true, "trimap": known}
         arrays |= {f"alpha {name}": alpha for name, alpha in found.items()}
         check_same_size(**{name: array.shape for name, array in arrays.items() if array is not None})

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from mattingkit.drawing import Base, Drawing, Mark
+from mattingkit.drawing import Base, Drawing, Mark, load_strokes
 from mattingkit.files import atomic_write
 from mattingkit.images import FloatArray, to_uint8
 
@@ -47,8 +47,8 @@ class Recovery:
     ----------
     drawing : Drawing
         What is saved.
-    blank : callable
-        Makes a drawing like the pad's, without strokes, to read files with.
+    start : Base or None
+        The trimap that the pad was given to draw upon; it is no mark to restore.
     autosave : bool or path
         True for a file in the cache folder, named after the picture; a path for that file; False for none.
     fail : callable
@@ -63,7 +63,7 @@ class Recovery:
     def __init__(
         self,
         drawing: Drawing,
-        blank: Callable[[], Drawing],
+        start: Base | None,
         autosave: bool | str | os.PathLike[str],
         fail: Callable[[str], None],
     ) -> None:
@@ -76,7 +76,7 @@ class Recovery:
         self._scheduling, self._writing = threading.Lock(), threading.RLock()
         self._found: list[_Found] = []
         if self._place is not None:
-            self._found = [one for one in _found(self._place, blank) if not self._has(one)]
+            self._found = [one for one in _found(self._place, drawing.shape, start) if not self._has(one)]
             # A kernel that ends in good order writes the last stroke too.
             atexit.register(self.flush)
 
@@ -191,19 +191,19 @@ def merged(old: Sequence[Mark], new: Sequence[Mark]) -> tuple[Mark, ...]:
     return (*new[:split], *old[same:], *new[split:])
 
 
-def _found(place: Path, blank: Callable[[], Drawing]) -> list[_Found]:
+def _found(place: Path, shape: tuple[int, int], start: Base | None) -> list[_Found]:
     """Read the files of earlier pads, the newest first."""
     pattern = f"{glob.escape(place.stem)}.{'[0-9a-f]' * 8}{glob.escape(place.suffix)}"
     found = []
     for path in (place, *place.parent.glob(pattern)):
-        drawing = blank()
         try:
-            written = path.stat().st_mtime
-            drawing.load_json(path.read_bytes())
-        except Exception:  # whatever is wrong with a file, it stays, and the pad opens
+            written, marks = path.stat().st_mtime, load_strokes(path, shape)
+        except (OSError, ValueError):  # no file of ours: it stays as it is
             continue
-        if drawing.marks:
-            found.append((written, _Found(path, drawing.marks)))
+        if marks[:1] == [start]:
+            del marks[0]
+        if marks:
+            found.append((written, _Found(path, tuple(marks))))
     return [one for _, one in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 

@@ -21,7 +21,7 @@ import traitlets
 
 from mattingkit.drawing import LABELS, Base, Drawing, Fill, Lasso, Mark, label_value
 from mattingkit.files import png_bytes
-from mattingkit.images import FloatArray, as_image
+from mattingkit.images import FloatArray
 from mattingkit.progress import Progress
 from mattingkit.threads import Latest, Ticket
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, Stroke, trimap_from_alpha
@@ -123,12 +123,11 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         width: int | None = None,
         autosave: bool | str | os.PathLike[str] = True,
     ) -> None:
-        # A copy: the pad lives on when the caller writes into the array.
-        picture = np.array(as_image(image))
         if ink not in ("auto", "canvas", "page"):
             raise ValueError(f"ink is 'auto', 'canvas' or 'page'; got {ink!r}.")
-        self.image = picture
-        self.drawing = Drawing(picture, trimap, strokes)
+        self.drawing = Drawing(image, trimap, strokes)
+        # The drawing's own copy: the pad lives on when the caller writes into the array.
+        self.image = picture = self.drawing.image
         self.tolerance = 1.0
         #: Says which alpha is still wanted; its lock is held while an answer is kept and shown.
         self._latest = Latest()
@@ -156,7 +155,8 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         self.observe(self._look_changed, ["view", "opacity"])
         self.observe(lambda change: self.surface.refresh(), ["label", "radius", "tool"])
         self.observe(lambda change: self.guarded(self._show_other), "shown")
-        self.recovery = Recovery(self.drawing, lambda: Drawing(picture, trimap), autosave, self.bar.status.fail)
+        start = None if trimap is None else Base(trimap)
+        self.recovery = Recovery(self.drawing, start, autosave, self.bar.status.fail)
         self._offer_recovery()
 
     # Drawing in code -------------------------------------------------------------------------------------------------
