@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 # Before NumPy and torch are loaded: OpenBLAS's and OpenMP's threads spin while they wait, which slows everything
@@ -13,6 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,3 +65,11 @@ def ramp() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     image = alpha[..., np.newaxis] * foreground + (1 - alpha[..., np.newaxis]) * background
     trimap = np.where(alpha <= 0, 0.0, np.where(alpha >= 1, 1.0, 0.5))
     return image, trimap, alpha
+
+
+def within(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.01)

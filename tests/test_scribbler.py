@@ -1,0 +1,244 @@
+"""The drawing pad without a browser: what Python code and threads see of it."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import within
+
+import mattingkit as mk
+from mattingkit.drawing import Base, Fill
+
+
+def ramp_pad(ramp: Any, **options: Any) -> mk.widgets.Scribbler:
+    image, trimap, _ = ramp
+    options = {"autosave": False, "ink": "page", **options}
+    return mk.widgets.Scribbler(image, trimap, **options)
+
+
+def answered(pad: Any) -> None:
+    within(lambda: pad._final and not pad._worker.busy, "the full answer")
+
+
+@pytest.mark.parametrize("ink", ["canvas", "page"])
+def test_trimap_is_a_trait(ink: str) -> None:
+    pad = mk.widgets.Scribbler(np.zeros((40, 60, 3)), ink=ink, autosave=False)
+    seen = []
+    pad.observe(lambda change: seen.append(change["new"].sum()), "trimap")
+    pad.add_stroke([(20, 10), (20, 50)], "foreground", radius=3)
+    pad.add_stroke([(5, 5)], 0, radius=2)
+    pad.undo()
+    pad.redo()
+    pad.clear()
+    assert len(seen) == 5
+    assert seen[0] > seen[1] == seen[3]
+    assert seen[0] == seen[2]
+    assert (pad.trimap == 0.5).all()
+    pad.trimap[:] = 7
+    assert (pad.drawing.trimap == 0.5).all()
+
+
+def test_a_lasso_and_a_fill_in_code() -> None:
+    pad = mk.widgets.Scribbler(np.zeros((20, 20, 3)), ink="page", live=None, autosave=False)
+    pad.add_lasso([(4.5, 4.5), (4.5, 9.5), (9.5, 9.5), (9.5, 4.5)], "foreground")
+    assert pad.trimap[5:10, 5:10].min() == 1
+    assert (pad.trimap == 1).sum() == 25
+    pad.fill(0, 0, "background")
+    assert (pad.trimap == 0).sum() == 400 - 25
+
+
+def test_strokes_in_code_start_no_thread(ramp: Any) -> None:
+    before = threading.active_count()
+    pad = ramp_pad(ramp)
+    pad.add_stroke([(3, 3)], "foreground")
+    assert threading.active_count() == before
+    assert pad.alpha is None
+
+
+def test_strokes_by_hand_are_answered_in_preview_and_in_full(ramp: Any) -> None:
+    image, _trimap, truth = ramp
+    pad = ramp_pad(ramp)
+    seen = []
+    pad.observe(lambda change: seen.append(change["new"]), "alpha")
+    pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1))
+    answered(pad)
+    assert len(seen) >= 2
+    assert not pad.stale
+    assert np.array_equal(pad.alpha, mk.estimate_alpha(image, pad.trimap))
+    assert np.abs(pad.alpha - truth).mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [("closed_form", {}), ("closed_form", {"epsilon": 1e-4}), ("closed_form", {"radius": 2})],
+)
+def test_the_alpha_at_rest_is_what_the_library_estimates(method: str, parameters: dict[str, Any]) -> None:
+    """Random strokes, some drawn while the last ones are still being answered."""
+    image = mk.samples.portrait().image[::2, ::2]
+    pad = mk.widgets.Scribbler(image, live=method, parameters=parameters, ink="page", autosave=False)
+    pad.commit(mk.Stroke([(230, 100), (230, 160)], 1, 4), mk.Stroke([(3, 3), (100, 3)], 0, 4))
+    rng = np.random.default_rng(0)
+    for drawn in (1, 3, 2):
+        for _ in range(drawn):
+            points = rng.uniform(0, 256, (3, 2)).tolist()
+            pad.commit(mk.Stroke(points, float(rng.integers(0, 2)), float(rng.uniform(1, 9))))
+        answered(pad)
+        assert not pad.stale
+        assert np.array_equal(pad.alpha, mk.estimate_alpha(image, pad.trimap, method, **parameters))
+
+
+def test_an_alpha_older_than_the_strokes_is_marked(ramp: Any) -> None:
+    pad = ramp_pad(ramp)
+    pad.solve()
+    answered(pad)
+    hold = threading.Event()
+    pad._worker._live[1].update = lambda trimap: hold.wait(30) and None
+    pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1))
+    assert pad.stale
+    assert pad.surface.stale
+    hold.set()
+    pad.cancel()
+    assert pad.stale
+
+
+def test_an_answer_that_comes_at_once_is_not_marked_as_old(ramp: Any) -> None:
+    pad = ramp_pad(ramp)
+    pad.alpha = pad.trimap
+
+    def at_once(trimap: Any) -> Any:
+        ticket = pad._latest.start()
+        pad.solved(trimap, ticket, True)
+        return ticket
+
+    pad._worker.submit = at_once
+    pad.solve()
+    assert pad.alpha is not pad.trimap
+    assert not pad.stale
+
+
+def test_errors_of_a_method_are_seen_in_the_pad_and_strokes_stay(ramp: Any) -> None:
+    pad = ramp_pad(ramp)
+
+    def broken(trimap: Any) -> None:
+        raise RuntimeError("out of <paper>")
+
+    pad.solve()
+    answered(pad)
+    pad._worker._live[1].update = broken
+    pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1))
+    within(lambda: "out of &lt;paper&gt;" in pad.bar.status.value, "the reason is shown")
+    assert len(pad.strokes) == 1
+    pad.guarded(pad.drawing.load, "nowhere.png")
+    assert "nowhere.png" in pad.bar.status.value
+
+
+def test_missing_label_is_asked_for() -> None:
+    pad = mk.widgets.Scribbler(np.zeros((20, 20, 3)), autosave=False, ink="page")
+    pad.commit(mk.Stroke([(5, 5)], 1, 2))
+    assert "background" in pad.bar.status.value
+    assert pad.alpha is None
+
+
+def test_parameters_changed_while_the_first_answer_is_prepared(ramp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was constructed with the old parameters must not answer for the new ones."""
+    live = importlib.import_module("mattingkit.methods.closed_form.live")
+    image, _, _ = ramp
+    constructing, go_on = threading.Event(), threading.Event()
+
+    class Slow(live.LiveMatting):
+        def __init__(self, image: Any, **parameters: Any) -> None:
+            if not constructing.is_set():
+                constructing.set()
+                assert go_on.wait(30)
+            super().__init__(image, **parameters)
+
+    monkeypatch.setattr(live, "LiveMatting", Slow)
+    pad = ramp_pad(ramp, parameters={"epsilon": 1e-7})
+    pad.solve()
+    assert constructing.wait(30)
+    pad.set_method("closed_form", {"epsilon": 0.1})
+    go_on.set()
+    answered(pad)
+    old, new = (mk.estimate_alpha(image, pad.trimap, epsilon=epsilon) for epsilon in (1e-7, 0.1))
+    assert not pad.stale
+    assert np.array_equal(pad.alpha, new)
+    assert not np.array_equal(old, new)
+
+
+def test_the_pad_keeps_its_own_copy_of_what_it_was_given(ramp: Any) -> None:
+    image, trimap, truth = (np.array(one) for one in ramp)
+    pad = mk.widgets.Scribbler(image, trimap, autosave=False, ink="page", live=None)
+    view = mk.widgets.AlphaComparison({"one": truth}, image=image)
+    before = image.copy(), trimap.copy(), truth.copy()
+    for array in (image, trimap, truth):
+        array[:] = 0.25
+    pad.clear()
+    assert np.array_equal(pad.image, before[0])
+    assert np.array_equal(pad.drawing.image, before[0])
+    assert np.array_equal(pad.trimap, before[1])
+    assert np.array_equal(view._image, before[0])
+    assert np.array_equal(view._found["one"], before[2])
+
+
+def test_nothing_writes_into_the_picture_of_a_pad(ramp: Any) -> None:
+    pad = ramp_pad(ramp)
+    before = pad.image.copy()
+    pad.shown = "white"
+    pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1), Fill((0, 0), 0, 0.1))
+    within(lambda: pad._foreground is not None, "colours of the full answer")
+    pad.snapshot()
+    assert np.array_equal(pad.image, before)
+
+
+def test_band_from_an_alpha(ramp: Any) -> None:
+    image, _, truth = ramp
+    pad = mk.widgets.Scribbler(image, autosave=False, ink="page", live=None)
+    with pytest.raises(ValueError, match="no alpha yet"):
+        pad.band()
+    pad.band(1, truth)
+    assert set(np.unique(pad.trimap)) == {0.0, 0.5, 1.0}
+    assert isinstance(pad.strokes[0], Base)
+    pad.undo()
+    assert (pad.trimap == 0.5).all()
+
+
+def test_scribbler_refuses() -> None:
+    image = np.zeros((8, 8, 3))
+    with pytest.raises(ValueError, match="ink"):
+        mk.widgets.Scribbler(image, ink="pencil")
+    with pytest.raises(ValueError, match="closed_form"):
+        mk.widgets.Scribbler(image, live="closedform")
+    with pytest.raises(ValueError, match="same"):
+        mk.widgets.Scribbler(image, np.zeros((4, 4)))
+    with pytest.raises(ValueError, match="label"):
+        mk.widgets.Scribbler(image, autosave=False).add_stroke([(1, 1)], "green")
+
+
+@pytest.mark.parametrize("name", ["COLAB_RELEASE_TAG", "BINDER_SERVICE_HOST"])
+def test_far_away_the_page_draws(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.zeros((8, 8, 3))
+    assert mk.widgets.Scribbler(image, autosave=False).ink == "canvas"
+    monkeypatch.setenv(name, "x")
+    assert mk.widgets.Scribbler(image, autosave=False).ink == "page"
+
+
+def test_callbacks_from_many_threads_lose_nothing() -> None:
+    pad = mk.widgets.Scribbler(np.zeros((64, 64, 3)), ink="canvas", live=None, autosave=False, width=128)
+
+    def draw(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        for _ in range(10):
+            pad.commit(mk.Stroke(rng.uniform(0, 64, (3, 2)).tolist(), float(rng.integers(0, 3)) / 2, 2.0))
+
+    threads = [threading.Thread(target=draw, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(pad.strokes) == 60
+    assert np.array_equal(pad.drawing.trimap, mk.trimap_from_strokes((64, 64), pad.strokes))
+    assert "Error" not in pad.bar.status.value
