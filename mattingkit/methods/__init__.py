@@ -128,8 +128,7 @@ def find_method(name: str) -> Method:
     >>> find_method("closedform")
     Traceback (most recent call last):
     ...
-    ValueError: There is no method 'closedform'; did you mean 'closed_form'? Known: bayesian, closed_form, u2net, \
-bayesian_laplacian, knn, lbdm, lkm, rw, sm.
+    ValueError: There is no method 'closedform'; did you mean 'closed_form'? Known: bayesian, closed_form, ...
     """
     if name not in tuple(METHODS):  # a tuple, so that what cannot be hashed is answered like any other wrong name
         raise ValueError(f"There is no method {name!r}{did_you_mean(name, METHODS)} Known: {', '.join(METHODS)}.")
