@@ -82,6 +82,11 @@ METHODS: dict[str, Method] = {
         "Qin et al.: U²-Net: Going Deeper with Nested U-Structure for Salient Object Detection. "
         "Pattern Recognition 2020",
     ),
+    "geodesic": Method(
+        "mattingkit.methods.geodesic:estimate_alpha_geodesic",
+        "Geodesic",
+        "Bai, Sapiro: A Geodesic Framework for Fast Interactive Image and Video Segmentation and Matting. ICCV 2007",
+    ),
     "bayesian_laplacian": Method(
         "mattingkit.methods.bayesian_laplacian:estimate_alpha_bayesian_laplacian",
         "Bayesian + Laplacian",
