@@ -46,14 +46,6 @@ class Job:
         What the next :class:`mattingkit.progress.Progress` will say.
     watched : bool
         Whether anybody looks at its progress; previews are worth making only then.
-
-    Examples
-    --------
-    >>> job = Job()
-    >>> job.stage(0.5, 1.0)
-    >>> job.done(0.5)
-    >>> job.step, job.total
-    (75, 100)
     """
 
     def __init__(self) -> None:
@@ -75,7 +67,7 @@ class Job:
             raise CancelledError
 
     def stage(self, low: float, high: float, alpha: FloatArray | None = None) -> None:
-        """Begin a stage that spans this part of the whole, in [0, 1]; ``alpha`` is the best one so far."""
+        """Begin a stage that is this part of the whole, from 0 to 1; ``alpha`` is the best one so far."""
         self.check()
         self._low, self._high = low, high
         self.alpha = alpha if alpha is not None else self.alpha
@@ -177,13 +169,7 @@ class Latest:
 
 
 def thread_count() -> int:
-    """Threads to use: the processor's cores, or what the environment variable NUMBA_NUM_THREADS says.
-
-    Examples
-    --------
-    >>> thread_count() >= 1
-    True
-    """
+    """Return how many threads to use: the processor's cores, or what the variable NUMBA_NUM_THREADS says."""
     import numba.core.config
 
     return int(getattr(numba.core.config, "NUMBA_NUM_THREADS"))  # noqa: B009  (set at run time)
@@ -220,7 +206,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def over_rows(kernel: Callable[..., Any], rows: int | tuple[int, int], *arguments: Any, smallest: int = 16) -> None:
-    """Call ``kernel(first, last, *arguments)`` for bands of rows that together cover all rows.
+    """Call ``kernel(first, last, *arguments)`` for bands of rows, side by side in several threads.
 
     Parameters
     ----------
