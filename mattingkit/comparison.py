@@ -330,13 +330,7 @@ class Result:
         }
 
     def widget(self) -> Any:
-        """Return the interactive comparison, an :class:`mattingkit.widgets.AlphaComparison`.
-
-        Examples
-        --------
-        >>> callable(Result.widget)
-        True
-        """
+        """Return the interactive comparison, an :class:`mattingkit.widgets.AlphaComparison`."""
         from mattingkit.widgets.comparison import AlphaComparison
 
         return AlphaComparison(self)

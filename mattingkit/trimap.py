@@ -112,7 +112,7 @@ def check_pair(image: npt.ArrayLike, trimap: npt.ArrayLike) -> tuple[FloatArray,
         if not (known == level).any():
             raise ValueError(
                 f"The trimap has no {name} pixel; mark at least a stroke of it. "
-                "Trimap floats run from 0 to 1, 8-bit values from 0 to 255."
+                "Trimap floats run from 0 to 1, 8-bit values from 0 to 255 (a mask of 0 and 1: trimap.astype(bool))."
             )
     return picture, known
 

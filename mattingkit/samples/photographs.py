@@ -42,12 +42,6 @@ class Sample(NamedTuple):
     title : str
         What the photograph shows, and who took it.
     licence : str
-
-    Examples
-    --------
-    >>> sample = cat()
-    >>> sample.title
-    'Chelsea the cat, photographed by Stéfan van der Walt'
     """
 
     name: str
