@@ -12,13 +12,23 @@ it, so a range is never written twice.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from mattingkit.errors import did_you_mean
 
-__all__ = ["Choice", "Parameter", "Range", "check_parameters", "needs_trimap", "parameters"]
+__all__ = [
+    "Choice",
+    "Parameter",
+    "Range",
+    "check_above_zero",
+    "check_parameters",
+    "check_whole",
+    "needs_trimap",
+    "parameters",
+]
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,36 @@ def check_parameters(name: str, function: Callable[..., Any], given: dict[str, A
         if key not in known:
             hint = did_you_mean(key, known)
             raise TypeError(f"{name} has no parameter {key!r}{hint} It takes: {', '.join(known) or 'none'}.")
+
+
+def check_above_zero(**values: float) -> None:
+    """Refuse what is not a finite number above 0, by its name.
+
+    Examples
+    --------
+    >>> check_above_zero(epsilon=1e-7, sigma=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: sigma must be a number above 0; got 0.
+    """
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} must be a number above 0; got {value!r}.")
+
+
+def check_whole(least: int, **values: float) -> None:
+    """Refuse what is not a whole number, ``least`` or more, by its name.
+
+    Examples
+    --------
+    >>> check_whole(1, radius=2.5)
+    Traceback (most recent call last):
+    ...
+    ValueError: radius must be a whole number, 1 or more; got 2.5.
+    """
+    for name, value in values.items():
+        if value % 1 != 0 or value < least:
+            raise ValueError(f"{name} must be a whole number, {least} or more; got {value!r}.")
 
 
 def _keyword_only(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

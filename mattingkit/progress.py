@@ -30,11 +30,6 @@ class Progress(NamedTuple):
         Steps there will be, or None where that cannot be known (an iterative solver).
     alpha : ndarray of float64, shape (H, W), or None
         The current iterate in [0, 1], or None where there is none.
-
-    Examples
-    --------
-    >>> Progress(step=3, total=10, alpha=None).step
-    3
     """
 
     step: int
@@ -47,7 +42,7 @@ ProgressCallback = Callable[[Progress], None]
 
 @contextmanager
 def interruptible(*numbers: int, on_first: Callable[[], None] | None = None) -> Iterator[Callable[[], bool]]:
-    """Make the first signal a question that long work asks itself where it may stop; the second one ends it at once.
+    """Let long work stop where it may: the first signal sets a flag that it reads, the second raises KeyboardInterrupt.
 
     Parameters
     ----------

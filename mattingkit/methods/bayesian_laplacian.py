@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray
@@ -25,7 +24,7 @@ from mattingkit.methods.bayesian.sampling import expand_trimap, gather_evidence
 from mattingkit.methods.closed_form.estimate import estimate_settled
 from mattingkit.methods.closed_form.laplacian import checked_epsilon
 from mattingkit.methods.closed_form.solve import Prior
-from mattingkit.params import Choice, Range
+from mattingkit.params import Choice, Range, check_above_zero
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.trimap import check_pair
 
@@ -83,37 +82,34 @@ def estimate_alpha_bayesian_laplacian(
 
     Examples
     --------
+    >>> import numpy as np
     >>> image = np.tile(np.linspace(0, 1, 9)[:, None], (9, 1, 3))
     >>> trimap = np.full((9, 9), 0.5); trimap[:, 0] = 0; trimap[:, 8] = 1
     >>> estimate_alpha_bayesian_laplacian(image, trimap)[4].round(1)[[0, 4, 8]]
     array([0. , 0.5, 1. ])
     """
     picture, known = check_pair(image, trimap)
-    if not (np.isfinite(weight) and weight > 0):
-        raise ValueError(f"weight must be a number above 0; got {weight!r}.")
-    if not (np.isfinite(sigma_C) and sigma_C > 0):
-        raise ValueError(f"sigma_C must be a number above 0; got {sigma_C!r}.")
+    check_above_zero(weight=weight, sigma_C=sigma_C)
     checked_epsilon(epsilon)
     expanded = expand_trimap(picture, known)
-    report = _part(on_progress, 0, 40)
-    if report is not None:
-        report(Progress(1, 4, expanded.copy()))
+    if on_progress is not None:
+        on_progress(Progress(10, 100, expanded.copy()))
     evidence = gather_evidence(picture, expanded, sigma_C)
-    if report is not None:
-        report(Progress(4, 4, evidence.alpha.copy()))
-    rest = _part(on_progress, 40, 100)
+    if on_progress is not None:
+        on_progress(Progress(40, 100, evidence.alpha.copy()))
     prior = Prior(weight * evidence.confidence, evidence.alpha)
+    rest = _from_40_percent(on_progress)
     return estimate_settled(picture, known, expanded, epsilon=epsilon, scale=scale, prior=prior, on_progress=rest)
 
 
-def _part(on_progress: ProgressCallback | None, start: int, end: int) -> ProgressCallback | None:
-    """Report a part's progress as percent of the whole."""
+def _from_40_percent(on_progress: ProgressCallback | None) -> ProgressCallback | None:
+    """Report the solver's progress as the last 60 percent of the whole."""
     if on_progress is None:
         return None
     report = on_progress
 
     def scaled(progress: Progress) -> None:
         share = progress.step / progress.total if progress.total else 0.5
-        report(Progress(max(1, round(start + share * (end - start))), 100, progress.alpha))
+        report(Progress(round(40 + 60 * share), 100, progress.alpha))
 
     return scaled

@@ -26,7 +26,7 @@ from numba import njit
 from scipy import ndimage
 
 from mattingkit.images import FloatArray
-from mattingkit.params import Range
+from mattingkit.params import Range, check_above_zero, check_whole
 from mattingkit.progress import ProgressCallback
 from mattingkit.threads import Job, over_rows, responsive, run_all
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, check_pair
@@ -103,10 +103,8 @@ def estimate_alpha_geodesic(
     picture, known = check_pair(image, trimap)
     if not (np.isfinite(r) and r >= 0):
         raise ValueError(f"r must be a number, 0 or more; got {r!r}.")
-    if not band >= 1:
-        raise ValueError(f"band must be 1 or more; got {band!r}.")
-    if not (np.isfinite(bandwidth) and bandwidth > 0):
-        raise ValueError(f"bandwidth must be a number above 0; got {bandwidth!r}.")
+    check_whole(1, band=band)
+    check_above_zero(bandwidth=bandwidth)
 
     def work(job: Job) -> FloatArray:
         job.stage(0.0, 0.5)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from mattingkit.errors import ConvergenceWarning
 from mattingkit.images import FloatArray
-from mattingkit.params import Range
+from mattingkit.params import Range, check_above_zero, check_whole
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.trimap import UNKNOWN, check_pair
 
@@ -86,8 +86,8 @@ def estimate_alpha_knn(
     array([0., 1.])
     """
     picture, known = check_pair(image, trimap)
-    _check_at_least(1, near_neighbors=near_neighbors)
-    _check_at_least(0, far_neighbors=far_neighbors)
+    check_whole(1, near_neighbors=near_neighbors)
+    check_whole(0, far_neighbors=far_neighbors)
     counts = [min(count, known.size - 1) for count in (near_neighbors, far_neighbors) if count > 0]
     # What position weighs beside colour: much for the near neighbours, little for the far ones.
     laplacian = {"n_neighbors": counts, "distance_weights": [2.0, 0.1][: len(counts)]}
@@ -146,7 +146,7 @@ def estimate_alpha_lbdm(
     array([0. , 0.5, 1. ])
     """
     picture, known = check_pair(image, trimap)
-    _check_above_0(epsilon=epsilon)
+    check_above_zero(epsilon=epsilon)
     _check_window(known.shape, radius)
     laplacian = {"epsilon": epsilon, "radius": radius}
     return _solve("estimate_alpha_lbdm", picture, known, laplacian, max_iterations, on_progress)
@@ -205,8 +205,8 @@ def estimate_alpha_lkm(
     array([0. , 0.5, 1. ])
     """
     picture, known = check_pair(image, trimap)
-    _check_above_0(epsilon=epsilon)
-    _check_at_least(1, radius=radius)
+    check_above_zero(epsilon=epsilon)
+    check_whole(1, radius=radius)
     # PyMatting's box filters need 4 * radius + 1 pixels a side: smaller pictures get smaller windows, and those
     # too small for any are continued beyond their border.
     height, width = known.shape
@@ -270,7 +270,7 @@ def estimate_alpha_rw(
     array([0., 0., 0., 1., 1.])
     """
     picture, known = check_pair(image, trimap)
-    _check_above_0(sigma=sigma)
+    check_above_zero(sigma=sigma)
     _check_window(known.shape, radius)
     laplacian = {"sigma": sigma, "radius": radius}
     return _solve("estimate_alpha_rw", picture, known, laplacian, max_iterations, on_progress)
@@ -325,8 +325,8 @@ def estimate_alpha_sm(
     import pymatting
 
     picture, known = check_pair(image, trimap)
-    _check_at_least(0, expansion_radius=expansion_radius, refinement_radius=refinement_radius)
-    _check_at_least(1, gathering_angles=gathering_angles)
+    check_whole(0, expansion_radius=expansion_radius, refinement_radius=refinement_radius)
+    check_whole(1, gathering_angles=gathering_angles)
     alpha = pymatting.estimate_alpha_sm(
         picture,
         known,
@@ -351,7 +351,7 @@ def _solve(
     """Run one of PyMatting's conjugate-gradient methods; report its iterates, and keep the best one."""
     import pymatting
 
-    _check_at_least(1, max_iterations=max_iterations)
+    check_whole(1, max_iterations=max_iterations)
     if not (trimap == UNKNOWN).any():
         return trimap.copy()
     steps = 0
@@ -393,21 +393,9 @@ def _keep_known(alpha: FloatArray, trimap: FloatArray) -> FloatArray:
 
 
 def _check_window(shape: tuple[int, ...], radius: int) -> None:
-    _check_at_least(1, radius=radius)
+    check_whole(1, radius=radius)
     if min(shape) < 2 * radius + 1:
         raise ValueError(
             f"A window of radius {radius} needs {2 * radius + 1} pixels a side, the picture has {min(shape)}: use a "
             "smaller radius."
         )
-
-
-def _check_at_least(least: int, **parameters: int) -> None:
-    for name, value in parameters.items():
-        if value < least:
-            raise ValueError(f"{name} must be {least} or more; got {value}.")
-
-
-def _check_above_0(**parameters: float) -> None:
-    for name, value in parameters.items():
-        if not value > 0:
-            raise ValueError(f"{name} must be above 0; got {value}.")

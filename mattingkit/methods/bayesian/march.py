@@ -28,7 +28,7 @@ from mattingkit.methods.bayesian.clusters import (
     window_radius,
 )
 from mattingkit.methods.bayesian.energy import alternate, color, covariance, pixel
-from mattingkit.params import Range, check_parameters, parameters
+from mattingkit.params import Range, check_above_zero, check_parameters, check_whole, parameters
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.threads import over_rows
 from mattingkit.trimap import UNKNOWN, check_pair
@@ -199,15 +199,13 @@ def settings_of(given: dict[str, Any]) -> Settings:
 
 def checked(settings: Settings) -> Settings:
     """Refuse parameters out of range; return the others as the types that compiled code takes."""
-    numbers = {}
-    for name, kind in get_type_hints(Settings).items():
-        value = getattr(settings, name)
-        if kind is float and not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a number above 0; got {value!r}.")
-        if kind is int and (value != int(value) or value < 1):
-            raise ValueError(f"{name} must be a whole number, 1 or more; got {value!r}.")
-        numbers[name] = kind(value)
-    return Settings(**numbers)
+    kinds = get_type_hints(Settings)
+    for name, value in settings._asdict().items():
+        if kinds[name] is float:
+            check_above_zero(**{name: value})
+        else:
+            check_whole(1, **{name: value})
+    return Settings(**{name: kinds[name](value) for name, value in settings._asdict().items()})
 
 
 class March:
