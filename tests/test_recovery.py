@@ -133,6 +133,23 @@ def test_two_pads_on_one_picture_keep_two_files(new_pad: Any, tmp_path: Path) ->
     assert stored(tmp_path) == [[3, 4], [7]]
 
 
+def test_what_another_pad_wrote_meanwhile_is_asked_about_anew(new_pad: Any, tmp_path: Path) -> None:
+    other = new_pad()
+    other.commit(dot(3))
+    other.recovery.flush()
+    pad = new_pad()
+    assert offered(pad) == "Restore 1 stroke drawn here before"
+    other.commit(dot(4), dot(5))
+    other.close()
+    pad.commit(dot(9))
+    pad.bar.restore.click()
+    assert offered(pad) == "Restore 3 strokes drawn here before"
+    pad.bar.restore.click()
+    assert not offered(pad)
+    assert {mark.points[0][0] for mark in pad.strokes} == {3, 4, 5, 9}
+    assert [set(marks) for marks in stored(tmp_path)] == [{3, 4, 5, 9}]
+
+
 def test_closing_writes_what_waits_to_be_written(new_pad: Any, tmp_path: Path) -> None:
     pad = new_pad()
     pad.commit(dot(3))

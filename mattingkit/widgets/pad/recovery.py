@@ -67,7 +67,7 @@ class Recovery:
         autosave: bool | str | os.PathLike[str],
         fail: Callable[[str], None],
     ) -> None:
-        self._drawing, self._fail = drawing, fail
+        self._drawing, self._start, self._fail = drawing, start, fail
         self._place = _default_place(drawing.image) if autosave is True else Path(autosave) if autosave else None
         self.path: Path | None = None
         self._lock: FileLock | None = None
@@ -101,17 +101,19 @@ class Recovery:
         """Save now what :meth:`save_soon` was going to."""
         with self._scheduling:
             timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-            self._save()
+        # Where another thread is writing just now, this waits until it is done.
+        with self._writing:
+            if timer is not None:
+                timer.cancel()
+                self._save()
 
     def answered(self) -> None:
         """Save the drawing in the file that was asked about, once the person has taken its marks or declined them."""
         asked = self._found.pop(0)
         with self._writing:
-            lock = _claim(asked.path)
+            lock = self._claim_unchanged(asked)
             if lock is None:
-                # The pad that wrote it is still there, and goes on writing it.
+                # The pad that wrote it is still there, or was until a moment ago: this pad leaves it alone.
                 self._save()
                 return
             before = self.path, self._lock
@@ -123,7 +125,7 @@ class Recovery:
             _remove(*before)
             for one in [one for one in self._found if self._has(one)]:
                 self._found.remove(one)
-                _remove(one.path, _claim(one.path))
+                _remove(one.path, self._claim_unchanged(one))
 
     def close(self) -> None:
         """Save what waits to be saved, and leave the file for the next pad to find."""
@@ -137,6 +139,22 @@ class Recovery:
     def _has(self, found: _Found) -> bool:
         """Whether the pad already holds all the marks of a file."""
         return set(found.marks) <= set(self._drawing.marks)
+
+    def _claim_unchanged(self, found: _Found) -> FileLock | None:
+        """Lock a file that was found; None where its pad lives.
+
+        None also where its pad wrote on before it ended; then the file is asked about anew.
+        """
+        lock = _claim(found.path)
+        if lock is None:
+            return None
+        now = _Found(found.path, _read(found.path, self._drawing.shape, self._start))
+        if now == found:
+            return lock
+        lock.release()
+        if not self._has(now):
+            self._found.insert(0, now)
+        return None
 
     def _save(self) -> bool:
         """Write the file; where there is nothing to keep, remove it. Returns whether that worked."""
@@ -173,7 +191,7 @@ class Recovery:
 
 
 def merged(old: Sequence[Mark], new: Sequence[Mark]) -> tuple[Mark, ...]:
-    """Return the marks of an earlier pad with those drawn since on top; marks that both begin with come once.
+    """Return the marks of an earlier pad with those drawn since on top; marks that both have come once.
 
     A whole trimap among the new ones, such as the first guess, covers all before it. It goes beneath the old marks,
     which would not be seen otherwise.
@@ -185,26 +203,35 @@ def merged(old: Sequence[Mark], new: Sequence[Mark]) -> tuple[Mark, ...]:
     >>> merged([one, two], [one, three]) == (one, two, three)
     True
     """
+    present = set(new)
     same = next((k for k, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     beneath = max((k + 1 for k, mark in enumerate(new) if isinstance(mark, Base)), default=0)
     split = max(same, beneath)
-    return (*new[:split], *old[same:], *new[split:])
+    return (*new[:split], *(mark for mark in old[same:] if mark not in present), *new[split:])
 
 
 def _found(place: Path, shape: tuple[int, int], start: Base | None) -> list[_Found]:
     """Read the files of earlier pads, the newest first."""
     pattern = f"{glob.escape(place.stem)}.{'[0-9a-f]' * 8}{glob.escape(place.suffix)}"
-    found = []
-    for path in (place, *place.parent.glob(pattern)):
-        try:
-            written, marks = path.stat().st_mtime, load_strokes(path, shape)
-        except (OSError, ValueError):  # no file of ours: it stays as it is
-            continue
-        if marks[:1] == [start]:
-            del marks[0]
-        if marks:
-            found.append((written, _Found(path, tuple(marks))))
-    return [one for _, one in sorted(found, key=lambda pair: pair[0], reverse=True)]
+    found = [_Found(path, _read(path, shape, start)) for path in (place, *place.parent.glob(pattern))]
+    return sorted((one for one in found if one.marks), key=lambda one: _written(one.path), reverse=True)
+
+
+def _read(path: Path, shape: tuple[int, int], start: Base | None) -> tuple[Mark, ...]:
+    """The marks in a recovery file; none where it is gone, or no such file."""
+    try:
+        marks = load_strokes(path, shape)
+    except (OSError, ValueError):
+        return ()
+    return tuple(marks[1:] if marks[:1] == [start] else marks)
+
+
+def _written(path: Path) -> float:
+    """When a file was last written; 0 where it is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _claim(path: Path) -> FileLock | None:
