@@ -27,9 +27,12 @@ from mattingkit.methods.u2net.augment import (
     render_background,
     sample,
 )
+from mattingkit.methods.u2net.checkpoints import read_state
 from mattingkit.methods.u2net.curve import Record, read_curve
 from mattingkit.methods.u2net.network import build
-from mattingkit.methods.u2net.train import Settings, evaluate, loss_of, main, train
+from mattingkit.methods.u2net.objective import evaluate, loss_of
+from mattingkit.methods.u2net.train import Settings, main, train
+from mattingkit.methods.u2net.weights import find_weights
 
 # Newer Pythons warn where a process with threads forks, which is how torch's loader starts its worker.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -133,11 +136,62 @@ def test_a_run_stopped_between_records_goes_on_from_that_step(run, folders, tmp_
     steps: list[int] = []
     train(seldom, on_step=steps.append)
     assert steps == [1, 2, 3]
+    state = state_of(tmp_path)
     for key, value in state_of(run).items():
-        torch.testing.assert_close(state_of(tmp_path)[key], value, rtol=0, atol=0, msg=key)
+        torch.testing.assert_close(state[key], value, rtol=0, atol=0, msg=key)
     undisturbed, resumed = read_curve(run / "curve.csv"), read_curve(tmp_path / "curve.csv")
     assert [row.step for row in resumed] == [2, 3]
     assert resumed[0].loss == pytest.approx((undisturbed[0].loss + undisturbed[1].loss) / 2, abs=1e-4)
+
+
+def test_a_damaged_checkpoint_is_refused(folders, tmp_path):
+    train(settings(folders, tmp_path, stages=((32, 1),)))
+    content = bytearray((tmp_path / "checkpoint.pt").read_bytes())
+    for place in range(len(content) // 3, len(content) // 2, 999):  # a single place may be padding
+        content[place] ^= 4
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"checkpoint\.pt is no checkpoint .*checksum"):
+        train(settings(folders, tmp_path, stages=((32, 2),)))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_writes_no_weights(folders, tmp_path, capsys):
+    line = [*folders, "--out", str(tmp_path), "--batch", "2", "--stages", "32:9", "--device", "cpu"]
+    assert main([*line, "--learning-rate", "1e30"]) == 2
+    assert "no longer a number at step 2. Start again with a lower learning rate" in capsys.readouterr().err
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"processes": 0}, "processes and every are 1 or more"),
+        ({"every": 0}, "processes and every are 1 or more"),
+        ({"validation": 1.0}, r"validation lies in \[0, 1\)"),
+        ({"validation": 0.99}, "leaves none to learn from"),
+        ({"init": "u2netp.onnx"}, r"start from a \.pth or \.safetensors file"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(folders, tmp_path, monkeypatch, changes, message):
+    monkeypatch.chdir(tmp_path)
+    Path("u2netp.onnx").touch()
+    with pytest.raises(ValueError, match=message):
+        train(settings(folders, tmp_path / "run", **changes))
+
+
+def test_weights_to_start_from_that_are_not_here_are_one_line(folders, tmp_path, capsys):
+    assert main([*folders, "--out", str(tmp_path), "--batch", "2", "--init", "nowhere.pth", "--device", "cpu"]) == 2
+    assert "There is no file 'nowhere.pth'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["mine.pth", "embedded"])
+def test_training_starts_from_a_checkpoint_or_a_named_set_of_weights(folders, tmp_path, name):
+    if name.endswith(".pth"):
+        torch.save({"state_dict": build("u2netp").state_dict()}, tmp_path / name)
+        name = str(tmp_path / name)
+    train(settings(folders, tmp_path / "run", stages=((32, 1),), learning_rate=0.0, init=name))
+    reference, _ = read_state(find_weights(name))
+    key = "stage2.rebnconv1.conv_s1.weight"
+    torch.testing.assert_close(state_of(tmp_path / "run")[key], reference[key], rtol=0, atol=0)
 
 
 def test_fine_tuning_starts_from_the_weights_named(run, folders, tmp_path):

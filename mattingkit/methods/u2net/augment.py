@@ -1,7 +1,6 @@
-"""Making much of few pictures: random views of picture/mask pairs, and subjects on new backgrounds.
+"""Augmentation: make many training samples from few pictures, by random views and by new backgrounds.
 
-Each sample is drawn from its own generator, seeded by the run's seed and the sample's number, so a run that is
-interrupted and resumed sees exactly the pictures it would have seen, however many workers load them.
+Every function takes its randomness from the generator it is given, so that the same generator draws the same sample.
 """
 
 from __future__ import annotations
@@ -36,11 +35,6 @@ class Pair:
         RGB.
     mask : PIL.Image.Image
         Gray; subject white.
-
-    Examples
-    --------
-    >>> Pair("dot", Image.new("RGB", (4, 4)), Image.new("L", (4, 4))).name
-    'dot'
     """
 
     name: str
@@ -77,7 +71,7 @@ def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
 
 
 def read_pair(picture: Path, mask: Path, longest: int = 480) -> Pair:
-    """Decode a pair, reduced to a longest side that training needs no more than."""
+    """Read a pair, reduced so that its longest side is at most ``longest`` pixels."""
     with Image.open(picture) as file:
         decoded = file.convert("RGB")
     with Image.open(mask) as file:
@@ -139,7 +133,7 @@ def sample(
     if rng.random() < 0.35:
         behind = _other_background(pairs, pair, size, rng)
         picture = Image.composite(picture, behind, mask.filter(ImageFilter.GaussianBlur(rng.random() * 0.8)))
-    else:  # what a turned or enlarged view shows beyond the photograph's border
+    else:  # fill what a turned or enlarged view shows beyond the photograph's border
         picture = Image.composite(picture, render_background(size, rng), inside)
     if rng.random() < 0.2:
         picture = _hang_behind(picture, mask, pairs, rng)
@@ -153,16 +147,17 @@ def sample(
 
 
 def _view(pair: Pair, size: int, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
-    """A random crop, stretched to the square, perhaps mirrored and turned a little; in one resampling.
+    """A random crop, stretched to the square, perhaps mirrored and turned a little, in one resampling.
 
-    One that loses most of the subject is drawn anew, twice at most.
+    Returns picture, mask, and where the view lies inside the photograph. A view that loses most of the subject is drawn
+    again, twice at most.
     """
-    all_of_it = max(sum(pair.mask.histogram()[128:]), 1)
+    subject = max(sum(pair.mask.histogram()[128:]), 1)
     for _ in range(3):
         affine, pixel = _random_affine(pair.picture.size, size, rng)
         box, square = Image.Transform.AFFINE, (size, size)
         mask = pair.mask.transform(square, box, affine, Image.Resampling.BILINEAR)
-        if sum(mask.histogram()[128:]) * pixel > 0.4 * all_of_it:
+        if sum(mask.histogram()[128:]) * pixel > 0.4 * subject:
             break
     inside = Image.new("L", pair.picture.size, 255).transform(square, box, affine, Image.Resampling.NEAREST)
     return pair.picture.transform(square, box, affine, Image.Resampling.BILINEAR), mask, inside
@@ -207,7 +202,7 @@ def _without_subject(pair: Pair, size: int) -> Image.Image:
 def _hang_behind(
     picture: Image.Image, mask: Image.Image, pairs: Sequence[Pair], rng: np.random.Generator
 ) -> Image.Image:
-    """Something that catches the eye and is no subject, behind it: striped cloth, or a piece of another photograph."""
+    """Put a distraction behind the subject: striped cloth, or a piece of another photograph."""
     size = picture.width
     centre, extent = rng.random(2) * size, np.exp(rng.uniform(math.log(0.08), math.log(0.4), 2)) * size
     corners = centre + extent * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (1 + rng.normal(0, 0.2, (4, 2)))
@@ -239,13 +234,13 @@ def _render_cloth(size: int, rng: np.random.Generator) -> Image.Image:
 def _join(
     picture: Image.Image, mask: Image.Image, other: Pair, rng: np.random.Generator
 ) -> tuple[Image.Image, Image.Image]:
-    """Put a second subject in front; both count."""
+    """Put a second subject in front; the mask marks both."""
     second, shape, _ = _view(other, picture.width, rng)
     return Image.composite(second, picture, shape), ImageChops.lighter(mask, shape)
 
 
 def _degrade(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Blur and JPEG, now and then."""
+    """Sometimes blur the picture, sometimes compress it as JPEG."""
     if rng.random() < 0.2:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.random() * 1.5))
     if rng.random() < 0.2:

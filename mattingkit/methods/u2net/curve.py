@@ -1,4 +1,4 @@
-"""The training curve: its records, the file they are kept in, and its picture, live in a notebook."""
+"""The training curve: its records, the CSV file they are kept in, and its drawing, also live in a notebook."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def curve_text(rows: Sequence[Record]) -> str:
 
 
 def draw_curve(rows: Sequence[Record]) -> Any:
-    """Draw loss and held-out IoU over the steps; :class:`LiveCurve` does so in a notebook while it trains.
+    """Draw loss and held-out IoU over the steps; in a notebook, :class:`LiveCurve` draws it while training runs.
 
     A dotted line marks where a stage of another input size began.
 
@@ -98,11 +98,6 @@ class LiveCurve:
     ----------
     out : str or Path, optional
         Folder of the run. Where it is resumed, the curve begins with what was recorded before.
-
-    Examples
-    --------
-    >>> LiveCurve().rows
-    []
     """
 
     def __init__(self, out: str | Path | None = None) -> None:

@@ -23,7 +23,7 @@ SIZES = range(32, 4097)
 
 
 class REBNConv(nn.Module):
-    """3 × 3 convolution, batch norm, ReLU: the atom of every stage.
+    """3 × 3 convolution, batch norm, ReLU: what every stage is built from.
 
     Examples
     --------
@@ -45,7 +45,7 @@ class REBNConv(nn.Module):
 
 
 def _convolve_both(conv: nn.Conv2d, x: Tensor, skip: Tensor) -> Tensor:
-    """Convolve two maps stacked; in prediction large ones one by one, for the copy costs more than the sum."""
+    """Convolve two maps stacked. In prediction large maps are convolved one by one: stacking costs more than adding."""
     channels = x.shape[1]
     large = x[0].numel() > 1 << 22 and conv.out_channels <= channels
     if not (large and x.is_cpu and torch.is_inference_mode_enabled()):
@@ -66,7 +66,7 @@ def _resize_like(x: Tensor, target: Tensor) -> Tensor:
 
 
 def _plus(fresh: Tensor, other: Tensor) -> Tensor:
-    """Sum; in prediction in place, an allocation less of the largest maps."""
+    """Sum; in prediction in place, which saves an allocation as large as the largest map."""
     return fresh.add_(other) if torch.is_inference_mode_enabled() else fresh + other
 
 

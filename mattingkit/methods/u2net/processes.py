@@ -1,4 +1,4 @@
-"""Several single-threaded processes that learn as one: on a CPU and small maps, faster than as many threads."""
+"""Train with several single-threaded processes that share each batch: on a CPU and small maps, faster than threads."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 from torch import Tensor
 
-#: Seconds the others have to end by themselves once the first process is done.
+#: Seconds that the other processes have to end by themselves once the first is done.
 _PATIENCE = 5
 
 
 @contextlib.contextmanager
 def others(count: int, folder: Path, work: Callable[[int], None]) -> Iterator[None]:
-    """Have ``work(rank)`` done by other processes, ranks 1 to count - 1, while the block does the work of rank 0.
+    """Run ``work(rank)`` in other processes, ranks 1 to count - 1, while the block does the work of rank 0.
 
-    However the block ends, the others end too: by themselves where they next share gradients, or made to.
+    When the block ends, also by an exception, the other processes end too: they notice when they next share gradients,
+    and any that does not is terminated.
 
     Parameters
     ----------
     count : int
         Processes in all, this one among them.
     folder : Path
-        Where they find one another, by a file that goes away again.
+        Where they find one another, by a file that is removed in the end.
     work : callable
         Picklable.
 
@@ -48,7 +49,8 @@ def others(count: int, folder: Path, work: Callable[[int], None]) -> Iterator[No
         try:
             yield
         except BaseException:
-            with contextlib.suppress(RuntimeError):  # where one of them has gone before
+            with contextlib.suppress(RuntimeError):  # one of them may have ended already
+                # They wait in share_gradients for this process's 1; a 0 tells them to stop.
                 dist.all_reduce(torch.zeros(1))
             raise
     finally:
@@ -66,7 +68,7 @@ def _join(store: Path, rank: int, world: int) -> None:
 
 
 def _other(index: int, count: int, store: Path, work: Callable[[int], None]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process, which ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process handles Ctrl-C and ends the others
     _join(store, index + 1, count)
     work(index + 1)
 

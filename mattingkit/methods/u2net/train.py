@@ -387,7 +387,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         try:
             path = train(settings, report, tell)
-        except ValueError as error:
+        except (ValueError, OSError, ImportError) as error:
             print(error, file=sys.stderr)
             return 2
         except KeyboardInterrupt:

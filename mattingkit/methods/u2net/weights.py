@@ -107,24 +107,12 @@ WEIGHTS: dict[str, Weights] = {
 
 
 def list_weights() -> dict[str, Weights]:
-    """Return the named weights.
-
-    Examples
-    --------
-    >>> list(list_weights())
-    ['embedded', 'u2net', 'u2netp', 'u2net_human_seg']
-    """
+    """Return a copy of :data:`WEIGHTS`, the named weights."""
     return dict(WEIGHTS)
 
 
 def cache_folder() -> Path:
-    """Return the folder that fetched weights are kept in: ``$MATTINGKIT_HOME``, or the system's cache.
-
-    Examples
-    --------
-    >>> cache_folder().name
-    'weights'
-    """
+    """Return the folder that fetched weights are kept in: below ``$MATTINGKIT_HOME``, or the user's cache folder."""
     home = os.environ.get("MATTINGKIT_HOME")
     if home:
         return Path(home).expanduser() / "weights"
@@ -143,7 +131,7 @@ def _named(name: str) -> Weights:
 
 
 def weights_path(name: str) -> Path:
-    """Return where a named set of weights lies, or would lie once fetched.
+    """Return the path of a named set of weights, whether it has been fetched or not.
 
     Parameters
     ----------
@@ -263,7 +251,10 @@ def fetch_weights(name: str, progress: bool = True) -> Path:
 
 
 def load_network(weights: str | os.PathLike[str] = "embedded") -> tuple[U2Net, int]:
-    """Load weights into a network ready for inference: eval mode, batch norms folded.
+    """Load weights into a network ready for inference: in eval mode, batch norms folded.
+
+    Named weights are checked against their published checksum each time, other files as far as they can be; see
+    :mod:`mattingkit.methods.u2net.checkpoints`.
 
     Parameters
     ----------
@@ -282,7 +273,9 @@ def load_network(weights: str | os.PathLike[str] = "embedded") -> tuple[U2Net, i
     FileNotFoundError
         Where named weights have not been fetched, or there is no such file; the message says what to do.
     ValueError
-        For an unknown name, or a file that does not hold this network.
+        For an unknown name, or a file that is damaged or holds another network.
+    ImportError
+        For an ``.onnx`` file, as the published ones are, where the onnx package is not installed.
 
     Examples
     --------
