@@ -10,7 +10,10 @@ from PIL import Image
 from pymatting import estimate_alpha_cf
 from scipy import ndimage
 
+import mattingkit.methods.closed_form.solve as solve_module
+from mattingkit.errors import ConvergenceWarning
 from mattingkit.methods.closed_form.estimate import estimate_alpha_closed_form, scales_for
+from mattingkit.methods.closed_form.pyramid import reduced_shape
 
 
 def scene(seed=0, shape=(120, 140)):
@@ -88,6 +91,14 @@ def test_auto_is_exact_for_small_pictures_and_chained_for_large_ones():
         pixels = megapixels * 10**6
         finest = scales_for((int(pixels**0.5), int(pixels**0.5)), int(0.4 * pixels), 1)[-1]
         assert 0.4 * pixels / finest**2 <= 100_000
+
+
+@pytest.mark.parametrize("radius", [1, 2, 4])
+@pytest.mark.parametrize("shortest", [64, 100, 700])
+def test_windows_fit_into_every_level_of_a_long_strip(shortest, radius):
+    shape = (shortest, 10**6)
+    for scale in scales_for(shape, shortest * 10**6, radius):
+        assert min(reduced_shape(shape, scale)) >= 2 * radius + 1
 
 
 @given(
@@ -227,3 +238,12 @@ def test_no_warnings_on_ordinary_pictures():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         estimate_alpha_closed_form(np.round(image * 255).astype(np.uint8), (trimap * 255).astype(np.uint8))
+
+
+def test_warnings_name_the_line_that_called(monkeypatch):
+    monkeypatch.setattr(solve_module, "memory_limit", lambda: 1.0)
+    monkeypatch.setattr(solve_module, "_CG_STEPS", 1)
+    image, trimap, _ = scene(16, (40, 50))
+    with pytest.warns(ConvergenceWarning) as caught:
+        estimate_alpha_closed_form(image, trimap, scale=1)
+    assert caught[0].filename == __file__

@@ -89,9 +89,9 @@ def estimate_alpha_closed_form(
     Warns
     -----
     RuntimeWarning, ConvergenceWarning
-        As :func:`mattingkit.methods.closed_form.solve.solve`, which chooses the solver: the direct one wherever its
-        factor fits into memory, as it does on all levels of "auto"; conjugate gradients for ``scale=1`` on very large
-        pictures.
+        As :func:`mattingkit.methods.closed_form.solve.solve`. The direct solver is used wherever its factor fits into
+        memory, which the levels of "auto" are small enough for; conjugate gradients take over for ``scale=1`` on very
+        large pictures.
 
     See Also
     --------
@@ -235,7 +235,9 @@ def scales_for(shape: tuple[int, ...], unknown: int, radius: int) -> tuple[int, 
     shortest = max(_SHORTEST_SIDE, 2 * radius + 1)
     if min(reduced_shape(shape, 2)) < shortest:
         return (1,)
-    chain = [max(2, int(np.ceil(np.sqrt(unknown / _FINEST_CELLS))))]
+    finest = max(2, int(np.ceil(np.sqrt(unknown / _FINEST_CELLS))))
+    # Of a long strip of a picture, a window must still fit into what is left of it.
+    chain = [min(finest, min(shape) // (2 * radius + 1))]
     while len(chain) < _LEVELS and min(reduced_shape(shape, 2 * chain[0])) >= shortest:
         chain.insert(0, 2 * chain[0])
     return tuple(chain)
