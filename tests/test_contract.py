@@ -130,7 +130,9 @@ def test_nothing_unknown_means_nothing_to_do(name, ramp):
     image, _, _ = ramp
     trimap = np.zeros(image.shape[:2])
     trimap[:, 16:] = 1
-    np.testing.assert_array_equal(run(name, image, trimap), trimap)
+    alpha = run(name, image, trimap)
+    np.testing.assert_array_equal(alpha, trimap)
+    assert not np.shares_memory(alpha, trimap)
 
 
 @pytest.mark.parametrize("name", WITH_TRIMAP)

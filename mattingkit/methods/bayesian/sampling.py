@@ -29,7 +29,7 @@ from mattingkit.threads import over_rows
 from mattingkit.trimap import UNKNOWN
 
 #: Expansion looks this far in pixels; a known pixel at no distance may differ by this much in colour.
-EXPAND_REACH, EXPAND_COLOUR = 9, 9 / 255
+EXPAND_REACH, EXPAND_COLOR = 9, 9 / 255
 #: Columns of a sample: its place (two numbers), and around it the mean colour (three) and its covariance (six).
 PLACE, MEAN, COV, COLUMNS = 0, 2, 5, 11
 #: Rays from each pixel; their directions turn from pixel to pixel within blocks of 4 × 4.
@@ -89,7 +89,7 @@ def expand_trimap(image: FloatArray, trimap: FloatArray) -> FloatArray:
     array([[0., 0., 0.]])
     """
     expanded = trimap.copy()
-    over_rows(_expand, trimap.shape[0], image, trimap, EXPAND_REACH, EXPAND_COLOUR, expanded)
+    over_rows(_expand, trimap.shape[0], image, trimap, expanded)
     return expanded
 
 
@@ -151,22 +151,22 @@ def _along_edge(image: FloatArray, trimap: FloatArray, level: float, rank: npt.N
 
 
 @njit(cache=True, nogil=True)
-def _expand(first, last, image, trimap, reach, colour, out):  # type: ignore[no-untyped-def]
+def _expand(first, last, image, trimap, out):  # type: ignore[no-untyped-def]
     """Give unknown pixels the value of the nearest known pixel alike enough; the nearer, the more may differ."""
     height, width = trimap.shape
     for row in range(first, last):
         for col in range(width):
             if trimap[row, col] != 0.5:
                 continue
-            nearest = reach * reach + 1
-            for r in range(max(row - reach, 0), min(row + reach + 1, height)):
-                for c in range(max(col - reach, 0), min(col + reach + 1, width)):
+            nearest = EXPAND_REACH * EXPAND_REACH + 1
+            for r in range(max(row - EXPAND_REACH, 0), min(row + EXPAND_REACH + 1, height)):
+                for c in range(max(col - EXPAND_REACH, 0), min(col + EXPAND_REACH + 1, width)):
                     d2 = (r - row) ** 2 + (c - col) ** 2
                     if d2 < nearest and trimap[r, c] != 0.5:
                         apart = 0.0
                         for k in range(3):
                             apart += (image[r, c, k] - image[row, col, k]) ** 2
-                        if math.sqrt(apart) <= colour * (1.0 - math.sqrt(d2) / reach):
+                        if math.sqrt(apart) <= EXPAND_COLOR * (1.0 - math.sqrt(d2) / EXPAND_REACH):
                             nearest = d2
                             out[row, col] = trimap[r, c]
 
