@@ -98,14 +98,15 @@ class Ticket:
         Counts from 1.
     current : bool
         True until a newer turn starts.
+    jobs : weakref.WeakSet of Job
+        What :meth:`job` has made, as far as it is still at work.
     """
 
     def __init__(self, number: int, lock: threading.RLock) -> None:
         self.number = number
         self.current = True
+        self.jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self._lock = lock
-        #: Weakly held, so that a job is forgotten as soon as its work has ended.
-        self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
 
     def check(self) -> None:
         """Raise :class:`CancelledError` if a newer turn has started."""
@@ -116,17 +117,10 @@ class Ticket:
         """Make a job that is cancelled when a newer turn starts; already cancelled if one has."""
         job = Job()
         with self._lock:
-            self._jobs.add(job)
+            self.jobs.add(job)
             if not self.current:
                 job.cancel()
         return job
-
-    def overtake(self) -> None:
-        """End this turn; :meth:`Latest.start` calls it."""
-        with self._lock:
-            self.current = False
-            for job in self._jobs:
-                job.cancel()
 
 
 class Latest:
@@ -163,7 +157,9 @@ class Latest:
     def start(self) -> Ticket:
         """Begin a new turn, and end the one before."""
         with self.lock:
-            self.ticket.overtake()
+            self.ticket.current = False
+            for job in self.ticket.jobs:
+                job.cancel()
             self.ticket = Ticket(self.ticket.number + 1, self.lock)
             return self.ticket
 

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 from numba import njit
+from scipy import ndimage
 
 from mattingkit.images import FloatArray, as_unit_floats
 from mattingkit.threads import over_rows
@@ -113,11 +114,12 @@ def build_laplacian(colours: FloatArray, epsilon: float, radius: int, known: Boo
     whiten = np.zeros((height, width, 6))
     used = np.zeros((height, width), dtype=np.bool_)
     over_rows(_windows, height, colours, epsilon, radius, known, mean, whiten, used)
-    # For every pixel i: with how many pixels j it may share a window. That is where its row of the matrix ends.
-    touched = np.zeros((height, width), dtype=np.bool_)
-    counts = np.zeros((height, width), dtype=np.int32)
-    over_rows(_touched, height, used, radius, touched)
-    over_rows(_row_lengths, height, touched, radius, counts)
+    # For every pixel i: how many pixels j it may share a window with. So many entries its row of the matrix has.
+    touched = ndimage.maximum_filter(used, 2 * radius + 1, mode="constant")
+    counts = touched.astype(np.int32)
+    for axis in (0, 1):
+        counts = ndimage.convolve1d(counts, np.ones(4 * radius + 1), axis, mode="constant")
+    counts *= touched
     total = int(counts.sum(dtype=np.int64))
     indptr = np.zeros(height * width + 1, dtype=np.int32 if total < 2**31 else np.int64)
     np.cumsum(counts.ravel(), out=indptr[1:])
@@ -233,24 +235,6 @@ def _windows(first, last, colours, epsilon, radius, known, mean, whiten, used): 
             whiten[y, x, 3] = (c10 * c21 - c11 * c20) / (c00 * c11 * c22)
             whiten[y, x, 4] = -c21 / (c11 * c22)
             whiten[y, x, 5] = 1 / c22
-
-
-@njit(cache=True, nogil=True)
-def _touched(first, last, used, radius, touched):  # type: ignore[no-untyped-def]
-    """Mark the pixels i that lie in a window of the sum; all others have empty rows."""
-    for y in range(first, last):
-        for x in range(used.shape[1]):
-            touched[y, x] = used[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1].any()
-
-
-@njit(cache=True, nogil=True)
-def _row_lengths(first, last, touched, radius, counts):  # type: ignore[no-untyped-def]
-    """Count the pixels j that each pixel i may share a window with, itself included."""
-    reach = 2 * radius
-    for y in range(first, last):
-        for x in range(touched.shape[1]):
-            if touched[y, x]:
-                counts[y, x] = touched[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].sum()
 
 
 @njit(cache=True, nogil=True)
