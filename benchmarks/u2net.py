@@ -1,4 +1,4 @@
-"""U²-Net: size, time and memory against onnxruntime and the plain network, and how right it is on a folder.
+"""Measure U²-Net: size, time and memory beside onnxruntime and the plain network; accuracy on a folder of pictures.
 
     python benchmarks/u2net.py                                  # u2net and u2netp at 320 pixels, CPU and GPU
     python benchmarks/u2net.py --threads 4 --architectures u2netp
@@ -7,7 +7,7 @@
 *mattingkit* is the network as the package runs it (batch norms folded, channels last), *plain* the same network as it
 is trained, *onnxruntime* the same weights exported to ONNX with their seven outputs, as the published files have
 them. Each engine runs in processes of its own, the three in turn, several rounds; a row gives the median call of an
-engine's best round, so that what else the machine does weighs on none alone. Ratios below 1 favour mattingkit. Time
+engine's best round, so that other work on the machine slows none of them alone. Ratios below 1 favour mattingkit. Time
 depends on shapes alone, so the weights are random. IoU is taken at 0.5, per picture, then averaged; maxFβ (β² = 0.3)
 is the largest over 255 thresholds of the averaged precision and recall, and MAE the mean absolute error, as in Qin et
 al. 2020, section 4.3.
@@ -63,7 +63,7 @@ def count(architecture: str) -> dict[str, float]:
 
 
 def export(architecture: str, folder: str) -> list[str]:
-    """Write one set of random weights as a checkpoint and as ONNX; returns what went wrong, if anything."""
+    """Write one set of random weights as a checkpoint and as ONNX; returns notes, such as what is not installed."""
     import warnings
 
     import torch
@@ -73,8 +73,8 @@ def export(architecture: str, folder: str) -> list[str]:
     torch.manual_seed(0)
     network = build(architecture).eval()
     torch.save(network.state_dict(), Path(folder, f"{architecture}.pth"))
-    if importlib.util.find_spec("onnxruntime") is None:
-        return ["onnxruntime is not installed; pip install onnx onnxruntime to compare with it"]
+    if importlib.util.find_spec("onnx") is None or importlib.util.find_spec("onnxruntime") is None:
+        return ["to compare with onnxruntime: pip install 'mattingkit[onnx]'"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(

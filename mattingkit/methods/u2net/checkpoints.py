@@ -21,7 +21,7 @@ from mattingkit.methods.u2net.network import ARCHITECTURES, SIZES, U2Net, build,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["network_from_state", "read_network", "read_pickle", "read_state", "save_weights"]
+__all__ = ["read_network", "read_pickle", "read_state", "save_weights"]
 
 #: Side in pixels of the square input that the published weights were trained for; others name theirs.
 PUBLISHED_SIZE = 320
@@ -54,7 +54,7 @@ def read_network(path: Path) -> tuple[U2Net, int]:
         network, size = load_onnx(path), PUBLISHED_SIZE
     else:
         state, size = read_state(path)
-        network = network_from_state(state, path)
+        network = _fit(state, path)
     fold_batch_norms(network)
     for key, value in network.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
@@ -66,17 +66,7 @@ def read_network(path: Path) -> tuple[U2Net, int]:
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], int]:
-    """Read the arrays of a ``.pth`` or ``.safetensors`` file by their names, and the side of the network's input.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    state : dict of str to Tensor
-        In single precision, as ``load_state_dict`` takes it.
-    size : int
+    """Read the state_dict of a ``.pth`` or ``.safetensors`` file, in single precision, and its network's input size.
 
     Raises
     ------
@@ -146,24 +136,8 @@ def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
-def network_from_state(state: Mapping[str, Tensor], path: Path) -> U2Net:
-    """Put a state_dict into the variant it fits, or say which keys do not.
-
-    Parameters
-    ----------
-    state : mapping of str to Tensor
-    path : Path
-        Where it comes from, for the error.
-
-    Returns
-    -------
-    U2Net
-
-    Raises
-    ------
-    ValueError
-        Where it fits neither variant.
-    """
+def _fit(state: Mapping[str, Tensor], path: Path) -> U2Net:
+    """Put a state_dict into the variant it fits, or say which of its keys do not."""
     first = state.get("stage1.rebnconv1.conv_s1.weight")
     for name, architecture in ARCHITECTURES.items():
         if first is not None and first.ndim and first.shape[0] == architecture.down[0][0]:

@@ -36,17 +36,6 @@ def _by_kind(pairs: Sequence[Pair]) -> list[list[int]]:
 def hold_out(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair], list[Pair]]:
     """Split pictures at random into those held out, a fraction of each kind and one at least, and those to learn from.
 
-    Parameters
-    ----------
-    pairs : sequence of Pair
-    fraction : float
-        In [0, 1).
-    seed : int
-
-    Returns
-    -------
-    held_out, learned : list of Pair
-
     Raises
     ------
     ValueError

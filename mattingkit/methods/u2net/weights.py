@@ -294,16 +294,7 @@ def load_network(weights: str | os.PathLike[str] = "embedded") -> tuple[U2Net, i
 
 
 def find_weights(weights: str | os.PathLike[str]) -> Path:
-    """Return the file behind a name or a path.
-
-    Parameters
-    ----------
-    weights : str or path
-        As :func:`load_network` takes it.
-
-    Returns
-    -------
-    Path
+    """Return the path of the file behind a name or a path, as :func:`load_network` takes it.
 
     Raises
     ------
