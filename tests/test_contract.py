@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import mattingkit as mk
+from mattingkit.compiled import CompileClock
+from mattingkit.methods import run_small
 from mattingkit.params import Choice, Range, parameters
 
 METHODS = sorted(mk.METHODS)
@@ -222,3 +224,12 @@ def test_an_unknown_method_suggests_the_nearest():
         mk.estimate_alpha(np.zeros((3, 3, 3)), np.eye(3), method="zzz")
     with pytest.raises(ValueError, match="no method \\[1\\]"):
         mk.estimate_alpha(np.zeros((3, 3, 3)), np.eye(3), method=[1])
+
+
+@pytest.mark.parametrize("name", ["bayesian", "geodesic", "bayesian_laplacian"])
+def test_after_a_small_run_nothing_is_left_to_compile(name, ramp):
+    image, trimap, _ = ramp
+    run_small(name)
+    with CompileClock() as clock:
+        run(name, image, trimap)
+    assert clock.seconds == 0

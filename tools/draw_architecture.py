@@ -25,7 +25,8 @@ PICTURE = REPOSITORY / "docs" / "images" / "architecture.svg"
 
 #: Rooms from the ground up, with a word for each rank.
 ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("the ground", ("version", "renamed", "errors", "params", "progress", "memory")),
+    ("the ground", ("version", "renamed", "errors", "progress", "memory")),
+    ("what a signature declares", ("params",)),
     ("compiled loops", ("compiled",)),
     ("arrays at the edge", ("images",)),
     ("pictures in and out; threads", ("files", "threads")),

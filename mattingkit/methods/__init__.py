@@ -13,6 +13,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from mattingkit.errors import did_you_mean
@@ -200,3 +201,16 @@ def estimate_alpha(
         )
     known = (trimap,) if takes_trimap else ()
     return function(image, *known, on_progress=on_progress, **parameters)
+
+
+def run_small(method: str) -> None:
+    """Run a method on a small picture, so that its kernels are compiled before anybody waits for them.
+
+    Parameters
+    ----------
+    method : str
+        A name in :data:`METHODS` that takes a trimap.
+    """
+    alpha = np.tile(np.clip(np.linspace(-0.5, 1.5, 48), 0, 1), (48, 1))
+    image = alpha[..., np.newaxis] * [0.9, 0.6, 0.2] + (1 - alpha[..., np.newaxis]) * [0.1, 0.3, 0.7]
+    find_method(method).function(image, np.where((alpha > 0) & (alpha < 1), 0.5, alpha))

@@ -22,9 +22,9 @@ from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from scipy import ndimage
 
+from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray
 from mattingkit.params import Range, check_above_zero, check_whole
 from mattingkit.progress import ProgressCallback
@@ -135,7 +135,7 @@ def _likelihood(image: FloatArray, trimap: FloatArray, bandwidth: float) -> Floa
     return likelihood
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _look_up(first, last, image, table, out):  # type: ignore[no-untyped-def]
     """Interpolate a table over colours at every pixel's colour."""
     most = table.shape[0] - 1
@@ -170,7 +170,7 @@ def _distances(
     return found[0, 1:-1, 1:-1], found[1, 1:-1, 1:-1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _spread(heights, unknown, width, distance, stop):  # type: ignore[no-untyped-def]
     """Shortest paths from all pixels of distance 0 through unknown ones, by Dial's algorithm.
 
@@ -208,7 +208,7 @@ def _spread(heights, unknown, width, distance, stop):  # type: ignore[no-untyped
         now += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _insert(at, slot, first, after, before):  # type: ignore[no-untyped-def]
     """Put a pixel at the head of a list."""
     after[at], before[at] = first[slot], -1
@@ -217,7 +217,7 @@ def _insert(at, slot, first, after, before):  # type: ignore[no-untyped-def]
     first[slot] = at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _remove(at, slot, first, after, before):  # type: ignore[no-untyped-def]
     """Take a pixel out of its list."""
     if before[at] >= 0:

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray
 
 #: A sample whose Gaussian weight, relative to the nearest sample's, is below this is left out.
@@ -57,7 +57,7 @@ def add_samples(layer: Layer, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.
     np.add.at(layer.blocks, (rows[seen] // BLOCK, cols[seen] // BLOCK), 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def window_radius(row, col, radius, fewest, layer_F, layer_B):  # type: ignore[no-untyped-def]
     """The smallest radius, doubling from the given one, whose window holds enough of both kinds of sample."""
     whole = max(layer_F.weights.shape)
@@ -67,7 +67,7 @@ def window_radius(row, col, radius, fewest, layer_F, layer_B):  # type: ignore[n
     return radius
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def enough_samples(row, col, radius, fewest, layer):  # type: ignore[no-untyped-def]
     """Whether the window holds so many samples; blocks that lie within it wholly are not looked into."""
     count = 0
@@ -89,20 +89,20 @@ def enough_samples(row, col, radius, fewest, layer):  # type: ignore[no-untyped-
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def window(row, col, radius, layer):  # type: ignore[no-untyped-def]
     """First and last (excluded) row, first and last column of a window, cut at the picture's border."""
     height, width = layer.weights.shape
     return max(row - radius, 0), min(row + radius + 1, height), max(col - radius, 0), min(col + radius + 1, width)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def room(radius, layer):  # type: ignore[no-untyped-def]
     """How many samples a window can hold at most."""
     return min((2 * radius + 1) ** 2, layer.weights.size)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather(row, col, radius, falloff, layer, samples):  # type: ignore[no-untyped-def]
     """Collect one layer's samples: colours, weighted by squared opacity and a Gaussian of the distance.
 
@@ -130,7 +130,7 @@ def gather(row, col, radius, falloff, layer, samples):  # type: ignore[no-untype
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def nearest_sample(row, col, radius, layer):  # type: ignore[no-untyped-def]
     """Squared distance from a pixel to the nearest sample within a window."""
     nearest = (layer.weights.shape[0] + layer.weights.shape[1]) ** 2
@@ -145,7 +145,7 @@ def nearest_sample(row, col, radius, layer):  # type: ignore[no-untyped-def]
     return nearest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather_near(row, col, radius, falloff, layer, samples):  # type: ignore[no-untyped-def]
     """Collect the samples of a window in which no distance is negligible."""
     count = 0
@@ -163,7 +163,7 @@ def gather_near(row, col, radius, falloff, layer, samples):  # type: ignore[no-u
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def apart(row, col, block_row, block_col):  # type: ignore[no-untyped-def]
     """Squared distance from a pixel to the nearest pixel of a block."""
     down = max(block_row * BLOCK - row, row - block_row * BLOCK - BLOCK + 1, 0)
@@ -171,7 +171,7 @@ def apart(row, col, block_row, block_col):  # type: ignore[no-untyped-def]
     return down * down + across * across
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cluster(samples, count, most, split_variance, own, means, covs, sizes):  # type: ignore[no-untyped-def]
     """Split the samples as Orchard and Bouman do: the cluster of largest spread, across its principal axis, again.
 
@@ -213,7 +213,7 @@ def cluster(samples, count, most, split_variance, own, means, covs, sizes):  # t
     return clusters
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def part(samples, a, b, c, threshold, count, own, other):  # type: ignore[no-untyped-def]
     """Hand the weight of the samples beyond a plane from one cluster to the other."""
     for i in range(count):
@@ -223,7 +223,7 @@ def part(samples, a, b, c, threshold, count, own, other):  # type: ignore[no-unt
         own[i] -= moved
 
 
-@njit(cache=True, nogil=True, fastmath=_ANY_ORDER)
+@kernel(fastmath=_ANY_ORDER)
 def moments(samples, weights, count, mean, cov):  # type: ignore[no-untyped-def]
     """Weighted mean and covariance (equations 6 and 7 of the paper) of the samples; returns their weight."""
     total = m0 = m1 = m2 = 0.0
@@ -249,7 +249,7 @@ def moments(samples, weights, count, mean, cov):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def principal_axis(cov):  # type: ignore[no-untyped-def]
     """Largest eigenvalue of a covariance, and its eigenvector, by Jacobi rotations."""
     S = np.empty((3, 3))

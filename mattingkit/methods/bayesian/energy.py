@@ -40,10 +40,10 @@ they live in the processor's registers.
 
 from __future__ import annotations
 
-from numba import njit
+from mattingkit.compiled import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def alternate(C, mean_F, cov_F, mean_B, cov_B, variance_C, alpha, iterations, trace):  # type: ignore[no-untyped-def]
     """Find the likeliest F, B and alpha for one Gaussian of foreground colours and one of background colours.
 
@@ -62,7 +62,7 @@ def alternate(C, mean_F, cov_F, mean_B, cov_B, variance_C, alpha, iterations, tr
     return alpha, F, B, likelihood, step + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def likeliest_colors(C, alpha, mean_F, cov_F, mean_B, cov_B, variance_C):  # type: ignore[no-untyped-def]
     """F and B for a fixed alpha (equation 9), within [0, 1]; and −2 (L(F) + L(B)) before they were held there."""
     beta = 1.0 - alpha
@@ -87,7 +87,7 @@ def likeliest_colors(C, alpha, mean_F, cov_F, mean_B, cov_B, variance_C):  # typ
     return F, B, aa * dot(v, toward_F) + bb * dot(v, toward_B)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def likeliest_alpha(C, F, B, otherwise):  # type: ignore[no-untyped-def]
     """Alpha for fixed F and B (equation 10), within [0, 1]; ``otherwise`` where F and B are the same colour."""
     across = minus(F, B)
@@ -95,26 +95,26 @@ def likeliest_alpha(C, F, B, otherwise):  # type: ignore[no-untyped-def]
     return unit(dot(minus(C, B), across) / length2) if length2 > 1e-12 else otherwise
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mix(alpha, F, B):  # type: ignore[no-untyped-def]
     """αF + (1 − α)B."""
     beta = 1.0 - alpha
     return alpha * F[0] + beta * B[0], alpha * F[1] + beta * B[1], alpha * F[2] + beta * B[2]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def minus(u, v):  # type: ignore[no-untyped-def]
     """u − v."""
     return u[0] - v[0], u[1] - v[1], u[2] - v[2]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def dot(u, v):  # type: ignore[no-untyped-def]
     """u·v."""
     return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def times(S, v):  # type: ignore[no-untyped-def]
     """S v for a symmetric 3 × 3 matrix."""
     return (
@@ -124,7 +124,7 @@ def times(S, v):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def solve_symmetric(S, r):  # type: ignore[no-untyped-def]
     """v with S v = r for a positive definite 3 × 3 matrix, by its factors S = L D Lᵀ."""
     d0 = 1.0 / S[0]
@@ -140,25 +140,25 @@ def solve_symmetric(S, r):  # type: ignore[no-untyped-def]
     return r[0] * d0 - l10 * v1 - l20 * v2, v1, v2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def unit(value):  # type: ignore[no-untyped-def]
     """The value, held within 0 and 1."""
     return min(max(value, 0.0), 1.0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pixel(image, row, col):  # type: ignore[no-untyped-def]
     """A pixel's colour as a tuple."""
     return image[row, col, 0], image[row, col, 1], image[row, col, 2]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def color(rows, at, first=0):  # type: ignore[no-untyped-def]
     """Three numbers of a row, from column ``first`` on, as a tuple."""
     return rows[at, first], rows[at, first + 1], rows[at, first + 2]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def covariance(rows, at, first=0):  # type: ignore[no-untyped-def]
     """Six numbers of a row, from column ``first`` on, as a tuple."""
     return color(rows, at, first) + color(rows, at, first + 3)

@@ -13,9 +13,9 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from scipy import ndimage
 
+from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray
 from mattingkit.methods.bayesian.clusters import (
     NEGLIGIBLE,
@@ -283,7 +283,7 @@ def _complete(layer: FloatArray, seen: npt.NDArray[np.bool_]) -> FloatArray:
     return np.asarray(layer[rows, cols], dtype=np.float64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def solve_pixels(  # type: ignore[no-untyped-def]
     first, last, rows, cols, ring, image, order, layer_F, layer_B, falloff, settings, alpha, likelihood, margin, counts
 ):
@@ -326,7 +326,7 @@ def solve_pixels(  # type: ignore[no-untyped-def]
         counts[row, col, 0], counts[row, col, 1] = count_F, count_B
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def start_alpha(row, col, alpha, order, ring):  # type: ignore[no-untyped-def]
     """Mean alpha of the neighbours solved in earlier rings: where the alternation starts."""
     height, width = order.shape

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from scipy import ndimage
 
+from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray
 from mattingkit.methods.bayesian.clusters import NOISE
 from mattingkit.methods.bayesian.energy import alternate, color, covariance, dot, minus, mix, pixel, unit
@@ -150,7 +150,7 @@ def _along_edge(image: FloatArray, trimap: FloatArray, level: float, rank: npt.N
     return samples
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _expand(first, last, image, trimap, out):  # type: ignore[no-untyped-def]
     """Give unknown pixels the value of the nearest known pixel alike enough; the nearer, the more may differ."""
     height, width = trimap.shape
@@ -171,7 +171,7 @@ def _expand(first, last, image, trimap, out):  # type: ignore[no-untyped-def]
                             out[row, col] = trimap[r, c]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _describe(first, last, image, trimap, samples):  # type: ignore[no-untyped-def]
     """Mean colour (3 × 3) and covariance (5 × 5) around each sample, over its own region."""
     height, width = trimap.shape
@@ -200,7 +200,7 @@ def _describe(first, last, image, trimap, samples):  # type: ignore[no-untyped-d
                     samples[at, COV + j * (7 - j) // 2] += 10.0 * NOISE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _by_rays(  # type: ignore[no-untyped-def]
     first, last, pixels, image, samples_F, samples_B, distances, rank, trimap, pairs, costs, hits
 ):
@@ -250,7 +250,7 @@ def _by_rays(  # type: ignore[no-untyped-def]
                     costs[at], pairs[at, 0], pairs[at, 1] = cost, f, b
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _share(  # type: ignore[no-untyped-def]
     first, last, pixels, image, samples_F, samples_B, distances, index, step, turn, pairs, costs, new_pairs, new_costs
 ):
@@ -282,14 +282,14 @@ def _share(  # type: ignore[no-untyped-def]
         new_pairs[at, 0], new_pairs[at, 1], new_costs[at] = f, b, best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _random(state):  # type: ignore[no-untyped-def]
     """The next number of a 31-bit generator, and its place in [-1, 1)."""
     state = (state * 1103515245 + 12345) & 0x7FFFFFFF
     return state, (state >> 8) / 4194304.0 - 1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cost(best, row, col, f, b, image, samples_F, samples_B, distances):  # type: ignore[no-untyped-def]
     """He et al.'s cost of a pair: colour residual, half here and half over the 3 × 3 window, and relative distances.
 
@@ -315,13 +315,13 @@ def _cost(best, row, col, f, b, image, samples_F, samples_B, distances):  # type
     return cost + 127.5 * math.sqrt(total / count)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _distance(row, col, samples, at):  # type: ignore[no-untyped-def]
     """How far a sample is from a pixel."""
     return math.hypot(samples[at, PLACE] - row, samples[at, PLACE + 1] - col)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _project(C, F, B):  # type: ignore[no-untyped-def]
     """Alpha of the point nearest to C on the line from B to F, and C's squared distance from it."""
     across = minus(F, B)
@@ -331,7 +331,7 @@ def _project(C, F, B):  # type: ignore[no-untyped-def]
     return alpha, dot(off, off)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _doubt(C, alpha, hits, samples_F, samples_B):  # type: ignore[no-untyped-def]
     """Variance around alpha of what the rays' pairs say, each heard as far as it explains the colour."""
     total, spread = 1.0, 0.0
@@ -346,7 +346,7 @@ def _doubt(C, alpha, hits, samples_F, samples_B):  # type: ignore[no-untyped-def
     return spread / total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _conclude(  # type: ignore[no-untyped-def]
     first, last, pixels, image, samples_F, samples_B, distances, pairs, hits, variance_C, alpha, confidence
 ):
