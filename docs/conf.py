@@ -1,0 +1,98 @@
+"""How the site is built: ``mattingkit docs`` calls Sphinx on this folder, with the lessons copied into ``lessons/``."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+import mattingkit
+
+project = "mattingkit"
+author = "The mattingkit authors"
+version = release = mattingkit.__version__
+html_title = "mattingkit"
+
+extensions = [
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.linkcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "mathml",
+    "notebook_pictures",
+]
+exclude_patterns = ["_build", "images/README.md"]
+
+# Notebooks: executed once, kept in a cache until their code changes. A lesson that fails or warns is no page.
+nb_execution_mode = "cache"
+nb_execution_cache_path = os.environ.get("MATTINGKIT_SITE_CACHE", "")
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_output_stderr = "warn"
+nb_merge_streams = True
+# A page has no kernel: in place of a widget it shows the picture that the widget carries.
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None), ("html", "text/html", 5)]
+
+myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+suppress_warnings = ["myst.header"]  # the changelog begins below the level of a page's title
+
+html_math_renderer = "mathml"
+
+autosummary_generate = True
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+add_module_names = False
+maximum_signature_line_length = 72
+
+html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "logo": {"text": "mattingkit"},
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "navigation_with_keys": False,
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+    "show_prev_next": True,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "icon_links": [
+        {"name": "Source", "url": "https://github.com/mattingkit/mattingkit", "icon": "fa-brands fa-github"},
+    ],
+}
+html_sidebars = {"index": [], "equations": [], "benchmarks": [], "changelog": [], "command": []}
+copyright = "The mattingkit authors, MIT licence"
+
+
+def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
+    """Where an object's source stands."""
+    if domain != "py":
+        return None
+    found = import_module(info["module"])
+    for part in info["fullname"].split("."):
+        found = getattr(found, part, None)
+    found = inspect.unwrap(found) if callable(found) else None
+    try:
+        path = Path(inspect.getsourcefile(found) or "").resolve()
+        lines, first = inspect.getsourcelines(found)
+    except (TypeError, OSError):
+        return None
+    inside = path.relative_to(Path(mattingkit.__file__).resolve().parent)
+    last = first + len(lines) - 1
+    return f"https://github.com/mattingkit/mattingkit/blob/main/mattingkit/{inside}#L{first}-L{last}"
