@@ -28,7 +28,7 @@ extensions = [
     "mathml",
     "notebook_pictures",
 ]
-exclude_patterns = ["_build", "images/README.md"]
+exclude_patterns = ["_build", "included"]
 
 # Notebooks: executed once, kept in a cache until their code changes. A lesson that fails or warns is no page.
 nb_execution_mode = "cache"

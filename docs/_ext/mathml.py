@@ -1,4 +1,5 @@
-"""Formulas as MathML, which browsers draw by themselves: no script, no network, and nothing moves while a page loads."""
+"""Formulas as MathML, which browsers draw by themselves: no script, no network, and nothing moves while a page
+loads."""
 
 from __future__ import annotations
 
@@ -71,7 +72,9 @@ def write_inline(self: Any, node: nodes.Element) -> None:
 
 def write_block(self: Any, node: nodes.Element) -> None:
     """Write a displayed formula, which scrolls by itself where the page is narrow."""
-    tex = re.sub(r"\\begin\{(equation|align|aligned|gather)\*?\}|\\end\{(equation|align|aligned|gather)\*?\}", "", node.astext())
+    tex = re.sub(
+        r"\\begin\{(equation|align|aligned|gather)\*?\}|\\end\{(equation|align|aligned|gather)\*?\}", "", node.astext()
+    )
     identifier = f' id="{html.escape(node["ids"][0])}"' if node.get("ids") else ""
     self.body.append(f'<div class="formula" tabindex="0"{identifier}>{mathml(tex, block=True)}</div>\n')
     raise nodes.SkipNode

@@ -1,0 +1,213 @@
+"""The site: lessons executed, every public name with a page, readable offline, whole or not there at all."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+for needed in ("sphinx", "myst_nb", "pydata_sphinx_theme", "numpydoc", "sphinx_design", "latex2mathml", "ziamath"):
+    pytest.importorskip(needed, reason=f"{needed} builds the site")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY / "docs" / "_ext"))
+
+from mathml import mathml
+
+import mattingkit as mk
+from mattingkit.lessons.site import build_site, find_lessons
+from mattingkit.methods import METHODS
+from mattingkit.progress import Progress
+
+LESSONS = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+PICTURE = "import numpy as np\nfrom mattingkit import figures\nfigures.show({'gray': np.full((4, 4), 0.5)})"
+PICKER = "import mattingkit as mk\nmk.widgets.PixelPicker(np.zeros((4, 4)), lambda row, col: 'black')"
+CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?P<line>[^$\n]+?)\$(?!\$)", re.DOTALL)
+
+
+def lesson(folder: Path, name: str, *cells: str, text: str = r"# Mix colours" + "\n\n" + r"$$\alpha F$$") -> None:
+    notebook = new_notebook(cells=[new_markdown_cell(text), *map(new_code_cell, cells)])
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "lessons"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
+    """A site of two small lessons, with everything else that belongs to it."""
+    folder = tmp_path_factory.mktemp("lessons")
+    lesson(folder, "00_first", PICTURE, PICKER, "print(6 * 7)")
+    lesson(folder, "01_second", "1", text="# Look on\n\nas in [the first](00_first.ipynb), $x_i$")
+    seen: list[Progress] = []
+    index = build_site(tmp_path_factory.mktemp("out") / "site", source=folder, on_progress=seen.append)
+    return index.parent, seen
+
+
+def read(site: tuple[Path, object], name: str) -> str:
+    return (site[0] / f"{name}.html").read_text(encoding="utf-8")
+
+
+def test_a_lesson_is_executed(site) -> None:
+    page = read(site, "lessons/00_first")
+    assert ">42" in re.sub(r"<[^>]+>(?=42)", ">", page)
+    assert re.search(r'<img alt="gray"', page)
+    assert [(one.step, one.total) for one in site[1]][-1] == (2, 2)
+
+
+def test_formulas_are_drawn_by_the_browser(site) -> None:
+    assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in read(site, "lessons/00_first")
+    assert r"$$\alpha" not in read(site, "lessons/00_first")
+    assert "<msub><mi>x</mi><mi>i</mi></msub>" in read(site, "lessons/01_second")
+
+
+def test_the_formulas_font_has_brackets_that_grow(site) -> None:
+    from fontTools.ttLib import TTFont
+
+    with TTFont(site[0] / "_static" / "formulas.woff") as font:
+        signs = font.getBestCmap()
+        variants = font["MATH"].table.MathVariants
+        tall = dict(zip(variants.VertGlyphCoverage.glyphs, variants.VertGlyphConstruction, strict=True))
+    assert {ord("("), ord("Σ"), ord("𝐹")} <= set(signs)
+    assert tall[signs[ord("(")]].GlyphAssembly, "a bracket that cannot grow"
+
+
+def test_no_page_asks_for_anything_from_elsewhere(site) -> None:
+    for path in site[0].rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        fetched = re.findall(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"(?:https?:)?//[^\"]+", page)
+        fetched += [link for link in re.findall(r"<link\b[^>]*>", page) if 'href="http' in link and "canonical" not in link]
+        assert fetched == [], path.name
+
+
+def test_a_page_says_where_a_widget_would_be(site) -> None:
+    page = read(site, "lessons/00_first")
+    assert "In JupyterLab this is live: click the picture" in page
+    assert "PixelPicker(children" not in page
+
+
+def test_links_lead_from_lesson_to_lesson(site) -> None:
+    assert 'href="00_first.html"' in read(site, "lessons/01_second")
+
+
+def test_every_public_name_has_a_page(site) -> None:
+    listed = {path.stem.removeprefix("mattingkit.") for path in (site[0] / "api" / "generated").glob("*.html")}
+    names = set(mk.__all__) - {"__version__", "samples", "widgets"}
+    names |= {f"widgets.{name}" for name in mk.widgets.__all__} | {f"samples.{name}" for name in mk.samples.__all__}
+    functions = {method.path.replace(":", ".").removeprefix("mattingkit.") for method in METHODS.values()}
+    missing = (names | functions) - listed - {"samples.KINDS", "samples.data_path", "samples.load_strokes"}
+    assert missing == set(), "list them in docs/api/index.md"
+
+
+def test_a_failing_lesson_leaves_the_old_site(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "site"
+    out.mkdir()
+    (out / ".mattingkit-site").touch()
+    (out / "index.html").write_text("before")
+    lesson(source, "01_second", "1 / 0")
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        build_site(out, source=source)
+    assert (out / "index.html").read_text(encoding="utf-8") == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lessons", "site"]
+
+
+def test_a_lesson_that_warns_or_has_a_dead_link_is_no_page(source: Path, tmp_path: Path) -> None:
+    lesson(source, "01_second", "import warnings\nwarnings.warn('mind the gap')", text="# A\n\n[b](99_none.ipynb)")
+    with pytest.raises(RuntimeError, match="stderr") as caught:
+        build_site(tmp_path / "site", source=source)
+    assert "99_none.ipynb" in str(caught.value)
+    assert not (tmp_path / "site").exists()
+
+
+def test_a_strange_folder_is_refused(source: Path, tmp_path: Path) -> None:
+    lesson(source, "00_first", "1")
+    strange = tmp_path / "photos"
+    strange.mkdir()
+    (strange / "mine.jpg").write_bytes(b"x")
+    with pytest.raises(ValueError, match="no earlier site"):
+        build_site(strange, source=source)
+    assert (strange / "mine.jpg").read_bytes() == b"x"
+
+
+def test_giving_up_leaves_nothing_behind(source: Path, tmp_path: Path) -> None:
+    lesson(source, "00_first", "1")
+
+    def stop(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_site(tmp_path / "site", source=source, on_progress=stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["lessons"]
+
+
+@pytest.mark.parametrize("name", ["3", "03", "bayes", "bayesian", "03_bayesian", "03_bayesian.ipynb"])
+def test_a_lesson_is_found_by_number_and_name(name: str) -> None:
+    assert [path.name for path in find_lessons([name])] == ["03_bayesian.ipynb"]
+
+
+@pytest.mark.parametrize("name", ["99", "", "watercolours"])
+def test_a_lesson_there_is_not(name: str) -> None:
+    with pytest.raises(ValueError, match=r"There is no lesson .* there are: 00_quickstart, 01_"):
+        find_lessons([name])
+
+
+def test_the_command_builds_one_lesson(tmp_path: Path) -> None:
+    command = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([command, "docs", *words], capture_output=True, text=True, timeout=300, cwd=tmp_path)
+
+    done = run("02", "-o", "site")
+    assert done.returncode == 0, done.stderr
+    index = Path(done.stdout.strip())
+    assert index == tmp_path / "site" / "index.html"
+    assert [path.stem for path in (index.parent / "lessons").glob("[0-9]*.html")] == ["02_say_what_you_know"]
+    page = (index.parent / "lessons" / "02_say_what_you_know.html").read_text(encoding="utf-8")
+    assert page.count("<img") >= 6
+    for words, code, said in (
+        (("nowhere", "-o", "other"), 2, "There is no lesson 'nowhere'"),
+        (("02", "-o", str(index)), 1, "is a file; name a folder"),
+        (("02", "-q", "-o", str(tmp_path)), 1, "holds files that are no earlier site"),
+    ):
+        refused = run(*words)
+        assert refused.returncode == code, refused.stderr
+        assert said in refused.stderr
+        assert refused.stdout == ""
+    assert not (tmp_path / "other").exists()
+
+
+def test_formulas_say_what_browsers_would_guess() -> None:
+    drawn = mathml(r"\max_\alpha \lVert \bar F\rVert", block=True)
+    assert "<munder><mo>max</mo>" in drawn
+    assert drawn.count("‖") == 2
+    assert '<mover accent="true">' in drawn
+    drawn = mathml(r"\mathbb 1, \mathcal F", block=False)
+    assert "𝟙" in drawn
+    assert "<mi>ℱ</mi>" in drawn
+    assert mathml(r"\Big(\frac12\big)^{-1}", block=False).count('stretchy="true"') == 2
+
+
+def test_a_command_unknown_to_the_converter_is_an_error() -> None:
+    with pytest.raises(ValueError, match="nosuchcommand"):
+        mathml(r"\nosuchcommand x", block=False)
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_every_formula_of_the_lessons_is_drawn(path: Path) -> None:
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            text = CODE.sub("", cell.source)
+            for found in FORMULA.finditer(text):
+                mathml(found["block"] or found["line"], block=found["block"] is not None)
+            assert "$" not in FORMULA.sub("", text), f"a formula left as TeX in {cell.id}"
