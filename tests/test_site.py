@@ -6,24 +6,24 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import mattingkit as mk
+from mattingkit.lessons.site import build_site, find_lessons
+from mattingkit.methods import METHODS
+from mattingkit.progress import Progress
+
 for needed in ("sphinx", "myst_nb", "pydata_sphinx_theme", "numpydoc", "sphinx_design", "latex2mathml", "ziamath"):
     pytest.importorskip(needed, reason=f"{needed} builds the site")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "docs" / "_ext"))
-
-from mathml import mathml
-
-import mattingkit as mk
-from mattingkit.lessons.site import build_site, find_lessons
-from mattingkit.methods import METHODS
-from mattingkit.progress import Progress
+mathml = import_module("mathml").mathml
 
 LESSONS = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 PICTURE = "import numpy as np\nfrom mattingkit import figures\nfigures.show({'gray': np.full((4, 4), 0.5)})"
@@ -49,7 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]
     """A site of two small lessons, with everything else that belongs to it."""
     folder = tmp_path_factory.mktemp("lessons")
     lesson(folder, "00_first", PICTURE, PICKER, "print(6 * 7)")
-    lesson(folder, "01_second", "1", text="# Look on\n\nas in [the first](00_first.ipynb), $x_i$")
+    lesson(folder, "08_id_photo", "1", text="# Look on\n\nas in [the first](00_first.ipynb), $x_i$")
     seen: list[Progress] = []
     index = build_site(tmp_path_factory.mktemp("out") / "site", source=folder, on_progress=seen.append)
     return index.parent, seen
@@ -69,7 +69,7 @@ def test_a_lesson_is_executed(site) -> None:
 def test_formulas_are_drawn_by_the_browser(site) -> None:
     assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in read(site, "lessons/00_first")
     assert r"$$\alpha" not in read(site, "lessons/00_first")
-    assert "<msub><mi>x</mi><mi>i</mi></msub>" in read(site, "lessons/01_second")
+    assert "<msub><mi>x</mi><mi>i</mi></msub>" in read(site, "lessons/08_id_photo")
 
 
 def test_the_formulas_font_has_brackets_that_grow(site) -> None:
@@ -87,7 +87,9 @@ def test_no_page_asks_for_anything_from_elsewhere(site) -> None:
     for path in site[0].rglob("*.html"):
         page = path.read_text(encoding="utf-8")
         fetched = re.findall(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"(?:https?:)?//[^\"]+", page)
-        fetched += [link for link in re.findall(r"<link\b[^>]*>", page) if 'href="http' in link and "canonical" not in link]
+        fetched += [
+            link for link in re.findall(r"<link\b[^>]*>", page) if 'href="http' in link and "canonical" not in link
+        ]
         assert fetched == [], path.name
 
 
@@ -98,7 +100,7 @@ def test_a_page_says_where_a_widget_would_be(site) -> None:
 
 
 def test_links_lead_from_lesson_to_lesson(site) -> None:
-    assert 'href="00_first.html"' in read(site, "lessons/01_second")
+    assert 'href="00_first.html"' in read(site, "lessons/08_id_photo")
 
 
 def test_every_public_name_has_a_page(site) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of the lessons: with the description and the size that a figure gives with itself."""
+"""Pictures of the lessons: with the description and size that a figure gives, and a word where a widget would be."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ _render_image = NbElementRenderer.render_image
 
 
 def render_image(self: NbElementRenderer, data: MimeData) -> list[nodes.Element]:
-    """Render as myst-nb does, then say what is seen, and how large it is meant to be."""
-    made = _render_image(self, data)
+    """Render as myst-nb does, then say what is seen, how large it is meant to be, and what is live in JupyterLab."""
     said = data.output_metadata.get(data.mime_type, {})
+    note = nodes.paragraph("", f"In JupyterLab this is live: {said.get('live')}.", classes=["live"])
+    # A widget often begins with the very picture that the cell before it shows.
+    shown = self.renderer.md_env.setdefault("pictures_shown", set())
+    if "live" in said and data.content in shown:
+        return [note]
+    shown.add(data.content)
+    made = _render_image(self, data)
     for node in made:
         for image in node.findall(nodes.image):
             image["alt"] = image.get("alt") or said.get("alt") or "What the lines above draw."
             if "width" in said:
                 image["width"] = f"{said['width']}px"
-    return made
+    return [*made, note] if "live" in said else made
 
 
 def setup(app: Any) -> dict[str, bool]:

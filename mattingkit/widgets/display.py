@@ -67,7 +67,7 @@ def answer(function: Callable[..., Any], *arguments: Any) -> Any:
         return as_widget(f"{type(error).__name__}: {error}")
 
 
-def with_static(bundle: Any, png: bytes) -> Any:
+def with_static(bundle: Any, png: bytes, live: str) -> Any:
     """Put a picture beside a widget's view, for pages and viewers that run no widgets.
 
     Parameters
@@ -76,13 +76,16 @@ def with_static(bundle: Any, png: bytes) -> Any:
         What the widget's own ``_repr_mimebundle_`` returned; the mapping of types to data is changed in place.
     png : bytes
         Joined as base64, as a message to the front end carries it.
+    live : str
+        What a reader does with the widget itself, for the line that a page puts below its picture.
 
     Examples
     --------
-    >>> with_static({"text/plain": "a widget"}, b"abc")
-    {'text/plain': 'a widget', 'image/png': 'YWJj'}
+    >>> with_static({"text/plain": "a widget"}, b"abc", "move the slider")
+    ({'text/plain': 'a widget', 'image/png': 'YWJj'}, {'image/png': {'live': 'move the slider'}})
     """
-    data = bundle[0] if isinstance(bundle, tuple) else bundle
-    if data and png:
-        data["image/png"] = base64.b64encode(png).decode("ascii")
-    return bundle
+    data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+    if not data or not png:
+        return bundle
+    data["image/png"] = base64.b64encode(png).decode("ascii")
+    return data, {**metadata, "image/png": {"live": live}}

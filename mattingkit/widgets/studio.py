@@ -363,7 +363,9 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         """Show the widget; the first guess begins now."""
         if self._guess_first and not self.pad.strokes:
             self.guess()
-        return with_static(super()._repr_mimebundle_(**options), self.pad.snapshot())
+        return with_static(
+            super()._repr_mimebundle_(**options), self.pad.snapshot(), "open a photo, draw, and save the cut-out"
+        )
 
 
 def _decode(content: bytes, name: str) -> FloatArray:

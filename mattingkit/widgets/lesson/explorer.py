@@ -77,7 +77,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Add the picture as a static one, for pages and viewers that run no widgets."""
         png = self.answer.value if isinstance(self.answer, ipywidgets.Image) else b""
-        return with_static(super()._repr_mimebundle_(**options), png)
+        return with_static(super()._repr_mimebundle_(**options), png, "move the controls, and the picture follows")
 
 
 def _control(name: str, given: Any, default: Any) -> Any:

@@ -66,4 +66,4 @@ class Flipbook(ipywidgets.VBox):  # type: ignore[misc]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Add the last frame as a static picture, for pages and viewers that run no widgets."""
-        return with_static(super()._repr_mimebundle_(**options), self._pictures[-1])
+        return with_static(super()._repr_mimebundle_(**options), self._pictures[-1], "press play, or move the slider")

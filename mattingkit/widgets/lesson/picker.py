@@ -141,7 +141,9 @@ class PixelPicker(ipywidgets.VBox):  # type: ignore[misc]
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Add a static picture, for pages and viewers that run no widgets."""
         png = self.answer.value if isinstance(self.answer, ipywidgets.Image) else b""
-        return with_static(super()._repr_mimebundle_(**options), png)
+        return with_static(
+            super()._repr_mimebundle_(**options), png, "click the picture, and the answer is about that pixel"
+        )
 
 
 def _slider(name: str, size: int, value: int) -> Any:

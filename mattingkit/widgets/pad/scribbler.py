@@ -436,7 +436,7 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         """Show the widget, with a static picture for pages and viewers that run none."""
         if self._worker is not None:
             self.solve()
-        return with_static(super()._repr_mimebundle_(**options), self.snapshot())
+        return with_static(super()._repr_mimebundle_(**options), self.snapshot(), "draw, and alpha follows")
 
     def snapshot(self) -> bytes:
         """Return the photograph with its strokes, and the alpha where there is one, as a PNG file."""
