@@ -34,8 +34,8 @@ exclude_patterns = ["_build", "included"]
 nb_execution_mode = "cache"
 nb_execution_cache_path = os.environ.get("MATTINGKIT_SITE_CACHE", "")
 nb_execution_timeout = 300
-nb_execution_raise_on_error = True
 nb_execution_show_tb = True
+nb_ipywidgets_js = {}  # nothing is fetched from elsewhere
 nb_output_stderr = "warn"
 nb_merge_streams = True
 # A page has no kernel: in place of a widget it shows the picture that the widget carries.

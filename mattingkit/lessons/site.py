@@ -7,6 +7,7 @@ lessons are kept in the user's cache until their code changes.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import re
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -159,13 +161,15 @@ def _gather(notebooks: Sequence[Path], target: Path) -> None:
 
 def _run_sphinx(source: Path, out: Path, total: int, some: bool, on_progress: ProgressCallback | None) -> None:
     """Let Sphinx build, and report each lesson as it is executed."""
-    from platformdirs import user_cache_path
-
-    cache = user_cache_path("mattingkit", appauthor=False) / "site"
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-b", "html", "-j", "auto"]
     if some:
         command += ["-D", "suppress_warnings=myst.header,myst.xref_missing,toc.not_readable"]
-    environment = {**os.environ, "MATTINGKIT_SITE": "1", "MATTINGKIT_SITE_CACHE": str(cache), "PYTHONUNBUFFERED": "1"}
+    environment = {
+        **os.environ,
+        "MATTINGKIT_SITE": "1",
+        "MATTINGKIT_SITE_CACHE": str(_cache()),
+        "PYTHONUNBUFFERED": "1",
+    }
     environment["PYTHONPATH"] = os.pathsep.join(
         filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
     )
@@ -194,6 +198,21 @@ def _run_sphinx(source: Path, out: Path, total: int, some: bool, on_progress: Pr
         raise RuntimeError("The site could not be built:\n" + "\n".join(wrong).replace(f"{source}{os.sep}", ""))
     if on_progress is not None:
         on_progress(Progress(total, total, None))
+
+
+def _cache() -> Path:
+    """Where executed lessons are kept: they are executed anew when the package has changed."""
+    from platformdirs import user_cache_path
+
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).resolve().parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    folder = user_cache_path("mattingkit", appauthor=False) / "site"
+    for old in folder.glob("*"):
+        # Builds of two versions may run side by side; what nobody has touched for a month is nobody's.
+        if time.time() - old.stat().st_mtime > 30 * 86400:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder / digest.hexdigest()[:16]
 
 
 def _check_target(out: Path) -> None:

@@ -75,7 +75,7 @@ def with_static(bundle: Any, png: bytes, live: str) -> Any:
     bundle : mapping, or (mapping, mapping), or None
         What the widget's own ``_repr_mimebundle_`` returned; the mapping of types to data is changed in place.
     png : bytes
-        Joined as base64, as a message to the front end carries it.
+        Joined as base64, as a message to the front end carries it. Where there is none, the line stands alone.
     live : str
         What a reader does with the widget itself, for the line that a page puts below its picture.
 
@@ -85,7 +85,10 @@ def with_static(bundle: Any, png: bytes, live: str) -> Any:
     ({'text/plain': 'a widget', 'image/png': 'YWJj'}, {'image/png': {'live': 'move the slider'}})
     """
     data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-    if not data or not png:
+    if not data:
         return bundle
+    if not png:
+        data["text/html"] = f'<p class="live">In JupyterLab this is live: {html.escape(live)}.</p>'
+        return data, metadata
     data["image/png"] = base64.b64encode(png).decode("ascii")
     return data, {**metadata, "image/png": {"live": live}}
