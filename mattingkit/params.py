@@ -28,6 +28,7 @@ __all__ = [
     "check_whole",
     "needs_trimap",
     "parameters",
+    "takes_trimap",
 ]
 
 
@@ -101,13 +102,19 @@ def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
 
 
 def needs_trimap(function: Callable[..., Any]) -> bool:
-    """Whether a method takes a trimap, read from its signature.
+    """Whether a method cannot do without a trimap, read from its signature.
 
     Examples
     --------
     >>> needs_trimap(lambda image, trimap, *, epsilon=1e-7: None), needs_trimap(lambda image: None)
     (True, False)
     """
+    argument = inspect.signature(function).parameters.get("trimap")
+    return argument is not None and argument.default is argument.empty
+
+
+def takes_trimap(function: Callable[..., Any]) -> bool:
+    """Whether a method takes a trimap, needed or not, read from its signature."""
     return "trimap" in inspect.signature(function).parameters
 
 

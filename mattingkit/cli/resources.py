@@ -1,4 +1,4 @@
-"""``mattingkit weights``: list, fetch and verify U²-Net's weights; ``mattingkit samples``: sample pictures to try."""
+"""``mattingkit weights``: list, fetch and verify weights; ``mattingkit samples``: sample pictures to try."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to the application."""
     weights = typer.Typer(
         name="weights",
-        help="List, fetch and verify the weights of U²-Net.",
+        help="List, fetch and verify the weights of U²-Net and other networks.",
         epilog=console.example("mattingkit weights list", "mattingkit weights fetch u2net"),
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -79,16 +79,25 @@ def list_weights(as_json: Json = False) -> None:
                     "url": weights.url,
                     "md5": weights.md5,
                     "sha256": weights.sha256,
+                    "licence": weights.licence,
+                    "commercial": weights.commercial,
+                    "origin": weights.origin,
                 }
                 for name, (weights, path) in found.items()
             }
         )
         return
     rows = [
-        [name, f"{weights.megabytes:g} MB", "yes" if path.is_file() else "no", weights.title]
+        [name, f"{weights.megabytes:g} MB", "yes" if path.is_file() else "no", _use(weights), weights.title]
         for name, (weights, path) in found.items()
     ]
-    console.print_words(["name", "size", "here", "trained for"], rows)
+    console.print_words(["name", "size", "here", "use", "trained for"], rows)
+    for name, (weights, _) in found.items():
+        console.note(f"{name}: {weights.origin}. Licence: {weights.licence}.")
+
+
+def _use(weights: Weights) -> str:
+    return "any" if weights.commercial else "non-commercial"
 
 
 def fetch(

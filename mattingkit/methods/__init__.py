@@ -19,10 +19,10 @@ import numpy.typing as npt
 from mattingkit.errors import did_you_mean
 from mattingkit.images import FloatArray
 from mattingkit.images import as_alpha as as_alpha  # mattingkit.alpha.as_alpha in 0.1.0
-from mattingkit.params import Parameter, check_parameters, needs_trimap, parameters
+from mattingkit.params import Parameter, check_parameters, needs_trimap, parameters, takes_trimap
 from mattingkit.progress import ProgressCallback
 
-__all__ = ["METHODS", "Method", "estimate_alpha", "find_method"]
+__all__ = ["METHODS", "WITH_WEIGHTS", "Method", "estimate_alpha", "find_method"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Method:
 
     @property
     def needs_trimap(self) -> bool:
-        """Whether the method takes a trimap, read from its signature."""
+        """Whether the method cannot do without a trimap, read from its signature."""
         return needs_trimap(self.function)
 
     @property
@@ -120,6 +120,15 @@ METHODS: dict[str, Method] = {
     ),
 }
 
+#: Methods that run only with weights you name, and are therefore in no list of all methods.
+WITH_WEIGHTS: dict[str, Method] = {
+    "network": Method(
+        "mattingkit.methods.network:estimate_alpha_network",
+        "Network",
+        "The authors of the ONNX file that you name",
+    ),
+}
+
 
 def find_method(name: str) -> Method:
     """Look a method up by name.
@@ -136,9 +145,10 @@ def find_method(name: str) -> Method:
     ...
     ValueError: There is no method 'closedform'; did you mean 'closed_form'? Known: bayesian, closed_form, ...
     """
-    if name not in tuple(METHODS):  # a tuple, so that what cannot be hashed is answered like any other wrong name
-        raise ValueError(f"There is no method {name!r}{did_you_mean(name, METHODS)} Known: {', '.join(METHODS)}.")
-    return METHODS[name]
+    known = METHODS | WITH_WEIGHTS
+    if name not in tuple(known):  # a tuple, so that what cannot be hashed is answered like any other wrong name
+        raise ValueError(f"There is no method {name!r}{did_you_mean(name, known)} Known: {', '.join(known)}.")
+    return known[name]
 
 
 def estimate_alpha(
@@ -158,9 +168,11 @@ def estimate_alpha(
     image : array_like, shape (H, W, 3)
         As :func:`mattingkit.images.as_image` takes it: 8 or 16 bits, or floats in [0, 1].
     trimap : array_like, shape (H, W), optional
-        0 background, 0.5 unknown, 1 foreground. Required by every method but ``"u2net"``, which takes none.
+        0 background, 0.5 unknown, 1 foreground. Required by every method but ``"u2net"``, which takes none, and
+        ``"network"``, some of whose networks take one.
     method : str, default "closed_form"
-        A name in :data:`METHODS`.
+        A name in :data:`METHODS`, or ``"network"`` for any other network: it runs the ONNX file or the fetched weights
+        that you name, ``weights="isnet-general-use"``; see :mod:`mattingkit.methods.network`.
     on_progress : callable, optional
         Called with a :class:`mattingkit.progress.Progress`; raising from it cancels.
     **parameters
@@ -188,18 +200,17 @@ def estimate_alpha(
     """
     function = find_method(method).function
     check_parameters(method, function, parameters)
-    takes_trimap = needs_trimap(function)
-    if takes_trimap and trimap is None:
+    if needs_trimap(function) and trimap is None:
         raise TypeError(
             f"{method} needs a trimap: load one (mk.load_trimap), draw one (mk.widgets.Scribbler), or derive one "
             "with mk.trimap_from_alpha(mk.estimate_alpha(image, method='u2net'))."
         )
-    if not takes_trimap and trimap is not None:
+    if not takes_trimap(function) and trimap is not None:
         raise TypeError(
             f"{method} takes no trimap: it finds the subject by itself. Leave the trimap out, or pass its "
             "alpha through mk.trimap_from_alpha to a method that takes one, such as closed_form."
         )
-    known = (trimap,) if takes_trimap else ()
+    known = (trimap,) if takes_trimap(function) else ()
     return function(image, *known, on_progress=on_progress, **parameters)
 
 

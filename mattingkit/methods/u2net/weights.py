@@ -1,8 +1,9 @@
 """Where weights come from: inside the package, published files, or a path of your own.
 
-``embedded`` is part of the package and works offline at once. ``u2net``, ``u2netp`` and ``u2net_human_seg`` are
-published files; :func:`fetch_weights` downloads them into the user's cache folder. All four are checked against their
-checksums at every load. A path may end in ``.pth``, ``.safetensors`` or ``.onnx``; how those are read is told in
+``embedded`` is part of the package and works offline at once. The others are published files; :func:`fetch_weights`
+says how large each is and under what licence, and downloads it into the user's cache folder. ``u2net``, ``u2netp`` and
+``u2net_human_seg`` are U²-Nets; what else is named runs by :mod:`mattingkit.methods.network`. All are checked against
+their checksums at every load. A path may end in ``.pth``, ``.safetensors`` or ``.onnx``; how those are read is told in
 :mod:`mattingkit.methods.u2net.checkpoints`.
 """
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mattingkit.methods.u2net.network import U2Net
 
 __all__ = [
+    "OTHER_NETWORKS",
     "WEIGHTS",
     "Weights",
     "cache_folder",
@@ -50,6 +52,14 @@ class Weights:
         Where it is fetched from; None for the embedded one.
     md5, sha256 : str or None
         Checksums of the file. The second is used where it is known; the first is what the publisher states.
+    licence : str
+        What its authors, or the terms of what it was trained on, allow.
+    commercial : bool
+        False where those terms are against commercial use, or leave it open.
+    layout : str
+        What the network is shown: a key of :data:`mattingkit.methods.network.LAYOUTS`.
+    origin : str
+        Who made it, and what of.
     """
 
     name: str
@@ -58,6 +68,10 @@ class Weights:
     url: str | None = None
     md5: str | None = None
     sha256: str | None = None
+    licence: str = "Apache-2.0"
+    commercial: bool = True
+    layout: str = "u2net"
+    origin: str = "X. Qin et al., github.com/xuebinqin/U-2-Net"
 
     @property
     def filename(self) -> str:
@@ -103,7 +117,51 @@ WEIGHTS: dict[str, Weights] = {
         "c09ddc2e0104f800e3e1bb4652583d1f",
         "01eb6a29a5c4d8edb30b56adad9bb3a2a0535338e480724a213e0acfd2d1c73c",
     ),
+    "silueta": Weights(
+        "silueta",
+        "salient objects, U²-Net made smaller",
+        44.2,
+        f"{_RELEASE}/silueta.onnx",
+        "55e59e0d8062d2f5d013f4725ee84782",
+        layout="u2net",
+    ),
+    "isnet-general-use": Weights(
+        "isnet-general-use",
+        "salient objects, finely outlined",
+        179.0,
+        f"{_RELEASE}/isnet-general-use.onnx",
+        "fc16ebd8b0c10d971d3513d564d01e29",
+        licence="Apache-2.0 for the code; none stated for the weights; DIS5K, its data, is non-commercial",
+        commercial=False,
+        layout="isnet",
+        origin="X. Qin et al., github.com/xuebinqin/DIS",
+    ),
+    "birefnet-lite": Weights(
+        "birefnet-lite",
+        "salient objects, finely outlined; slow on a CPU",
+        224.0,
+        f"{_RELEASE}/BiRefNet-general-bb_swin_v1_tiny-epoch_232.onnx",
+        "4fab47adc4ff364be1713e97b7e66334",
+        licence="MIT; trained on DIS5K among others, whose terms are non-commercial",
+        commercial=False,
+        layout="birefnet",
+        origin="P. Zheng et al., github.com/ZhengPeng7/BiRefNet",
+    ),
+    "vitmatte": Weights(
+        "vitmatte",
+        "alpha from picture and trimap (small, Distinctions-646)",
+        110.0,
+        f"{_RELEASE}/vitmatte-small-distinctions-646.onnx",
+        sha256="d232841ac9d9657df3e62f6c92ed425ee25df18d337245cd8b903fc1ba183631",
+        licence="MIT; Distinctions-646, its data, is for research",
+        commercial=False,
+        layout="vitmatte",
+        origin="J. Yao et al., github.com/hustvl/ViTMatte",
+    ),
 }
+
+#: The names that are no U²-Net, or one of other widths, which onnxruntime alone can run.
+OTHER_NETWORKS = tuple(name for name in WEIGHTS if name not in ("embedded", "u2net", "u2netp", "u2net_human_seg"))
 
 
 def list_weights() -> dict[str, Weights]:
@@ -227,6 +285,9 @@ def fetch_weights(name: str, progress: bool = True) -> Path:
     from mattingkit.methods.u2net.download import Download
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    if progress and not path.is_file():
+        terms = weights.licence + ("" if weights.commercial else " (not for commercial use)")
+        print(f"{name}: {weights.megabytes:g} MB, licence: {terms}", file=sys.stderr, flush=True)
     lock = FileLock(path.with_name(f"{path.name}.lock"))
     try:
         lock.acquire(timeout=0)
@@ -242,8 +303,9 @@ def fetch_weights(name: str, progress: bool = True) -> Path:
         reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, HTTPException):
             reason = f"no proper HTTP answer: {reason}"
+        known = f"md5 {weights.md5}" if weights.md5 else f"sha256 {weights.sha256}"
         raise ConnectionError(
-            f"Could not fetch {weights.url} ({reason}). Place that file (md5 {weights.md5}) at {path} and try again."
+            f"Could not fetch {weights.url} ({reason}). Place that file ({known}) at {path} and try again."
         ) from error
     finally:
         lock.release()
@@ -284,6 +346,10 @@ def load_network(weights: str | os.PathLike[str] = "embedded") -> tuple[U2Net, i
     False
     """
     path, name = find_weights(weights), os.fspath(weights)
+    if name in OTHER_NETWORKS:
+        raise ValueError(
+            f"{name} is no U²-Net; it runs by mk.estimate_alpha(image, method='network', weights={name!r})."
+        )
     if name in WEIGHTS and not verify_weights(name):
         remedy = f"run 'mattingkit weights fetch {name}' to fetch it" if WEIGHTS[name].url else "install mattingkit"
         raise ValueError(f"{path} is damaged: its checksum is not the published one; {remedy} again.")
