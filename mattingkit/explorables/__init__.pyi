@@ -1,4 +1,9 @@
 from .pages import embed_html as embed_html
 from .pages import names as names
 from .pages import page_html as page_html
+from .views import ColorWindow as ColorWindow
+from .views import ScribbleHere as ScribbleHere
+from .views import SideOutputs as SideOutputs
+from .views import TwoGaussians as TwoGaussians
 from .views import UnmixPixel as UnmixPixel
+from .views import WhichBand as WhichBand

@@ -702,10 +702,10 @@ export const decided = (trimap) => trimap.includes(1) && trimap.includes(0);
  * Alpha by closed-form matting, coarse to fine (estimate.estimate_alpha_closed_form, scale="auto").
  * `precision` multiplies the tolerances of the levels: 1 for an answer within a blink, 1e-3 for all that can be had.
  * `starts` is a Map that keeps each level's solution for the next call; that one begins there, if `again` on all levels.
- * `watch({ scale, step, width, height, cells, x })` sees every iterate and may return false to go on to the next level.
+ * `skip` leaves out so many of the finest levels, for a preview. `watch({ scale, step, width, height, cells, x })` sees every iterate and may return false to go on to the next level.
  * Returns { alpha, scales, steps }, or null where nothing is decided yet.
  */
-export function estimateAlpha(matter, trimap, { precision = 1, starts = new Map(), again = false, watch = null } = {}) {
+export function estimateAlpha(matter, trimap, { precision = 1, starts = new Map(), again = false, skip = 0, watch = null } = {}) {
   if (!decided(trimap)) return null;
   const { height, width } = matter;
   let unknown = 0;
@@ -713,6 +713,7 @@ export function estimateAlpha(matter, trimap, { precision = 1, starts = new Map(
   let scales = scalesFor(height, width, unknown);
   // Where foreground and background lie so close together that no reduced picture can tell them apart, none is of use.
   if (!scales.some((scale) => decided(reduceTrimap(trimap, height, width, scale)))) scales = [1];
+  if (skip < scales.length) scales = scales.slice(0, scales.length - skip);
   const steps = [];
   let above = null;
   scales.forEach((scale, k) => {
@@ -723,7 +724,8 @@ export function estimateAlpha(matter, trimap, { precision = 1, starts = new Map(
       above.scale / scale);
     const equations = system(level.laplacian, cells, above ? CHAIN_WEIGHT : 0, guess);
     const solved = conjugateGradients(equations, (again || !above) && starts.get(scale) ? starts.get(scale) : guess, {
-      tolerance: precision * (scale === 1 ? QUICK[3] : QUICK[scales.length - 1 - k]),
+      // The first level has no prior to hold it, and is small.
+      tolerance: precision * QUICK[above ? scales.length - 1 - k : QUICK.length - 1],
       watch: watch && ((x, step) => watch({ ...level, scale, step, cells, x })),
     });
     steps.push(solved.steps);

@@ -97,7 +97,12 @@ export function explorable(build) {
       model.off("change", changed);
     };
   };
-  return { render, mount: (el, state) => render({ model: localModel(state), el }) };
+  const mount = (el, state) => {
+    // For the page's own scripts: el.explorable.get("alpha").
+    el.explorable = localModel(state);
+    return render({ model: el.explorable, el });
+  };
+  return { render, mount };
 }
 
 /** Where a pointer event lies in the coordinates of an SVG. */
@@ -128,16 +133,21 @@ export function handle(root, { label, at, move, said, value, step = 6, shape = n
     grip = [hx - x, hy - y];
     node.classList.add("mk-x-held");
   }, on);
-  node.addEventListener("pointermove", (event) => {
+  const follow = (event) => {
     if (!grip) return;
     const [x, y] = placeIn(root, event);
     move([x + grip[0], y + grip[1]], { by: "pointer" });
-  }, on);
-  const release = () => {
+  };
+  node.addEventListener("pointermove", follow, on);
+  const release = (event) => {
+    // The last moves of a finger may come with its leaving.
+    if (event.type === "pointerup") follow(event);
     grip = null;
     node.classList.remove("mk-x-held");
   };
   for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) node.addEventListener(name, release, on);
+  // Chromium heeds touch-action on an SVG's shapes only by halves: a drag to the side would be taken for scrolling.
+  node.addEventListener("touchstart", (event) => event.preventDefault(), { ...on, passive: false });
   node.addEventListener("keydown", (event) => {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!way || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -162,7 +172,7 @@ export function slider({ label, min = 0, max = 1, step = 0.01, value, show = (v)
   const from = scale?.from ?? ((v) => v);
   const range = make("input", { type: "range", min, max, step });
   const out = make("output");
-  const node = make("label", { className: "mk-x-slider" }, make("span", { textContent: label }), range, out);
+  const node = make("label", { className: "mk-x-slider" }, make("span", {}, label), range, out);
   const put = (v) => {
     range.value = from(v);
     range.setAttribute("aria-valuetext", said(v));
