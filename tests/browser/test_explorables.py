@@ -693,7 +693,8 @@ def test_a_snippet_begins_where_it_was_told(chromium):
 def test_values_reach_python_and_come_from_it(notebook: Callable[..., Notebook]) -> None:
     book = notebook(
         "import mattingkit as mk\nfrom mattingkit import explorables\nunmix = explorables.UnmixPixel()\nunmix",
-        "image = (mk.samples.render('hair', (120, 160)).image * 255).round() / 255\npad = explorables.ScribbleHere(image)\npad",
+        "image = (mk.samples.render('hair', (120, 160)).image * 255).round() / 255\n"
+        "pad = explorables.ScribbleHere(image)\npad",
     )
     book.run_all()
     seen = Figure(book.page)
