@@ -287,13 +287,8 @@ class Result:
         from mattingkit.foreground import estimate_foreground
 
         target = Path(folder)
-        if target.exists() and not target.is_dir():
-            raise ValueError(f"{os.fspath(folder)!r} is a file; name a folder to write the results to.")
         done = [entry for entry in self if entry.alpha is not None]
-        names = [f"{entry.name}_{kind}.png" for entry in done for kind in ("alpha", "cutout")]
-        names += [*(["trimap.png"] if self.trimap is not None else []), "comparison.png", "table.csv", "result.json"]
-        ours = _files_of_earlier_comparison(target)
-        refuse_existing([target / name for name in names if name not in ours], overwrite)
+        names = plan_files(folder, [entry.name for entry in done], trimap=self.trimap is not None, overwrite=overwrite)
         for entry in done:
             assert entry.alpha is not None
             save_image(target / f"{entry.name}_alpha.png", entry.alpha)
@@ -334,6 +329,39 @@ class Result:
         from mattingkit.widgets.comparison import AlphaComparison
 
         return AlphaComparison(self)
+
+
+def plan_files(
+    folder: str | os.PathLike[str], methods: Sequence[str], *, trimap: bool, overwrite: bool = False
+) -> list[str]:
+    """Name the files that :meth:`Result.save` writes, and refuse those that would replace anybody else's.
+
+    Parameters
+    ----------
+    folder, overwrite
+        As in :meth:`Result.save`.
+    methods : sequence of str
+        Those that have an alpha to save.
+    trimap : bool
+        There is one to save.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    FileExistsError, ValueError
+        As :meth:`Result.save`; here before the methods have run.
+    """
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise ValueError(f"{os.fspath(folder)!r} is a file; name a folder to write the results to.")
+    names = [f"{method}_{kind}.png" for method in methods for kind in ("alpha", "cutout")]
+    names += [*(["trimap.png"] if trimap else []), "comparison.png", "table.csv", "result.json"]
+    ours = _files_of_earlier_comparison(target)
+    refuse_existing([target / name for name in names if name not in ours], overwrite)
+    return names
 
 
 def _files_of_earlier_comparison(folder: Path) -> set[str]:

@@ -468,7 +468,7 @@ def write_photo(
     Parameters
     ----------
     target : path
-        Its suffix names the format. With ``"-.png"``, the bytes go to standard output in that format.
+        Its suffix names the format.
     pixels : array_like, shape (H, W), (H, W, 3) or (H, W, 4)
     icc_profile : bytes, optional
         Left out for a gray picture, which is no RGB.
@@ -493,11 +493,4 @@ def write_photo(
         exif = Image.Exif()
         exif[0x011A], exif[0x011B], exif[0x0128] = dpi[0], dpi[1], 2
         metadata = {"icc_profile": metadata["icc_profile"], "exif": exif.tobytes()}
-    if path.stem != "-":
-        save_image(path, pixels, quality=quality, **metadata)
-        return
-    picture, options = _prepared(path, pixels, quality, metadata)
-    whole = io.BytesIO()  # TIFF moves back and forth in its file, which a pipe cannot
-    picture.save(whole, **options)
-    sys.stdout.buffer.write(whole.getbuffer())
-    sys.stdout.buffer.flush()
+    save_image(path, pixels, quality=quality, **metadata)

@@ -20,7 +20,6 @@ import pytest
 
 import mattingkit as mk
 from mattingkit.cli import build
-from mattingkit.cli.options import method_in
 from mattingkit.lessons import copies
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -107,7 +106,8 @@ def test_without_a_command_it_shows_the_help_and_fails_as_usage():
         (["compare", "--set", "epsilon=3"], "METHOD.NAME=VALUE"),
         (["compare", "-m", "rw", "--set", "rw.sigmaa=3"], "did you mean 'sigma'"),
         (["compare", "-m", "rw", "--set", "rw.sigma=three"], "takes a number"),
-        (["compare", "-m", "rw", "--set", "knn.n_neighbors=3"], "not compared"),
+        (["compare", "-m", "rw,knn", "--set", "sigma=3"], "METHOD.NAME=VALUE"),
+        (["compare", "-m", "rw", "--set", "knn.near_neighbors=3"], "does not run here; rw does"),
         (["compare", "--truth", "truth.png"], "--truth belongs to a picture"),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert not outcome.stderr
 
 
-def test_completion_knows_commands_methods_and_generated_options():
+def test_completion_knows_commands_methods_and_parameters():
     def complete(line):
         words = line.split(" ")
         asked = {
@@ -162,7 +162,8 @@ def test_completion_knows_commands_methods_and_generated_options():
     assert "compare" in complete("mattingkit com")
     assert complete("mattingkit methods clo") == ["closed_form"]
     assert complete("mattingkit compare -m bayesian,clo") == ["bayesian,closed_form"]
-    assert complete("mattingkit cutout -m rw --sig") == ["--sigma"]
+    assert complete("mattingkit cutout -m rw --set sig") == ["sigma="]
+    assert complete("mattingkit compare --set closed_form.eps") == ["closed_form.epsilon="]
     assert complete("mattingkit batch in out --crop two") == ["two-inch"]
     assert complete("mattingkit weights fetch u2net_h") == ["u2net_human_seg"]
 
@@ -239,12 +240,26 @@ def test_one_method_is_described_from_its_signature():
     outcome = run("methods", "closed_form")
     for name in mk.METHODS["closed_form"].parameters:
         assert re.search(rf"^{name}\s", outcome.stdout, re.MULTILINE)
+    assert "Penalty on the slope of alpha" in outcome.stdout
 
 
-def test_the_method_is_found_in_any_spelling_of_its_option():
-    for line in (["-m", "rw"], ["--method", "rw"], ["--method=rw"], ["-mrw"], ["-m=rw"]):
-        assert method_in(["cutout", *line]) == "rw"
-    assert method_in(["cutout", "--", "-m", "rw"]) == "closed_form"
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_compare_never_replaces_what_it_is_given(photo, overwrite):
+    before = (photo / "trimap.png").read_bytes()
+    line = ["compare", "photo.png", "trimap.png", "-m", "rw", "-o", ".", *overwrite]
+    assert "trimap.png' is the trimap itself" in failed(run(*line, cwd=photo), 2)
+    assert (photo / "trimap.png").read_bytes() == before
+    assert sorted(path.name for path in photo.iterdir()) == ["photo.png", "trimap.png", "truth.png"]
+
+
+def test_compare_replaces_its_own_files_and_others_only_when_asked(photo):
+    line = ["compare", "photo.png", "trimap.png", "-m", "rw"]
+    (photo / "out").mkdir()
+    (photo / "out" / "rw_alpha.png").write_bytes(b"mine")
+    assert "rw_alpha.png is already there, and nothing was written" in failed(run(*line, cwd=photo), 1)
+    assert [path.name for path in (photo / "out").iterdir()] == ["rw_alpha.png"]
+    assert run(*line, "--overwrite", cwd=photo).returncode == 0
+    assert run(*line, cwd=photo).returncode == 0
 
 
 def test_compare_without_arguments_compares_on_the_sample(tmp_path):

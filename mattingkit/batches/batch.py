@@ -1,10 +1,11 @@
-"""Thousands of photographs: the cut-out of one, done for each, that no single picture can stop.
+"""Cut out many photographs; one bad file never stops the rest.
 
 :func:`batch` finds the photographs, skips results that are finished and verified, hands the rest to processes of this
 machine or to a Dask cluster (:mod:`mattingkit.batches.workers`), and yields outcomes as they come. Results appear whole
 or not at all; a picture that fails is reported with its reason and the others go on; whatever interrupts a run, the
-next one continues it. Memory does not grow with the number of pictures: each is read, made and written by one worker
-alone.
+next one continues it. Files that no batch made, and results that somebody has edited, are never replaced unasked
+(:mod:`mattingkit.batches.journal` knows them). Memory does not grow with the number of pictures: each is read, made and
+written by one worker alone.
 """
 
 from __future__ import annotations
@@ -14,20 +15,29 @@ import csv
 import io
 import os
 import time
-from collections.abc import Callable, Generator, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mattingkit.batches.folders import Found, Paths, find_photos, match_trimaps, plan_outputs
-from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, stamp
+from mattingkit.batches.folders import (
+    Found,
+    Paths,
+    find_photos,
+    match_trimaps,
+    plan_outputs,
+    refuse_inputs,
+    refuse_special,
+)
+from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, stamp, write_own
 from mattingkit.batches.workers import Answer, default_workers, run_dask, run_local
-from mattingkit.files import atomic_write
+from mattingkit.files import atomic_write, refuse_existing
 from mattingkit.images import FloatArray
 from mattingkit.memory import memory_limit
 from mattingkit.photo.recipe import Recipe
 
-__all__ = ["Batch", "Outcome", "batch", "load_known"]
+__all__ = ["Batch", "Outcome", "batch", "load_known", "run_recipe"]
 
 #: Bytes of memory that one pixel costs a worker at its peak; closed form on 12 megapixels was measured at 210.
 _BYTES_PER_PIXEL = 250
@@ -46,9 +56,9 @@ class Outcome:
     ----------
     source, output : Path
     status : {"done", "skipped", "failed"}
-        Skipped: the result of an earlier run is there, whole, and made from the same.
+        Skipped: the result of an earlier run is there, whole, and made from the same; or it was edited since.
     reason : str
-        Why it failed; what a solver warned of.
+        Why it failed, or was kept; what a solver warned of.
     width, height : int
         Of the result, in pixels; 0 where there is none.
     seconds : float
@@ -57,11 +67,6 @@ class Outcome:
         Machine and process.
     memory : float
         Of that worker afterwards, in megabytes.
-
-    Examples
-    --------
-    >>> Outcome(Path("a.jpg"), Path("out/a.png"), "failed", "truncated").status
-    'failed'
     """
 
     source: Path
@@ -86,11 +91,6 @@ class Batch(Iterator[Outcome]):
         Files in the folders that are no pictures.
     report : Path
         The table that is being written.
-
-    Examples
-    --------
-    >>> len(Batch(iter(()), 0, [], Path("out/report.csv")))
-    0
     """
 
     def __init__(self, outcomes: Iterator[Outcome], total: int, ignored: list[Path], report: Path) -> None:
@@ -130,6 +130,7 @@ def batch(
     threads: int = 1,
     client: Any = None,
     resume: bool = True,
+    overwrite: bool = False,
     timeout: float | None = None,
     largest: float | None = None,
     stop: Callable[[], bool] | None = None,
@@ -155,6 +156,9 @@ def batch(
         Do the work on this Dask cluster instead, whose workers see the same files.
     resume : bool, default True
         Skip results of an earlier run that are finished, whole, and made from the same.
+    overwrite : bool, default False
+        Replace files that no batch made, and results that were edited since; without it the first are refused before
+        any work starts, and the second are kept and reported. What the results are made from is never replaced.
     timeout : float, optional
         Seconds one photograph may take on this machine.
     largest : float, optional
@@ -171,9 +175,19 @@ def batch(
     Raises
     ------
     ValueError, TypeError, FileNotFoundError
-        Before any work starts: settings that cannot work, no photographs, results that would replace photographs.
+        Before any work starts: settings that cannot work, no photographs, results that would replace what they are
+        made from.
+    FileExistsError
+        Before any work starts: files that no batch made have the names of results.
     RuntimeError
-        Where another batch is writing to the same folder, or no worker can start.
+        Where another batch is writing to the same folder, the folder is removed meanwhile, or no worker can start.
+
+    Notes
+    -----
+    ``report.csv`` is UTF-8 but for names that are not, whose bytes stand in it as they are: read it with
+    ``errors="surrogateescape"`` to get the very names. A cell that a spreadsheet would take for a formula (it begins
+    with ``=``, ``+``, ``-`` or ``@``), or that begins with ``'``, has a ``'`` put before it; nothing else begins with
+    one.
 
     See Also
     --------
@@ -206,22 +220,88 @@ def batch(
         parameters=parameters,
     )
     recipe.check(guesses=trimaps is None)
+    return run_recipe(
+        recipe,
+        paths,
+        output,
+        trimaps=trimaps,
+        workers=workers,
+        threads=threads,
+        client=client,
+        resume=resume,
+        overwrite=overwrite,
+        timeout=timeout,
+        largest=largest,
+        stop=stop,
+    )
+
+
+def run_recipe(
+    recipe: Recipe,
+    paths: Paths,
+    output: str | os.PathLike[str],
+    *,
+    trimaps: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    threads: int = 1,
+    client: Any = None,
+    resume: bool = True,
+    overwrite: bool = False,
+    timeout: float | None = None,
+    largest: float | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Batch:
+    """Make of many photographs what a recipe says: :func:`batch` for a recipe that was checked already.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        After :meth:`mattingkit.photo.recipe.Recipe.check`.
+    paths, output, trimaps, workers, threads, client, resume, overwrite, timeout, largest, stop
+        As in :func:`batch`.
+
+    Returns
+    -------
+    Batch
+
+    Raises
+    ------
+    ValueError, TypeError, FileNotFoundError, FileExistsError, RuntimeError
+        As in :func:`batch`.
+    """
     for name, value in (("workers", workers), ("threads", threads)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is 1 or more; got {value}.")
     if client is not None and (not hasattr(client, "submit") or getattr(client, "asynchronous", False)):
         raise TypeError(f"client is a synchronous distributed.Client, connected to a cluster; got {client!r}.")
-    processes = workers or default_workers()
-    limit = _largest_for(processes) if largest is None else largest
-    work = _Work(recipe, Path(output), threads, timeout, limit, resume, stop)
-    plan = find_photos(paths, work.folder)
+    folder = Path(output)
+    plan = find_photos(paths, folder)
     if not plan.photos and not plan.unreadable:
         raise ValueError(f"There are no photographs in {_listed(paths)}.")
     photos, known = _with_trimaps(plan.photos, recipe, trimaps)
     suffix = f"_alpha{recipe.suffix}" if recipe.output == "alpha" else recipe.suffix
-    tasks = list(zip(photos, plan_outputs(photos, work.folder, suffix), known, strict=True))
-    outcomes = work.run(tasks, plan.unreadable, trimaps is not None, processes, client)
-    return Batch(outcomes, len(tasks) + len(plan.unreadable), plan.ignored, work.folder / REPORT)
+    outputs = plan_outputs(photos, folder, suffix)
+    work = _Work(
+        recipe=recipe,
+        journal=Journal(folder),
+        need_trimaps=trimaps is not None,
+        workers=workers or default_workers(),
+        threads=threads,
+        client=client,
+        resume=resume,
+        overwrite=overwrite,
+        timeout=timeout,
+        largest=_largest_for(workers or default_workers()) if largest is None else largest,
+        stop=stop,
+    )
+    inputs = {found.path: "photograph" for found in photos} | {path: "trimap" for path in known if path is not None}
+    files = {"background picture": recipe.background, "file of weights": recipe.weights}
+    inputs |= {Path(file): what for what, file in files.items() if _file(file)}
+    refuse_inputs([*outputs, folder / REPORT], inputs)
+    work.journal.refuse_foreign((work.name(path) for path in outputs), overwrite)
+    _Report(work.journal).refuse_foreign(overwrite)
+    outcomes = work.run(list(zip(photos, outputs, known, strict=True)), plan.unreadable)
+    return Batch(outcomes, len(photos) + len(plan.unreadable), plan.ignored, folder / REPORT)
 
 
 def _largest_for(workers: int) -> float:
@@ -253,89 +333,120 @@ def _with_trimaps(
     return [found for found, _ in kept], [path for _, path in kept]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Work:
     """One run: from the plan to the report."""
 
     recipe: Recipe
-    folder: Path
+    journal: Journal
+    need_trimaps: bool
+    workers: int
     threads: int
+    client: Any
+    resume: bool
+    overwrite: bool
     timeout: float | None
     largest: float
-    resume: bool
     stop: Callable[[], bool] | None
 
     def run(
-        self,
-        tasks: list[tuple[Found, Path, Path | None]],
-        unreadable: list[tuple[Path, str]],
-        need_trimaps: bool,
-        workers: int,
-        client: Any,
+        self, tasks: list[tuple[Found, Path, Path | None]], unreadable: list[tuple[Path, str]]
     ) -> Iterator[Outcome]:
-        with Journal(self.folder) as journal, _Report(self.folder / REPORT) as report:
+        journal = self.journal
+        with journal, _Report(journal) as report:
             outputs = [output for _, output, _ in tasks]
             remove_leftovers(outputs)
+            if journal.damaged:
+                report.warn(
+                    f"{journal.damaged} damaged lines in the journal of {str(journal.folder)!r}: the results they told "
+                    "of are made again."
+                )
             for place, reason in unreadable:
-                yield report.add(Outcome(place, self.folder, "failed", reason))
+                yield report.add(Outcome(place, journal.folder, "failed", reason))
             jobs = []
-            files = [_file(self.recipe.background), _file(self.recipe.weights)]
             for found, output, trimap in tasks:
-                if need_trimaps and trimap is None:
-                    reason = f"There is no trimap named {found.name.stem}.png or {found.name.stem}_trimap.png."
-                    yield report.add(Outcome(found.path, output, "failed", reason))
-                    continue
-                made_from = stamp(self.recipe.fingerprint(), found.path, trimap, *files)
-                done = journal.finished(self._name(output), made_from) if self.resume else None
-                if done is not None:
-                    yield report.add(Outcome(found.path, output, "skipped", **done))
-                    continue
-                jobs.append(self._job(found, output, trimap, made_from))
+                job = self._look(found, output, trimap)
+                if isinstance(job, Outcome):
+                    yield report.add(job)
+                else:
+                    jobs.append(job)
             try:
-                with contextlib.closing(self._answers(jobs, workers, client)) as answers:
+                with contextlib.closing(self._answers(jobs)) as answers:
                     for answer in answers:
                         outcome = _outcome(answer)
                         if answer.value is not None:
                             details = {"width": outcome.width, "height": outcome.height, "reason": outcome.reason}
-                            made = self._name(outcome.output), answer.job["stamp"], answer.value["sha256"]
+                            made = answer.job["name"], answer.value["stamp"], answer.value["sha256"]
                             journal.add(*made, details)
                         yield report.add(outcome)
             finally:
                 # Workers ended while writing leave their temporary files. Those of a cluster may still be writing.
-                if client is None:
+                if self.client is None:
                     remove_leftovers(outputs)
 
-    def _answers(self, jobs: list[dict[str, Any]], workers: int, client: Any) -> Generator[Answer, None, None]:
-        if client is not None:
-            return run_dask("mattingkit.batches.batch:run_job", jobs, client, threads=self.threads, stop=self.stop)
-        return run_local(
-            "mattingkit.batches.batch:run_job",
-            jobs,
-            workers=min(workers, max(1, len(jobs))),
-            threads=self.threads,
-            timeout=self.timeout,
-            stop=self.stop,
-        )
-
-    def _job(self, found: Found, output: Path, trimap: Path | None, made_from: str) -> dict[str, Any]:
+    def _look(self, found: Found, output: Path, trimap: Path | None) -> dict[str, Any] | Outcome:
+        """The job of one photograph, or what became of it where there is nothing to do."""
+        if self.need_trimaps and trimap is None:
+            reason = f"There is no trimap named {found.name.stem}.png or {found.name.stem}_trimap.png."
+            return Outcome(found.path, output, "failed", reason)
+        recipe, name = self.recipe, self.name(output)
+        files = [found.path, trimap, _file(recipe.background), _file(recipe.weights)]
+        weights = self._named_weights(trimap)
+        if self.resume:
+            done = self.journal.finished(name, recipe.fingerprint(), *files, more=weights)
+            if done is not None:
+                shown = {key: done[key] for key in ("width", "height", "reason") if key in done}
+                return Outcome(found.path, output, "skipped", **shown)
+        try:
+            replaceable = None if self.overwrite else self.journal.replaceable(name)
+        except FileExistsError as kept:
+            return Outcome(found.path, output, "skipped", str(kept))
+        except OSError as failure:
+            return Outcome(found.path, output, "failed", str(failure))
         # Absolute paths: a worker may live elsewhere.
+        made_from = [None if file is None else os.path.abspath(file) for file in (*files, *weights)]
         return {
             "source": os.path.abspath(found.path),
             "shown": str(found.path),
             "output": os.path.abspath(output),
             "written": str(output),
+            "name": name,
             "trimap": None if trimap is None else os.path.abspath(trimap),
             "largest": self.largest,
             "recipe": {
-                **asdict(self.recipe),
-                "background": _absolute(self.recipe.background),
-                "weights": _absolute(self.recipe.weights),
+                **asdict(recipe),
+                "background": _absolute(recipe.background),
+                "weights": _absolute(recipe.weights),
             },
-            "stamp": made_from,
+            "made_from": [recipe.fingerprint(), *made_from],
+            "replaceable": replaceable,
+            "overwrite": self.overwrite,
         }
 
-    def _name(self, output: Path) -> str:
-        return output.relative_to(self.folder).as_posix()
+    def _named_weights(self, trimap: Path | None) -> list[Path]:
+        """The file of weights that go by a name, where U²-Net has a part in the result."""
+        from mattingkit.methods import find_method
+        from mattingkit.methods.u2net.weights import weights_path
+
+        if _file(self.recipe.weights) or (trimap is not None and find_method(self.recipe.method).needs_trimap):
+            return []
+        return [weights_path(self.recipe.weights)]
+
+    def _answers(self, jobs: list[dict[str, Any]]) -> Generator[Answer, None, None]:
+        function = "mattingkit.batches.batch:run_job"
+        if self.client is not None:
+            return run_dask(function, self.journal.begin_each(jobs), self.client, threads=self.threads, stop=self.stop)
+        return run_local(
+            function,
+            self.journal.begin_each(jobs),
+            workers=min(self.workers, max(1, len(jobs))),
+            threads=self.threads,
+            timeout=self.timeout,
+            stop=self.stop,
+        )
+
+    def name(self, output: Path) -> str:
+        return output.relative_to(self.journal.folder).as_posix()
 
 
 def _file(setting: Any) -> str | None:
@@ -378,7 +489,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``sha256`` of the file written, ``width``, ``height`` and ``seconds``.
+        ``sha256`` of the file written, the ``stamp`` of what it was made from, ``width``, ``height`` and ``seconds``.
 
     Raises
     ------
@@ -389,14 +500,22 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
 
     begun = time.perf_counter()
     recipe = Recipe(**job["recipe"])
+    for file in (job["source"], job["trimap"]):
+        if file is not None:
+            refuse_special(file)
+    # Before they are read: should one be changed now, the next run makes the result again.
+    made_from = stamp(*job["made_from"])
     photo = read_photo(job["source"], largest=job["largest"])
     known = None if job["trimap"] is None else load_known(job["trimap"], photo.image)
     product = recipe.finish(photo, recipe.separate(photo, known))
-    output = job["output"]
-    write_photo(output, product.pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
+
+    def write(path: Path) -> None:
+        write_photo(path, product.pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
+
+    digest = write_own(job["output"], job["replaceable"], job["overwrite"], write)
     height, width = product.pixels.shape[:2]
     seconds = round(time.perf_counter() - begun, 4)
-    return {"sha256": file_digest(output), "width": width, "height": height, "seconds": seconds}
+    return {"sha256": digest, "stamp": made_from, "width": width, "height": height, "seconds": seconds}
 
 
 def load_known(path: str | os.PathLike[str], image: FloatArray, base: FloatArray | None = None) -> FloatArray:
@@ -450,14 +569,27 @@ class _Report:
 
     COLUMNS = ("source", "output", "status", "reason", "width", "height", "seconds", "memory_mb", "worker")
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, journal: Journal) -> None:
+        self.journal, self.path = journal, journal.folder / REPORT
         self.rows: list[list[str]] = []
 
+    def refuse_foreign(self, overwrite: bool) -> None:
+        """Refuse, before any work, to replace a table that no batch wrote, or that was edited since."""
+        if overwrite or not os.path.lexists(self.path):
+            return
+        own = self.path.is_file() and not self.path.is_symlink() and not self.journal.edited(REPORT)
+        if own:
+            # A run that was killed leaves half of it, and 0.1.0 put no checksum on record.
+            head = _csv_line(self.COLUMNS).encode()
+            own = head.startswith(self.path.read_bytes()[: len(head)])
+        if not own:
+            refuse_existing([self.path])
+
     def __enter__(self) -> _Report:
-        self.file = open(self.path, "w", newline="", encoding="utf-8")
-        self.file.write(_csv_line(self.COLUMNS))
-        self.file.flush()
+        self.journal.begin(REPORT)
+        self.path.unlink(missing_ok=True)  # a link is replaced, not followed
+        self.file = open(self.path, "x", newline="", encoding="utf-8", errors="surrogateescape")
+        self._write(self.COLUMNS)
         return self
 
     def add(self, outcome: Outcome) -> Outcome:
@@ -472,18 +604,30 @@ class _Report:
             outcome.worker,
         ]
         self.rows.append(row)
+        self._write(row)
+        return outcome
+
+    def warn(self, reason: str) -> None:
+        """Warn of something that concerns no single photograph, in a row of its own too."""
+        warnings.warn(reason, stacklevel=2)
+        self.rows.append(["", "", "warning", reason, *[""] * 5])
+        self._write(self.rows[-1])
+
+    def _write(self, row: Iterable[str]) -> None:
         self.file.write(_csv_line(row))
         self.file.flush()
-        return outcome
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
+        self.journal.check_in_place()
         with atomic_write(self.path) as file:
-            lines = [_csv_line(row) for row in sorted(self.rows)]
-            file.write("".join([_csv_line(self.COLUMNS), *lines]).encode())
+            lines = [_csv_line(row) for row in (self.COLUMNS, *sorted(self.rows))]
+            file.write("".join(lines).encode(errors="surrogateescape"))
+        self.journal.add(REPORT, stamp(REPORT), file_digest(self.path), {})
 
 
-def _csv_line(cells: Any) -> str:
+def _csv_line(cells: Iterable[str]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
+    # A spreadsheet would take such a cell for a formula; the apostrophe makes it text.
+    csv.writer(text, lineterminator="\n").writerow(f"'{c}" if c.startswith(tuple("=+-@\t\r'")) else c for c in cells)
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""Every method on every picture of a data set: the table, and the figure of ranks.
+"""Score every method on every picture of a data set: a table, and a figure of ranks.
 
 Errors are those of :mod:`mattingkit.metrics` over the pixels each trimap leaves unknown. Ranks follow alphamatting.com
 (Rhemann et al. 2009): on each picture, by each error, the methods are ordered, and a method's rank is the mean of its
@@ -12,7 +12,7 @@ import csv
 import io
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,17 +20,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mattingkit.batches.datasets import TestPicture, find_pictures
-from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, stamp
+from mattingkit.batches.folders import refuse_inputs
+from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, stamp, write_own
 from mattingkit.batches.workers import default_workers, run_local
 from mattingkit.comparison import Table
-from mattingkit.files import atomic_write, load_image, save_image
+from mattingkit.files import atomic_write, load_image, refuse_existing, save_image
 from mattingkit.images import FloatArray
 from mattingkit.metrics import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Benchmark", "Score", "run_benchmark", "scores_of"]
+__all__ = ["Benchmark", "Score", "run_benchmark"]
+
+TABLES = ("scores.csv", "table.csv", "ranks.png")
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,6 @@ class Score:
         Wall-clock time of the method alone, on as many threads as the run gave it.
     reason : str
         Why it failed.
-
-    Examples
-    --------
-    >>> Score("rw", "GT01", "Trimap1", {"SAD": 9.5}, 1.2).errors["SAD"]
-    9.5
     """
 
     method: str
@@ -172,7 +170,7 @@ class Benchmark:
         list of Path
         """
         target = Path(folder)
-        files = [target / name for name in ("scores.csv", "table.csv", "ranks.png")]
+        files = [target / name for name in TABLES]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["trimaps", "picture", "method", *METRICS, "seconds", "reason"])
@@ -187,82 +185,57 @@ class Benchmark:
         return files
 
 
-def scores_of(
-    folder: str | os.PathLike[str],
-    methods: Sequence[str],
-    output: str | os.PathLike[str],
-    *,
-    parameters: Mapping[str, Mapping[str, Any]] | None = None,
-    workers: int | None = None,
-    threads: int = 1,
-) -> tuple[int, Iterator[tuple[Score, bool]]]:
-    """Run methods over a data set, yielding scores as they come.
-
-    Parameters
-    ----------
-    folder, methods, output, parameters, workers, threads
-        As in :func:`run_benchmark`.
-
-    Returns
-    -------
-    total : int
-        How many scores there will be.
-    scores : iterator of (Score, bool)
-        The flag tells a score that an earlier run left from a new one.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError, TypeError
-        Before any work starts.
-    """
-    from mattingkit.methods import find_method
-    from mattingkit.params import check_parameters
-
-    pictures = find_pictures(folder)
-    given = {name: dict((parameters or {}).get(name, {})) for name in dict.fromkeys(methods)}
-    for name, values in given.items():
-        check_parameters(name, find_method(name).function, values)
-    tasks = [(picture, method) for picture in pictures for method in given]
-    return len(tasks), _scores(tasks, given, Path(output), workers or default_workers(), threads)
-
-
 def _scores(
     tasks: list[tuple[TestPicture, str]],
     parameters: dict[str, dict[str, Any]],
-    output: Path,
+    journal: Journal,
     workers: int,
     threads: int,
-) -> Iterator[tuple[Score, bool]]:
-    with Journal(output) as journal:
-        remove_leftovers(output / _alpha_name(*task) for task in tasks)
-        jobs = []
-        for picture, method in tasks:
-            recipe = f"{method} {sorted(parameters[method].items())} {threads}"
-            made_from = stamp(recipe, picture.image, picture.trimap, picture.truth)
-            known = journal.finished(_alpha_name(picture, method), made_from)
-            if known is not None:
-                yield Score(method, picture.name, picture.trimaps, known["errors"], known["seconds"]), True
-                continue
-            jobs.append(
-                {
-                    "method": method,
-                    "parameters": parameters[method],
-                    "picture": picture.name,
-                    "trimaps": picture.trimaps,
-                    **{key: os.path.abspath(getattr(picture, key)) for key in ("image", "trimap", "truth")},
-                    "name": _alpha_name(picture, method),
-                    "output": os.path.abspath(output / _alpha_name(picture, method)),
-                    "stamp": made_from,
-                }
-            )
-        for answer in run_local("mattingkit.batches.benchmark:run_job", jobs, workers=workers, threads=threads):
-            job, value = answer.job, answer.value
-            if value is None:
-                yield Score(job["method"], job["picture"], job["trimaps"], {}, 0.0, answer.error or ""), False
-                continue
-            details = {"errors": value["errors"], "seconds": value["seconds"]}
-            journal.add(job["name"], job["stamp"], value["sha256"], details)
-            yield Score(job["method"], job["picture"], job["trimaps"], value["errors"], value["seconds"]), False
+    overwrite: bool,
+) -> Iterator[Score]:
+    """Score by score as they come, those of an earlier run first."""
+    remove_leftovers(journal.folder / _alpha_name(*task) for task in tasks)
+    jobs = []
+    for picture, method in tasks:
+        name = _alpha_name(picture, method)
+        made_from = (
+            f"{method} {sorted(parameters[method].items())} {threads}",
+            picture.image,
+            picture.trimap,
+            picture.truth,
+        )
+        known = journal.finished(name, *made_from)
+        if known is not None and set(METRICS) <= known.get("errors", {}).keys():
+            yield Score(method, picture.name, picture.trimaps, known["errors"], known.get("seconds", 0.0))
+            continue
+        try:
+            replaceable = None if overwrite else journal.replaceable(name)
+        except FileExistsError as kept:
+            yield Score(method, picture.name, picture.trimaps, {}, 0.0, str(kept))
+            continue
+        jobs.append(
+            {
+                "method": method,
+                "parameters": parameters[method],
+                "picture": picture.name,
+                "trimaps": picture.trimaps,
+                **{key: os.path.abspath(getattr(picture, key)) for key in ("image", "trimap", "truth")},
+                "name": name,
+                "output": os.path.abspath(journal.folder / name),
+                "recipe": made_from[0],
+                "replaceable": replaceable,
+                "overwrite": overwrite,
+            }
+        )
+    function = "mattingkit.batches.benchmark:run_job"
+    for answer in run_local(function, journal.begin_each(jobs), workers=workers, threads=threads):
+        job, value = answer.job, answer.value
+        if value is None:
+            yield Score(job["method"], job["picture"], job["trimaps"], {}, 0.0, answer.error or "")
+            continue
+        details = {"errors": value["errors"], "seconds": value["seconds"]}
+        journal.add(job["name"], value["stamp"], value["sha256"], details)
+        yield Score(job["method"], job["picture"], job["trimaps"], value["errors"], value["seconds"])
 
 
 def _alpha_name(picture: TestPicture, method: str) -> str:
@@ -279,12 +252,13 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``errors``, ``seconds``, and the ``sha256`` of the alpha written.
+        ``errors``, ``seconds``, the ``sha256`` of the alpha written and the ``stamp`` of what it was made from.
     """
     from mattingkit.images import as_alpha
     from mattingkit.methods import estimate_alpha, find_method
     from mattingkit.trimap import check_pair, load_trimap
 
+    made_from = stamp(job["recipe"], job["image"], job["trimap"], job["truth"])
     image, trimap = check_pair(load_image(job["image"]), load_trimap(job["trimap"]))
     truth = as_alpha(load_image(job["truth"])[:, :, 0])
     known = trimap if find_method(job["method"]).needs_trimap else None
@@ -292,8 +266,8 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     alpha = estimate_alpha(image, known, job["method"], **job["parameters"])
     seconds = time.perf_counter() - begun
     errors = {name: metric(alpha, truth, trimap) for name, metric in METRICS.items()}
-    save_image(job["output"], alpha)
-    return {"errors": errors, "seconds": round(seconds, 4), "sha256": file_digest(job["output"])}
+    digest = write_own(job["output"], job["replaceable"], job["overwrite"], lambda path: save_image(path, alpha))
+    return {"errors": errors, "seconds": round(seconds, 4), "sha256": digest, "stamp": made_from}
 
 
 def run_benchmark(
@@ -304,6 +278,8 @@ def run_benchmark(
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
     workers: int | None = None,
     threads: int = 1,
+    overwrite: bool = False,
+    on_score: Callable[[Score, int], None] | None = None,
 ) -> Benchmark:
     """Run methods over a data set.
 
@@ -321,6 +297,10 @@ def run_benchmark(
         to compare, use one.
     threads : int, default 1
         In each process.
+    overwrite : bool, default False
+        Replace files in ``output`` that no benchmark made, and those that were edited since.
+    on_score : callable, optional
+        Called with each score as it comes, and with the number of scores there will be.
 
     Returns
     -------
@@ -328,8 +308,8 @@ def run_benchmark(
 
     Raises
     ------
-    FileNotFoundError, ValueError, TypeError
-        Before any work starts, for a layout or settings that cannot work.
+    FileNotFoundError, ValueError, TypeError, FileExistsError
+        Before any work starts, for a layout or settings that cannot work, and files that are in the way.
 
     Examples
     --------
@@ -343,11 +323,31 @@ def run_benchmark(
     >>> [row[:3] for row in result.table().rows]
     [['trimap', 'rw', '1.00']]
     """
-    from mattingkit.methods import METHODS
+    from mattingkit.methods import METHODS, find_method
+    from mattingkit.params import check_parameters
 
     names = list(METHODS) if methods is None else list(dict.fromkeys(methods))
-    _, scores = scores_of(folder, names, output, parameters=parameters, workers=workers, threads=threads)
-    order = {name: i for i, name in enumerate(names)}
-    result = Benchmark(sorted((score for score, _ in scores), key=lambda score: order[score.method]))
-    result.save(output)
+    pictures = find_pictures(folder)
+    given = {name: dict((parameters or {}).get(name, {})) for name in names}
+    for name, values in given.items():
+        check_parameters(name, find_method(name).function, values)
+    tasks = [(picture, method) for picture in pictures for method in names]
+    journal = Journal(Path(output))
+    files = [path for p in pictures for path in (p.image, p.trimap, p.truth)]
+    targets = [*(_alpha_name(*task) for task in tasks), *TABLES]
+    refuse_inputs([journal.folder / name for name in targets], dict.fromkeys(files, "data set's own file"))
+    journal.refuse_foreign(targets, overwrite)
+    refuse_existing([journal.folder / name for name in TABLES if journal.edited(name)], overwrite)
+    scores = []
+    with journal:
+        for score in _scores(tasks, given, journal, workers or default_workers(), threads, overwrite):
+            scores.append(score)
+            if on_score is not None:
+                on_score(score, len(tasks))
+        order = {name: i for i, name in enumerate(names)}
+        result = Benchmark(sorted(scores, key=lambda score: order[score.method]))
+        for name in TABLES:
+            journal.begin(name)
+        for path in result.save(output):
+            journal.add(path.name, stamp(path.name), file_digest(path), {})
     return result

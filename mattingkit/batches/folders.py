@@ -1,7 +1,7 @@
-"""Which photographs a batch is about, what each result is called, and which trimap belongs to which.
+"""Find the photographs of a batch, name their results, and match them with their trimaps.
 
-Folders are walked in a fixed order, results keep the folders' structure, and nothing is ever written over a
-photograph. What lies in a folder and is no picture is left alone, but counted, so that nobody wonders where it went.
+Folders are walked in a fixed order, and results keep the folders' structure. Files that are no pictures are left
+alone, but listed.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mattingkit.files import PICTURE_SUFFIXES
 
-__all__ = ["Found", "Plan", "find_photos", "match_trimaps", "plan_outputs"]
+__all__ = ["Found", "Plan", "find_photos", "match_trimaps", "plan_outputs", "refuse_inputs", "refuse_special"]
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -28,12 +28,7 @@ class Found:
     ----------
     path : Path
     name : Path
-        Relative; keeps the sub-folders.
-
-    Examples
-    --------
-    >>> Found(Path("in/cats/tom.jpg"), Path("cats/tom.jpg")).name.as_posix()
-    'cats/tom.jpg'
+        Relative; keeps the sub-folders: ``cats/tom.jpg`` for ``in/cats/tom.jpg``, found in ``in``.
     """
 
     path: Path
@@ -52,11 +47,6 @@ class Plan:
         Files in the folders that are no pictures by their suffix.
     unreadable : list of (Path, str)
         Folders that could not be entered, and why.
-
-    Examples
-    --------
-    >>> Plan().photos
-    []
     """
 
     photos: list[Found] = field(default_factory=list)
@@ -78,6 +68,11 @@ def find_photos(paths: Paths, output: Path) -> Plan:
     Returns
     -------
     Plan
+
+    Raises
+    ------
+    ValueError
+        Where the folder of results is itself one that is searched: its results would be photographs of the next run.
 
     Examples
     --------
@@ -103,18 +98,28 @@ def find_photos(paths: Paths, output: Path) -> Plan:
 
 
 def _expand(item: Path, plan: Plan, own: str) -> Iterator[Found]:
-    """The photographs one path stands for. A path that is nothing is one too: reading it will say so."""
+    """Yield the photographs a path names; a missing path is yielded too, and reading it reports the error."""
     if item.is_dir():
+        _refuse_same(item, own)
         yield from _walk(item, plan, own)
     elif item.exists() or not glob.has_magic(str(item)):
         yield Found(item, Path(item.name))
     else:
         root = _fixed_part(item)
+        _refuse_same(root, own)
         for match in sorted(glob.glob(str(item), recursive=True)):
             path = Path(match)
             inside = os.path.realpath(path).startswith(own + os.sep)
             if path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES and not inside:
                 yield Found(path, path.relative_to(root))
+
+
+def _refuse_same(searched: Path, own: str) -> None:
+    if os.path.realpath(searched) == own:
+        raise ValueError(
+            f"{str(searched)!r} is searched for photographs and would get the results too, which the next run would "
+            "take for photographs; write them to another folder, which may lie inside this one."
+        )
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -161,11 +166,6 @@ def plan_outputs(photos: list[Found], output: Path, suffix: str) -> list[Path]:
     list of Path
         In the same order, all different. Photographs that differ only in their suffix keep it in the result's name.
 
-    Raises
-    ------
-    ValueError
-        Where a result would replace a photograph.
-
     Examples
     --------
     >>> photos = [Found(Path(name), Path(name)) for name in ("a.jpg", "b.jpg", "b.png")]
@@ -186,11 +186,70 @@ def plan_outputs(photos: list[Found], output: Path, suffix: str) -> list[Path]:
             taken[key] += 1
             if taken[key] > 1:
                 named[i] = path.with_name(f"{path.name.removesuffix(suffix)}-{taken[key]}{suffix}")
-    sources = {os.path.realpath(found.path) for found in photos}
-    for path in named:
-        if os.path.realpath(path) in sources:
-            raise ValueError(f"The result {str(path)!r} would replace a photograph; write to another folder.")
     return named
+
+
+def refuse_inputs(outputs: Iterable[str | os.PathLike[str]], inputs: Mapping[Path, str]) -> None:
+    """Refuse results that would take the place of what they are made from, however either is spelt or linked.
+
+    Parameters
+    ----------
+    outputs : iterable of path
+        Every file that is going to be written.
+    inputs : mapping of Path to str
+        Every file that is read, and what it is, such as ``"photograph"``.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, and what it is.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "a.png").touch()
+    >>> refuse_inputs([folder / "b.png"], {folder / "a.png": "trimap"})
+    >>> refuse_inputs([folder / "a.png"], {folder / ".." / folder.name / "a.png": "trimap"})
+    Traceback (most recent call last):
+    ...
+    ValueError: ...a.png' is the trimap itself; write the results elsewhere.
+    """
+
+    def identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+        try:
+            about = os.stat(path)
+        except OSError:
+            return None
+        return about.st_dev, about.st_ino
+
+    read = {identity(path): what for path, what in inputs.items()}
+    for output in outputs:
+        found = identity(output)
+        if found is not None and found in read:
+            raise ValueError(f"{os.fspath(output)!r} is the {read[found]} itself; write the results elsewhere.")
+
+
+def refuse_special(path: str | os.PathLike[str]) -> None:
+    """Refuse a named pipe, a socket or a device: reading one may wait for ever.
+
+    Raises
+    ------
+    ValueError
+        Naming it.
+
+    Examples
+    --------
+    >>> refuse_special(os.devnull)
+    Traceback (most recent call last):
+    ...
+    ValueError: '/dev/null' is a pipe or a device, no file; ...
+    """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise ValueError(
+            f"{os.fspath(path)!r} is a pipe or a device, no file; save the picture to a file first, or pipe it to "
+            "mattingkit cutout -."
+        )
 
 
 def match_trimaps(photos: list[Found], folder: Path) -> list[Path | None]:

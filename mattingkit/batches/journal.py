@@ -1,9 +1,15 @@
 """What a batch has finished, kept so that it can be trusted after any interruption.
 
-A line is added to the journal when a result has its name on disk, and holds what the result was made from (the
-photograph's size and time, the trimap's, the recipe) and the checksum of the bytes written. On the next run a result
-counts as finished only if all of that still holds. A run killed between the two simply makes that one result again,
-to the same bytes. A lock keeps two batches out of one folder.
+The journal is a file in the folder of results. A line in it holds a result's name, what it was made from (the recipe
+and the digests of the photograph, its trimap and other files) and the checksum of the bytes written. On the next run a
+result counts as finished only if all of that still holds.
+
+The journal also tells a batch's own files from everybody else's, which must never be replaced unasked: a name that is
+not in it belongs to somebody else, and a result whose checksum has changed was edited. A name is therefore put on
+record before its work begins: if a run is killed between writing a result and recording its checksum, the next run
+knows that the file may be its own. It makes that result again and compares the bytes.
+
+A lock keeps two batches out of one folder.
 """
 
 from __future__ import annotations
@@ -11,21 +17,32 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mattingkit.files import atomic_write, partial_stem
+from filelock import FileLock, Timeout
 
-__all__ = ["Journal", "file_digest", "remove_leftovers", "stamp"]
+from mattingkit.files import atomic_write, partial_stem, read_array, refuse_existing
+
+__all__ = ["KEPT", "Journal", "file_digest", "remove_leftovers", "stamp", "write_own"]
 
 _NAME = ".mattingkit-batch.jsonl"
 _LOCK = ".mattingkit-batch.lock"
 
+#: What is said of a result that somebody has edited.
+KEPT = "kept: it was edited since it was made; --overwrite makes it again"
+
+#: What stamps begin with, so that another way of making them can be told apart. Those of 0.1.0 begin with nothing.
+_STAMP = "2:"
+
 
 def stamp(recipe: str, *files: str | os.PathLike[str] | None) -> str:
-    """Sum up what a result depends on: a recipe, and files by their size and time of change.
+    """Sum up what a result depends on: a recipe, and files by the digests of their bytes.
 
     Examples
     --------
@@ -35,11 +52,35 @@ def stamp(recipe: str, *files: str | os.PathLike[str] | None) -> str:
     facts: list[Any] = [recipe]
     for file in files:
         try:
-            about = os.stat(file) if file is not None else None
+            # The system keeps the time of the last change of any kind, which nobody can set back.
+            facts.append(None if file is None else _input_digest(os.fspath(file), os.stat(file).st_ctime_ns))
+        except OSError:
+            facts.append("missing")
+    return _STAMP + _short(facts)
+
+
+def _stamp_of_0_1_0(recipe: str, *files: str | os.PathLike[str] | None) -> str:
+    """As :func:`stamp` in mattingkit 0.1.0, which went by the size and time of each file."""
+    facts: list[Any] = [recipe]
+    for file in files:
+        try:
+            about = None if file is None else os.stat(file)
             facts.append(None if about is None else [about.st_size, about.st_mtime_ns])
         except OSError:
             facts.append("missing")
+    return _short(facts)
+
+
+def _short(facts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+
+@lru_cache(maxsize=16)
+def _input_digest(file: str, changed: int) -> str:
+    """The digest of an input; one that many results depend on, such as the weights, is read once."""
+    if not os.path.isfile(file):
+        raise OSError("A pipe or a device has no content to go by.")
+    return file_digest(file)
 
 
 def file_digest(path: str | os.PathLike[str]) -> str:
@@ -57,123 +98,288 @@ def file_digest(path: str | os.PathLike[str]) -> str:
 class Journal:
     """The journal of one folder of results; a context manager that holds the folder's lock.
 
-    Parameters
-    ----------
-    folder : Path
-        Made if need be.
+        Parameters
+        ----------
+        folder : Path
+            Made on entering, if need be. What its journal holds is read at once.
 
-    Raises
-    ------
-    RuntimeError
-        On entering, where another batch holds the folder.
+        Raises
+        ------
+        RuntimeError
+            On entering, where another batch holds the folder.
 
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / "a.png").write_bytes(b"picture")
-    >>> with Journal(folder) as journal:
-    ...     journal.add("a.png", "made-from", file_digest(folder / "a.png"), {"seconds": 1.5})
-    ...     journal.finished("a.png", "made-from"), journal.finished("a.png", "made-from-another")
-    ({'seconds': 1.5}, None)
+        Examples
+        --------
+        >>> import tempfile
+    import warnings
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with Journal(folder) as journal:
+        ...     journal.begin("a.png")
+        ...     _ = (folder / "a.png").write_bytes(b"picture")
+        ...     journal.add("a.png", stamp("recipe"), file_digest(folder / "a.png"), {"seconds": 1.5})
+        ...     journal.finished("a.png", "recipe"), journal.finished("a.png", "another recipe")
+        ({'seconds': 1.5}, None)
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.entries: dict[str, dict[str, Any]] = {}
-        self._lock: Any = None
+        #: Names on record whose checksum is not: a run was killed, or is at work on them.
+        self.begun: set[str] = set()
+        #: Lines that cannot be read.
+        self.damaged = 0
+        self._lines = 0
+        self._lock = FileLock(folder / _LOCK)
         self._file: Any = None
+        self._read()
 
     def __enter__(self) -> Journal:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.folder / _LOCK, "ab")
-        if not _acquire(self._lock):
-            self._lock.close()
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
             raise RuntimeError(
                 f"Another batch is writing to {str(self.folder)!r}; wait for it, or write to another folder."
-            )
-        lines = self._read()
-        if lines > len(self.entries):
-            # Results that were made again, and lines cut off by a kill, are dropped while nobody else looks.
-            with atomic_write(self.folder / _NAME) as file:
-                file.writelines(_line(name, entry) for name, entry in self.entries.items())
-        self._file = open(self.folder / _NAME, "ab")
+            ) from None
+        try:
+            self._read()
+            if self._lines > len(self.entries) + len(self.begun):
+                # Results that were made again, and lines cut off by a kill, are dropped while nobody else looks.
+                with atomic_write(self.folder / _NAME) as file:
+                    file.writelines(_line(name, entry) for name, entry in self.entries.items())
+                    file.writelines(_line(name) for name in sorted(self.begun))
+            self._file = open(self.folder / _NAME, "ab")
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in (self._file, self._lock):
-            if file is not None:
-                file.close()
+        self._file.close()
+        self._lock.release()
 
-    def _read(self) -> int:
+    def _read(self) -> None:
+        self.entries, self.begun, self.damaged = {}, set(), 0
         try:
             content = (self.folder / _NAME).read_bytes()
-        except FileNotFoundError:
-            return 0
+        except (FileNotFoundError, NotADirectoryError):
+            return
         lines = content.split(b"\n")
         for line in lines[:-1]:  # what follows the last line's end was cut off
             try:
                 entry = json.loads(line)
-                self.entries[entry.pop("output")] = entry
-            except (ValueError, KeyError, AttributeError):
-                continue
-        return len(lines) - 1 + bool(lines[-1])
+                name = entry.pop("output")
+                if entry:
+                    _check(name, entry)
+                    self.entries[name] = entry
+                    self.begun.discard(name)
+                else:
+                    self.begun.add(name)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                self.damaged += 1
+        self._lines = len(lines) - 1 + bool(lines[-1])
 
-    def finished(self, output: str, made_from: str) -> dict[str, Any] | None:
-        """What is on record of a result, if it is there, whole, and made from the same; else None."""
+    @property
+    def complete(self) -> bool:
+        """Whether every file that a batch made here has its name in the journal.
+
+        Not where lines are damaged, nor after 0.1.0, which wrote no name before the work was done.
+        """
+        return not self.damaged and all(entry["stamp"].startswith(_STAMP) for entry in self.entries.values())
+
+    def may_own(self, name: str) -> bool:
+        """Whether a file of this name may be a batch's own."""
+        return name in self.entries or name in self.begun or not self.complete
+
+    def refuse_foreign(self, names: Iterable[str], overwrite: bool = False) -> None:
+        """Refuse, before any work, to write where somebody else's files are.
+
+        Raises
+        ------
+        FileExistsError
+            Naming the files.
+        """
+        refuse_existing([self.folder / name for name in names if not self.may_own(name)], overwrite)
+
+    def edited(self, name: str) -> bool:
+        """Whether somebody has changed a file since a batch wrote it."""
+        path, entry = self.folder / name, self.entries.get(name)
+        if entry is None or name in self.begun or not path.is_file():
+            return False
+        return file_digest(path) != str(entry["sha256"])
+
+    def replaceable(self, name: str) -> str | None:
+        """The checksum of a batch's own picture that may be replaced: unchanged, or no picture any more.
+
+        None where there is none, or where only its bytes can tell whose it is; see :func:`write_own`.
+
+        Raises
+        ------
+        FileExistsError
+            Where somebody has edited it.
+        """
+        path = self.folder / name
+        if name not in self.entries or not path.is_file():
+            if os.path.lexists(path):
+                self.begin(name)  # the next run must know as much, should this one be killed
+            return None
+        if self.edited(name) and _is_whole(path):
+            raise FileExistsError(KEPT)
+        return file_digest(path)
+
+    def finished(
+        self, output: str, recipe: str, *files: str | os.PathLike[str] | None, more: Sequence[Path] = ()
+    ) -> dict[str, Any] | None:
+        """What is on record of a result, if it is there, whole, and made from the same; else None.
+
+        Parameters
+        ----------
+        output : str
+            The result's name.
+        recipe, *files
+            What it would be made from now, as in :func:`stamp`.
+        more : sequence of path
+            Further files, which 0.1.0 did not look at.
+        """
         entry = self.entries.get(output)
-        if entry is None or entry["stamp"] != made_from:
+        if entry is None:
             return None
         try:
-            whole = file_digest(self.folder / output) == entry["sha256"]
+            if file_digest(self.folder / output) != entry["sha256"]:
+                return None
         except OSError:
             return None
+        new = entry["stamp"].startswith(_STAMP)
+        made_from = stamp(recipe, *files, *more) if new else _stamp_of_0_1_0(recipe, *files)
         details: dict[str, Any] = entry["details"]
-        return details if whole else None
+        return details if made_from == entry["stamp"] else None
+
+    def begin(self, output: str) -> None:
+        """Put the name of a result on record, before the work on it begins."""
+        if output not in self.begun:
+            self.begun.add(output)
+            self._write(_line(output))
+
+    def begin_each(self, jobs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Hand jobs on one by one, the ``"name"`` of each on record."""
+        for job in jobs:
+            self.begin(job["name"])
+            yield job
 
     def add(self, output: str, made_from: str, digest: str, details: dict[str, Any]) -> None:
-        """Put a finished result on record."""
+        """Put a finished result on record.
+
+        Raises
+        ------
+        RuntimeError
+            Where the folder has been removed or replaced since the journal was opened.
+        """
         entry = {"stamp": made_from, "sha256": digest, "details": details}
         self.entries[output] = entry
-        self._file.write(_line(output, entry))
+        self.begun.discard(output)
+        self._write(_line(output, entry))
+
+    def _write(self, line: bytes) -> None:
+        self._file.write(line)
         self._file.flush()
+        self.check_in_place()
 
-
-def _line(output: str, entry: dict[str, Any]) -> bytes:
-    return json.dumps({"output": output, **entry}, ensure_ascii=True).encode() + b"\n"
-
-
-def _acquire(file: Any) -> bool:
-    """Lock a file for this process; the system unlocks it when the process ends, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
+    def check_in_place(self) -> None:
+        """Refuse to go on in a folder that has been removed or replaced since the journal was opened."""
         try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            there = os.path.samestat(os.stat(self.folder / _NAME), os.fstat(self._file.fileno()))
         except OSError:
-            return False
-        return True
+            there = False
+        if not there:
+            raise RuntimeError(
+                f"{str(self.folder)!r} was removed or replaced while results were written to it; run the same command "
+                "again."
+            )
+
+
+def _check(name: Any, entry: dict[str, Any]) -> None:
+    """Raise for a line that is JSON but says something else than a journal does."""
+    kinds = {"stamp": str, "sha256": str, "details": dict}
+    if not isinstance(name, str) or any(not isinstance(entry[key], kind) for key, kind in kinds.items()):
+        raise TypeError("This is no line of a journal.")
+
+
+def _line(output: str, entry: dict[str, Any] | None = None) -> bytes:
+    return json.dumps({"output": output, **(entry or {})}, ensure_ascii=True).encode() + b"\n"
+
+
+def _is_whole(picture: Path) -> bool:
+    """Whether a file is a picture to its end; where it is not, there is nothing of anybody's to keep."""
+    from PIL import Image
+
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        read_array(picture)
+        with warnings.catch_warnings(), Image.open(picture) as file:
+            warnings.simplefilter("ignore")
+            file.verify()  # a PNG's checksums and last chunk, which decoding does not look at
+    except Exception:  # a broken file can make a decoder raise anything
         return False
     return True
+
+
+def write_own(
+    path: str | os.PathLike[str], replaceable: str | None, overwrite: bool, write: Callable[[Path], None]
+) -> str:
+    """Write a result where nothing is, or a file that may be replaced; return its checksum.
+
+        Parameters
+        ----------
+        path : path
+        replaceable : str or None
+            The checksum of a file that may be replaced, as :meth:`Journal.replaceable` says.
+        overwrite : bool
+            Replace any file.
+        write : callable
+            Writes the result to the path it is given.
+
+        Raises
+        ------
+        FileExistsError
+            Where another file is there, with other bytes than the result has.
+
+        Examples
+        --------
+        >>> import tempfile
+    import warnings
+        >>> path = Path(tempfile.mkdtemp(), "a.png")
+        >>> digest = write_own(path, None, False, lambda target: target.touch())
+        >>> write_own(path, None, False, lambda target: target.touch()) == digest  # the same bytes are there already
+        True
+    """
+    target = Path(path)
+    there = file_digest(target) if os.path.lexists(target) else None
+    if overwrite or there is None or there == replaceable:
+        write(target)
+        return file_digest(target)
+    # Perhaps the work of a run that was killed before it could record it, perhaps somebody's: only the bytes tell.
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder, "result").with_suffix(target.suffix)
+        write(again)
+        if file_digest(again) != there:
+            raise FileExistsError(
+                "kept: another file of this name is there; move it away, or allow it with --overwrite"
+            )
+    return there
 
 
 def remove_leftovers(outputs: Iterable[Path]) -> int:
     """Remove the temporary files that a killed run left beside its results; return how many.
 
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> (folder / ".a.png.x1y2.part").touch()
-    >>> remove_leftovers([folder / "a.png"])
-    1
+        Examples
+        --------
+        >>> import tempfile
+    import warnings
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / ".a.png.x1y2.part").touch()
+        >>> remove_leftovers([folder / "a.png"])
+        1
     """
     names: dict[Path, set[str]] = {}
     for output in outputs:

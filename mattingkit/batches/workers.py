@@ -1,9 +1,14 @@
 """Many small jobs over several processes, on one machine or on a Dask cluster.
 
-A worker is a fresh Python that reads one job per line from its standard input and writes one answer per line. That is
-all the protocol there is, and it is what makes the batch hard to break: a worker that dies (out of memory, killed)
-costs the one job it held, which is tried once more elsewhere; a parent that dies closes the pipe, and its workers stop
-at once. Nothing needs the caller's script to be importable, as :mod:`multiprocessing` does.
+:func:`run_local` exists because a crash must cost one picture, not the pool: where a process of
+:class:`concurrent.futures.ProcessPoolExecutor` is killed (out of memory, for example), the whole pool is broken and
+every job in it is lost. Here a worker is a fresh Python that reads one job per line from its standard input and writes
+one answer per line. If it dies, the one job it held is tried once more elsewhere; if its parent dies, the pipe closes
+and the worker stops. The caller's script need not be importable, as :mod:`multiprocessing` requires.
+
+:func:`run_dask` stands beside it for work that one machine cannot do: Dask moves jobs between machines, and a
+scheduler that somebody already runs serves the batch too. It is an optional dependency and starts slowly, so one
+machine does without it.
 
 Each process computes with few threads, by default one: whole pictures side by side use the cores better than the
 parts of one picture do, and results per picture stay the same whatever the number of workers.
@@ -28,6 +33,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+
+from mattingkit.errors import describe
 
 __all__ = ["Answer", "attempt", "default_workers", "run_dask", "run_local"]
 
@@ -63,11 +70,6 @@ class Answer(NamedTuple):
         The process that did it.
     memory : float
         Of that process after the job, resident, in megabytes; 0 where it cannot be known.
-
-    Examples
-    --------
-    >>> Answer({}, None, "no subject").error
-    'no subject'
     """
 
     job: Job
@@ -79,13 +81,7 @@ class Answer(NamedTuple):
 
 
 def default_workers() -> int:
-    """The number of cores this process may use.
-
-    Examples
-    --------
-    >>> default_workers() >= 1
-    True
-    """
+    """The number of cores this process may use."""
     with contextlib.suppress(AttributeError):  # not every system can say
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -107,10 +103,10 @@ def attempt(function: str, job: Job) -> dict[str, Any]:
 
     Examples
     --------
-    >>> attempt("mattingkit.batches.workers:_echo", {"say": "hello"})["value"]
-    {'say': 'hello'}
-    >>> attempt("mattingkit.batches.workers:_echo", {"fail": "no subject"})["error"]
-    'no subject'
+    >>> attempt("builtins:len", {"one": 1, "two": 2})["value"]
+    2
+    >>> attempt("builtins:len", 3)["error"]
+    "object of type 'int' has no len()"
     """
     value, error = None, None
     with warnings.catch_warnings(record=True) as caught:
@@ -118,12 +114,8 @@ def attempt(function: str, job: Job) -> dict[str, Any]:
         try:
             module, name = function.split(":")
             value = getattr(import_module(module), name)(job)
-        except MemoryError:
-            error = "not enough memory for a picture of this size"
         except Exception as failure:
-            text = " ".join(str(failure).split())
-            expected = isinstance(failure, ValueError | TypeError | OSError | RuntimeError) and text
-            error = text if expected else f"{type(failure).__name__}: {text}"
+            error = describe(failure)
     _release_memory()
     # Libraries' notes to programmers are no business of the person whose pictures these are.
     kept = [w for w in caught if not issubclass(w.category, DeprecationWarning | ResourceWarning | ImportWarning)]
@@ -134,25 +126,6 @@ def attempt(function: str, job: Job) -> dict[str, Any]:
         "worker": f"{os.uname().nodename if hasattr(os, 'uname') else 'local'}:{os.getpid()}",
         "memory": resident_megabytes(),
     }
-
-
-def _echo(job: Job) -> Job:
-    """The smallest job there is, for tests: answer, fail, die, take long, or count its threads, as told."""
-    if "fail" in job:
-        raise ValueError(job["fail"])
-    if "crash" in job:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if "once" in job and not os.path.exists(job["once"]):
-        Path(job["once"]).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(job.get("seconds", 0))
-    if "threads" in job:
-        import torch
-
-        from mattingkit.threads import thread_count
-
-        return {"threads": [thread_count(), torch.get_num_threads()]}
-    return job
 
 
 def attempt_on_cluster(function: str, job: Job, threads: int) -> dict[str, Any]:
@@ -180,13 +153,7 @@ def _release_memory() -> None:
 
 
 def resident_megabytes() -> float:
-    """Memory this process holds now; 0 where the system does not tell.
-
-    Examples
-    --------
-    >>> resident_megabytes() >= 0
-    True
-    """
+    """Memory this process holds now; 0 where the system does not tell."""
     try:
         with open("/proc/self/statm") as file:
             return float(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
@@ -244,7 +211,7 @@ class _Worker:
                 with contextlib.suppress(OSError):  # what was still to be sent to it
                     pipe.close()
 
-    def last_words(self) -> str:
+    def last_stderr_line(self) -> str:
         """The last line of its stderr."""
         self.log.seek(0)
         lines = self.log.read().decode(errors="replace").strip().splitlines()
@@ -317,10 +284,9 @@ def run_local(
 
     Examples
     --------
-    >>> jobs = [{"say": word} for word in ("one", "two", "three")]
-    >>> answers = run_local("mattingkit.batches.workers:_echo", jobs, workers=2)
-    >>> sorted(answer.value["say"] for answer in answers)
-    ['one', 'three', 'two']
+    >>> jobs = [{"a": 1}, {"a": 1, "b": 2}, {}]
+    >>> sorted(answer.value for answer in run_local("builtins:len", jobs, workers=2))
+    [0, 1, 2]
     """
     pool = _Pool(function, iter(jobs), threads, timeout, stop or (lambda: False))
     try:
@@ -352,7 +318,7 @@ class _Pool:
 
     def run(self, count: int) -> Iterator[Answer]:
         for _ in range(max(1, count)):
-            self.employ()
+            self.start_worker()
         while any(worker.job is not None for worker in self.workers):
             try:
                 worker, line = self.events.get(timeout=0.2)
@@ -360,7 +326,7 @@ class _Pool:
                 self.end_overtime()
                 continue
             if line is None:
-                yield from self.bury(worker)
+                yield from self.on_exit(worker)
             elif worker.job is not None:
                 job, worker.job = worker.job, None
                 worker.answered += 1
@@ -371,7 +337,7 @@ class _Pool:
                 yield _answer(job, json.loads(line))
             self.end_overtime()
 
-    def employ(self) -> None:
+    def start_worker(self) -> None:
         """Start a worker, if there is a job for it."""
         if (task := self.next_job()) is not None:
             worker = _start(self.events, self.threads)
@@ -385,23 +351,23 @@ class _Pool:
                 worker.overtime = True
                 worker.process.kill()
 
-    def bury(self, worker: _Worker) -> Iterator[Answer]:
+    def on_exit(self, worker: _Worker) -> Iterator[Answer]:
         """A worker has ended: give its job to another, or up."""
         self.workers.remove(worker)
-        words, code = worker.last_words(), worker.process.returncode
+        message, code = worker.last_stderr_line(), worker.process.returncode
         worker.close()
         if worker.job is not None:
             if not worker.answered and code > 0:
                 self.deaths_at_start += 1
                 if self.deaths_at_start >= 3:
-                    raise RuntimeError(f"Worker processes cannot start (exit code {code}): {words or 'no message'}")
+                    raise RuntimeError(f"Worker processes cannot start (exit code {code}): {message or 'no message'}")
             if worker.overtime:
                 yield Answer(worker.job, None, f"took longer than {self.timeout:g} seconds")
             elif worker.tries + 1 < _ATTEMPTS:
                 self.again.append((worker.job, worker.tries + 1))
             else:
-                yield Answer(worker.job, None, f"its worker process died twice ({_cause(code, words)})")
-        self.employ()
+                yield Answer(worker.job, None, f"its worker process died twice ({_cause(code, message)})")
+        self.start_worker()
 
     def close(self) -> None:
         """End every worker; those still at work are left no time, since half-written files never show."""
@@ -416,11 +382,11 @@ def _answer(job: Job, record: dict[str, Any]) -> Answer:
     return Answer(job, record["value"], record["error"], tuple(record["warnings"]), record["worker"], record["memory"])
 
 
-def _cause(code: int, words: str) -> str:
+def _cause(code: int, message: str) -> str:
     if code < 0:
         name = signal.Signals(-code).name
         return f"{name}, perhaps out of memory" if -code == signal.SIGKILL else name
-    return words or f"exit code {code}"
+    return message or f"exit code {code}"
 
 
 def run_dask(
@@ -484,8 +450,7 @@ def run_dask(
             if future.status in ("cancelled", "lost"):
                 raise ConnectionError("The Dask scheduler was lost; run the same command again to go on.")
             if future.status == "error":
-                failure = future.exception()
-                answer = Answer(job, None, f"{type(failure).__name__}: {' '.join(str(failure).split())}")
+                answer = Answer(job, None, describe(future.exception()))
             else:
                 answer = _answer(job, record)
             future.release()

@@ -9,7 +9,6 @@ so that ``mattingkit --help`` answers at once.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,19 +17,14 @@ from typing import Annotated
 import typer
 
 from mattingkit.cli import batching, benchmarking, comparing, console, cutting, docs, learning, resources
+from mattingkit.cli.options import with_settings
 from mattingkit.version import __version__
 
 __all__ = ["build", "main"]
 
 
-def build(arguments: Sequence[str] = ()) -> typer.Typer:
+def build() -> typer.Typer:
     """Assemble the application.
-
-    Parameters
-    ----------
-    arguments : sequence of str
-        The command line. ``--method`` is looked up in it beforehand, since the options of ``cutout`` and ``batch``
-        are generated from that method's signature.
 
     Returns
     -------
@@ -54,8 +48,8 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
     app.callback()(_common)
     learning.register(app, "lab")
     comparing.register(app)
-    cutting.register(app, list(arguments))
-    batching.register(app, list(arguments))
+    cutting.register(app)
+    batching.register(app)
     benchmarking.register(app)
     resources.register(app)
     learning.register(app, "app")
@@ -76,17 +70,6 @@ def _common(
     ] = False,
 ) -> None:
     console.SETTINGS.traceback = traceback
-
-
-def _words() -> list[str]:
-    """The command line, also while a shell asks for completions and hands it over in the environment."""
-    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
-    if typed and any(name.endswith("MATTINGKIT_COMPLETE") for name in os.environ):
-        try:
-            return shlex.split(typed)[1:]
-        except ValueError:  # an open quotation mark
-            return typed.split()[1:]
-    return sys.argv[1:]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,14 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Torch's threads otherwise wait for one another by spinning: harmless on an idle machine, several times the run
     # time on one with other work. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    words = _words() if arguments is None else list(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
     console.SETTINGS.reset()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = console.show_warning
-            app = build(words)
-            given = None if arguments is None else words
-            code = app(args=given, prog_name="mattingkit", standalone_mode=False)
+            code = build()(args=with_settings(words), prog_name="mattingkit", standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
     except BrokenPipeError:

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import typer
 
 from mattingkit.cli import console, cutting
-from mattingkit.cli.options import method_in, with_method_options
+from mattingkit.cli.options import SetOption
+from mattingkit.errors import describe
 
 if TYPE_CHECKING:
     from mattingkit.batches.batch import Batch
-    from mattingkit.photo.recipe import Recipe
 
 __all__ = ["register"]
 
@@ -31,9 +31,8 @@ class Cluster(StrEnum):
     local = "local"
 
 
-def register(app: typer.Typer, words: list[str]) -> None:
-    """Add ``batch`` to the application, with its method's options where it is the command being run."""
-    method = method_in(words) if "batch" in words[:2] else ""
+def register(app: typer.Typer) -> None:
+    """Add ``batch`` to the application."""
     app.command(
         "batch",
         epilog=console.example(
@@ -42,7 +41,7 @@ def register(app: typer.Typer, words: list[str]) -> None:
             "mattingkit batch photos/ out/ --trimaps trimaps/ --method bayesian --workers 4",
             "mattingkit batch photos/ out/ --scheduler tcp://cluster:8786",
         ),
-    )(with_method_options(batch, method))
+    )(batch)
 
 
 def batch(
@@ -54,6 +53,7 @@ def batch(
         Path | None, typer.Option("--trimaps", "-t", help="A folder of trimaps or strokes, matched by name.")
     ] = None,
     method: cutting.MethodOption = "closed_form",
+    settings: SetOption = None,
     background: cutting.BackgroundOption = None,
     crop: cutting.CropOption = None,
     only: cutting.OnlyOption = None,
@@ -75,6 +75,14 @@ def batch(
     resume: Annotated[
         bool, typer.Option("--resume/--again", help="Skip verified results of an earlier run, or make all again.")
     ] = True,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace files that no batch made, and results that were edited; without it the first are refused "
+            "and the second are kept.",
+        ),
+    ] = False,
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Give a photograph up after so long.")
     ] = None,
@@ -89,14 +97,13 @@ def batch(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per photograph as it comes.")] = False,
     quiet: cutting.QuietOption = False,
-    *,
-    parameters: dict[str, Any],
 ) -> None:
     """Cut out every photograph of a folder: resumable, verified, none stopped by another.
 
     Run the same command again after any interruption: finished results are verified and skipped. OUT/report.csv says
     what became of each photograph.
     """
+    from mattingkit.batches.batch import run_recipe
     from mattingkit.progress import interruptible
 
     console.SETTINGS.quiet = quiet
@@ -105,14 +112,14 @@ def batch(
     if timeout is not None and (scheduler or cluster):
         raise typer.BadParameter("--timeout is for processes of this machine; a Dask cluster has its own.")
     recipe = cutting.make_recipe(
-        method, background, crop, only, file_format, quality, foreground, weights, erode, parameters, trimaps is None
+        method, background, crop, only, file_format, quality, foreground, weights, erode, settings, trimaps is None
     )
     both = signal.SIGINT, signal.SIGTERM
     with (
         interruptible(*both, on_first=_say_how_it_ends) as stop,
         _client(scheduler, cluster, workers, threads) as client,
     ):
-        work = _begin(
+        work = run_recipe(
             recipe,
             photos,
             output,
@@ -121,6 +128,7 @@ def batch(
             threads=threads,
             client=client,
             resume=resume,
+            overwrite=overwrite,
             timeout=timeout,
             largest=largest,
             stop=stop,
@@ -134,17 +142,10 @@ def batch(
         raise typer.Exit(1)
 
 
-def _begin(recipe: Recipe, photos: list[str], output: Path, **options: Any) -> Batch:
-    from dataclasses import asdict
-
-    from mattingkit.batches.batch import batch as run_batch
-
-    settings = asdict(recipe)
-    return run_batch(photos, output, **options, **settings.pop("parameters"), **settings)
-
-
 def _follow(work: Batch, as_json: bool) -> dict[str, float]:
     """Show outcomes as they come; failures are said at once, above the bar."""
+    from mattingkit.batches.journal import KEPT
+
     counts: dict[str, float] = {"done": 0, "skipped": 0, "failed": 0, "seconds": 0.0}
     begun = time.perf_counter()
     with console.progress_bar(len(work), "batch", "photo", smoothing=0.05) as line:
@@ -165,9 +166,13 @@ def _follow(work: Batch, as_json: bool) -> dict[str, float]:
             if outcome.status == "failed":
                 with console.above(line):
                     console.error(f"{outcome.source}: {outcome.reason}")
-            elif outcome.status == "skipped" and not line.disable:
-                # Pictures that cost nothing must not count into the estimate of the time left.
-                line.initial += 1
+            elif outcome.status == "skipped":
+                if outcome.reason == KEPT:
+                    with console.above(line):
+                        console.note(f"{outcome.output} {outcome.reason}")
+                if not line.disable:
+                    # Pictures that cost nothing must not count into the estimate of the time left.
+                    line.initial += 1
             line.update()
     counts["seconds"] = time.perf_counter() - begun
     return counts
@@ -205,10 +210,10 @@ def _client(scheduler: str | None, cluster: Cluster | None, workers: int | None,
     logging.getLogger("distributed").setLevel(logging.ERROR)
     if scheduler is not None:
         try:
-            _knock(scheduler)
+            _check_reachable(scheduler)
             client = distributed.Client(scheduler, timeout=10, set_as_default=False)
         except (OSError, ValueError) as failure:
-            raise OSError(f"No Dask scheduler answers at {scheduler} ({console.describe(failure)}).") from None
+            raise OSError(f"No Dask scheduler answers at {scheduler} ({describe(failure)}).") from None
         with client:
             if not client.nthreads():
                 console.note(f"The scheduler at {scheduler} has no workers yet; waiting for one.")
@@ -230,8 +235,8 @@ def _client(scheduler: str | None, cluster: Cluster | None, workers: int | None,
         yield client
 
 
-def _knock(scheduler: str) -> None:
-    """Try the address once: Dask itself would go on trying a closed port until its time is up."""
+def _check_reachable(scheduler: str) -> None:
+    """Connect once; Dask would retry until its timeout."""
     address = urlsplit(scheduler)
     if address.scheme == "tcp" and address.hostname and address.port:
         socket.create_connection((address.hostname, address.port), timeout=10).close()

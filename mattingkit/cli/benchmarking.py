@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mattingkit.cli import console
-from mattingkit.cli.comparing import methods_option, parse_settings
+from mattingkit.cli.comparing import methods_option
+from mattingkit.cli.options import SetOption, parse_settings
 
 __all__ = ["register"]
 
@@ -42,10 +44,8 @@ def benchmark(
         Path | None,
         typer.Option("--output", "-o", help="Folder to write to.  [default: benchmark, or NAME with fetch]"),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="METHOD.NAME=VALUE", help="A method's parameter; may be repeated."),
-    ] = None,
+    settings: SetOption = None,
+    overwrite: console.OverwriteOption = False,
     workers: Annotated[
         int | None,
         typer.Option("--workers", "-j", min=1, help="Processes; use 1 for timings.  [default: one per core]"),
@@ -64,7 +64,39 @@ def benchmark(
         return
     if name is not None:
         raise typer.BadParameter(f"One folder at a time; what is {name!r}?")
-    _run(Path(folder), methods or [], output or Path("benchmark"), settings or [], workers, threads, as_json)
+    from mattingkit.batches.benchmark import TABLES, Score, run_benchmark
+    from mattingkit.methods import METHODS, find_method
+
+    names = console.split_names(methods or [], lambda name: name == "all" or find_method(name))
+    names = list(dict.fromkeys(names)) if names and "all" not in names else list(METHODS)
+    target = output or Path("benchmark")
+    with console.progress_bar(None, "benchmark", "score") as line:
+
+        def show(score: Score, total: int) -> None:
+            line.total = total
+            line.set_postfix_str(f"{score.method} {score.picture}", refresh=False)
+            if score.reason:
+                with console.above(line):
+                    console.error(f"{score.method} on {score.trimaps}/{score.picture}: {score.reason}")
+            line.update()
+
+        result = run_benchmark(
+            folder,
+            names,
+            target,
+            parameters=parse_settings(settings, names),
+            workers=workers,
+            threads=threads,
+            overwrite=overwrite,
+            on_score=show,
+        )
+    if as_json:
+        console.print_json([asdict(score) for score in result.scores])
+    else:
+        console.print_table(result.table())
+    console.note(f"Wrote {', '.join(TABLES)} and the alphas to {target}")
+    if any(score.reason for score in result.scores):
+        raise typer.Exit(1)
 
 
 def _fetch(name: str | None, output: Path | None) -> None:
@@ -78,42 +110,3 @@ def _fetch(name: str | None, output: Path | None) -> None:
     folder = fetch_alphamatting(output or Path(name), progress=not console.SETTINGS.quiet)
     console.note(f"{len(find_pictures(folder))} pairs of picture and trimap; go on with: mattingkit benchmark {folder}")
     print(folder)
-
-
-def _run(
-    folder: Path,
-    methods: list[str],
-    output: Path,
-    settings: list[str],
-    workers: int | None,
-    threads: int,
-    as_json: bool,
-) -> None:
-    from dataclasses import asdict
-
-    from mattingkit.batches.benchmark import Benchmark, scores_of
-    from mattingkit.methods import METHODS, find_method
-
-    names = console.split_names(methods, lambda name: name == "all" or find_method(name))
-    names = list(dict.fromkeys(names)) if names and "all" not in names else list(METHODS)
-    parameters = parse_settings(settings, names)
-    total, scores = scores_of(folder, names, output, parameters=parameters, workers=workers, threads=threads)
-    collected = []
-    with console.progress_bar(total, "benchmark", "score") as line:
-        for score, _ in scores:
-            collected.append(score)
-            line.set_postfix_str(f"{score.method} {score.picture}", refresh=False)
-            if score.reason:
-                with console.above(line):
-                    console.error(f"{score.method} on {score.trimaps}/{score.picture}: {score.reason}")
-            line.update()
-    order = {name: i for i, name in enumerate(names)}
-    result = Benchmark(sorted(collected, key=lambda score: order[score.method]))
-    written = result.save(output)
-    if as_json:
-        console.print_json([asdict(score) for score in result.scores])
-    else:
-        console.print_table(result.table())
-    console.note(f"Wrote {', '.join(path.name for path in written)} and the alphas to {output}")
-    if any(score.reason for score in result.scores):
-        raise typer.Exit(1)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mattingkit.cli import console
-from mattingkit.cli.options import parse_value
+from mattingkit.cli.options import SetOption, describe_domain, documented, known_methods, parse_settings
 
 if TYPE_CHECKING:
     from mattingkit.comparison import Result
     from mattingkit.images import FloatArray
 
-__all__ = ["known_methods", "methods_option", "parse_settings", "register"]
+__all__ = ["methods_option", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,20 +24,14 @@ def register(app: typer.Typer) -> None:
     app.command(
         "compare",
         epilog=console.example(
-            "mattingkit compare", "mattingkit compare photo.jpg trimap.png -m bayesian,closed_form -o out/"
+            "mattingkit compare",
+            "mattingkit compare photo.jpg trimap.png -m bayesian,closed_form -o out/",
+            "mattingkit compare photo.jpg trimap.png -m closed_form,knn --set closed_form.epsilon=1e-6",
         ),
     )(compare)
     app.command("methods", epilog=console.example("mattingkit methods", "mattingkit methods closed_form --json"))(
         methods
     )
-
-
-def known_methods(incomplete: str) -> list[str]:
-    """Complete the last of several comma-separated method names."""
-    from mattingkit.methods import METHODS
-
-    done, _, begun = incomplete.rpartition(",")
-    return [f"{done},{name}" if done else name for name in METHODS if name.startswith(begun)]
 
 
 def methods_option(said: str) -> Any:
@@ -62,10 +56,8 @@ def compare(
     ] = None,
     truth: Annotated[Path | None, typer.Option("--truth", help="The true alpha, to score each method by.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path("out"),
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="METHOD.NAME=VALUE", help="A method's parameter; may be repeated."),
-    ] = None,
+    settings: SetOption = None,
+    overwrite: console.OverwriteOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
@@ -78,10 +70,11 @@ def compare(
         raise typer.BadParameter("--truth belongs to a picture; name the picture first.")
     names = console.split_names(methods or [], lambda name: name == "all" or find_method(name))
     names = list(METHODS) if "all" in names else list(dict.fromkeys(names or DEFAULT_METHODS))
-    parameters = parse_settings(settings or [], names)
+    parameters = parse_settings(settings, names)
+    _refuse_overwrite(output, names, image, trimap, truth, overwrite)
     picture, known, exact = _load(image, trimap, truth, names)
     result = _run(picture, known, exact, names, parameters)
-    written = result.save(output)
+    written = result.save(output, overwrite=overwrite)
     if as_json:
         console.print_json({**result._record(), "files": [str(path) for path in written]})
     else:
@@ -91,6 +84,26 @@ def compare(
         console.error(f"{name} failed: {reason}")
     if result.failed:
         raise typer.Exit(1)
+
+
+def _refuse_overwrite(
+    output: Path, names: list[str], image: Path | None, trimap: Path | None, truth: Path | None, overwrite: bool
+) -> None:
+    """Refuse, before the methods run, to replace what they are given, or files that no comparison made."""
+    from mattingkit.batches.folders import refuse_inputs, refuse_special
+    from mattingkit.comparison import plan_files
+    from mattingkit.methods import find_method
+
+    given = {path: what for what, path in {"picture": image, "trimap": trimap, "true alpha": truth}.items() if path}
+    for path in given:
+        refuse_special(path)
+    with_trimap = image is None or trimap is not None or any(find_method(name).needs_trimap for name in names)
+    written = plan_files(output, names, trimap=with_trimap, overwrite=True)
+    try:
+        refuse_inputs([output / name for name in written], given)
+    except ValueError as failure:
+        raise typer.BadParameter(str(failure)) from None
+    plan_files(output, names, trimap=with_trimap, overwrite=overwrite)
 
 
 def _load(
@@ -139,28 +152,6 @@ def _run(
             entries.update(compare_methods(picture, known, [name], ground_truth=exact, parameters=given).entries)
             line.update()
     return Result(picture, known, entries, exact)
-
-
-def parse_settings(settings: list[str], names: list[str]) -> dict[str, dict[str, Any]]:
-    """Read ``closed_form.epsilon=1e-6`` into parameters by method."""
-    from mattingkit.methods import find_method
-    from mattingkit.params import check_parameters
-
-    found: dict[str, dict[str, Any]] = {}
-    for text in settings:
-        key, equals, value = text.partition("=")
-        method, dot, name = key.partition(".")
-        if not (equals and dot):
-            raise typer.BadParameter(f"--set takes METHOD.NAME=VALUE, such as closed_form.epsilon=1e-6; got {text!r}.")
-        try:
-            if method not in names:
-                find_method(method)
-                raise ValueError(f"--set names {method!r}, which is not compared; compared: {', '.join(names)}.")
-            check_parameters(method, find_method(method).function, {name: value})
-        except (ValueError, TypeError) as failure:
-            raise typer.BadParameter(str(failure)) from None
-        found.setdefault(method, {})[name] = parse_value(find_method(method).parameters[name], value)
-    return found
 
 
 def methods(
@@ -213,7 +204,6 @@ def _record(name: str) -> dict[str, Any]:
 
 
 def _describe(name: str, as_json: bool) -> None:
-    from mattingkit.cli.options import describe_domain
     from mattingkit.methods import METHODS
 
     if as_json:
@@ -223,8 +213,9 @@ def _describe(name: str, as_json: bool) -> None:
     summary = (inspect.getdoc(method.function) or "").split("\n\n")[0]
     print(console.style(f"{name}: {method.title}", sys.stdout, bold=True))
     print(" ".join(summary.split()), method.citation, "", sep="\n")
+    said = documented(method.function)
     rows = [
-        [key, "none" if parameter.default is None else f"{parameter.default}", describe_domain(parameter)]
-        for key, parameter in method.parameters.items()
+        [key, "none" if each.default is None else f"{each.default}", describe_domain(each), said.get(key, "")]
+        for key, each in method.parameters.items()
     ]
-    console.print_words(["parameter", "default", "range"], rows)
+    console.print_words(["parameter", "default", "range", "meaning"], rows)

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+
+from mattingkit.errors import EXPECTED, describe
 
 if TYPE_CHECKING:
     from mattingkit.comparison import Table
@@ -36,8 +39,13 @@ __all__ = [
 #: What the parser raises when the command line is wrong: the class that all its own errors derive from.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
-#: Errors whose text was written for the person at the keyboard; any other is a fault of the program.
-EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, RuntimeError)
+
+OverwriteOption = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace files that are in the way; without it they are refused before any work starts."
+    ),
+]
 
 
 @dataclass
@@ -114,29 +122,20 @@ def report(failure: Exception, words: Sequence[str]) -> int:
     return 1
 
 
-def describe(failure: BaseException) -> str:
-    """One line for an exception: its own text, or its name where it has none.
-
-    Examples
-    --------
-    >>> describe(ValueError("no subject")), describe(MemoryError())
-    ('no subject', 'not enough memory')
-    """
-    if isinstance(failure, MemoryError):
-        return "not enough memory"
-    if isinstance(failure, OSError) and failure.strerror and failure.filename is not None:
-        return f"{failure.filename}: {failure.strerror}"
-    return " ".join(str(failure).split()) or type(failure).__name__
+def _json(value: Any, **options: Any) -> str:
+    """A value as JSON; names of files that are no UTF-8 have their stray bytes escaped."""
+    text = json.dumps(value, ensure_ascii=False, default=str, **options)
+    return re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON for a script to read."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(_json(value, indent=2))
 
 
 def print_json_line(value: Any) -> None:
     """Print a value as one line of JSON, at once."""
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+    print(_json(value), flush=True)
 
 
 @contextmanager

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mattingkit.cli import console
-from mattingkit.cli.comparing import known_methods
-from mattingkit.cli.options import method_in, with_method_options
+from mattingkit.cli.options import SetOption, known_methods, parse_settings
+from mattingkit.errors import describe
 
 if TYPE_CHECKING:
     from mattingkit.files import Photo
@@ -82,9 +85,8 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress ba
 JsonOption = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 
 
-def register(app: typer.Typer, words: list[str]) -> None:
-    """Add ``cutout`` to the application, with its method's options where it is the command being run."""
-    method = method_in(words) if "cutout" in words[:2] else ""
+def register(app: typer.Typer) -> None:
+    """Add ``cutout`` to the application."""
     app.command(
         "cutout",
         epilog=console.example(
@@ -92,9 +94,9 @@ def register(app: typer.Typer, words: list[str]) -> None:
             "mattingkit cutout portrait.jpg --background '#438edb' --crop one-inch -o id.jpg",
             "mattingkit cutout photo.jpg --trimap trimap.png --method bayesian --all -o out/",
             "cat photo.jpg | mattingkit cutout - -o - > cutout.png",
-            "mattingkit cutout --method bayesian --help   (that method's own options)",
+            "mattingkit cutout photo.jpg --method bayesian --set sigma_C=0.02   (see: mattingkit methods bayesian)",
         ),
-    )(with_method_options(cutout, method))
+    )(cutout)
 
 
 def make_recipe(
@@ -107,19 +109,22 @@ def make_recipe(
     foreground: bool,
     weights: str,
     erode: str,
-    parameters: dict[str, Any],
+    settings: list[str] | None,
     guesses: bool,
 ) -> Recipe:
-    """Build a recipe from options.
+    """Build a recipe from options and check it, once: who gets it need not.
 
     Raises
     ------
     typer.BadParameter
         Where they do not go together.
     """
+    from mattingkit.methods import find_method
     from mattingkit.photo.recipe import Recipe
 
     try:
+        find_method(method)
+        parameters = parse_settings(settings, [method]).get(method, {})
         recipe = Recipe(
             method=method,
             background=background,
@@ -129,7 +134,7 @@ def make_recipe(
             format="png" if file_format is None else file_format.value,
             quality=quality,
             foreground=foreground,
-            weights=weights,
+            weights=parameters.pop("weights", weights),
             erode="auto" if erode == "auto" else _whole(erode),
             parameters=parameters,
         )
@@ -161,6 +166,7 @@ def cutout(
         ),
     ] = None,
     method: MethodOption = "closed_form",
+    settings: SetOption = None,
     background: BackgroundOption = None,
     crop: CropOption = None,
     only: OnlyOption = None,
@@ -178,10 +184,9 @@ def cutout(
     weights: WeightsOption = "embedded",
     erode: ErodeOption = "auto",
     quality: QualityOption = 95,
+    overwrite: console.OverwriteOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
-    *,
-    parameters: dict[str, Any],
 ) -> None:
     """Cut the subject out of photographs, onto transparency or a new background."""
     console.SETTINGS.quiet = quiet
@@ -201,12 +206,21 @@ def cutout(
     checked_only = Only.rgba if everything and background is None else only
     guesses = trimap == "auto" or (trimap is None and strokes is None)
     recipe = make_recipe(
-        method, background, crop, checked_only, file_format, quality, foreground, weights, erode, parameters, guesses
+        method, background, crop, checked_only, file_format, quality, foreground, weights, erode, settings, guesses
     )
+    onto = synthesis or (None if _plain_color(background) else background)
+    named = [_files(target, onto is not None) if everything else {"": target} for target in targets]
+    given = [
+        (None if trimap == "auto" else trimap, "trimap"),
+        (strokes, "file of strokes"),
+        (synthesis, "picture for --synthesis"),
+    ]
+    given += [(background, "background picture"), (recipe.weights, "file of weights")]
+    _refuse_overwrite(photos, named, {Path(path): what for path, what in given if path}, overwrite)
     done = []
     with _bar_over(photos) as line:
-        for photo, target in zip(photos, targets, strict=True):
-            done.append(_one(photo, target, recipe, trimap, strokes, everything, synthesis, len(photos) == 1))
+        for photo, files in zip(photos, named, strict=True):
+            done.append(_one(photo, files, recipe, trimap, strokes, onto if everything else None, len(photos) == 1))
             if line is not None:
                 line.update()
     if as_json:
@@ -219,75 +233,97 @@ def cutout(
 
 
 def _bar_over(photos: list[str]) -> Any:
-    from contextlib import nullcontext
-
     return nullcontext() if len(photos) == 1 else console.progress_bar(len(photos), "cutting out", "photo")
 
 
 def _targets(
     photos: list[str], output: str, only: Only | None, file_format: Format | None, everything: bool
-) -> tuple[list[str], Format | None]:
-    """Where each photograph's result goes, and in what format; the suffix of a file named by ``-o`` decides."""
+) -> tuple[list[Path | None], Format | None]:
+    """Where each photograph's result goes, and in what format; the suffix of a file named by ``-o`` decides.
+
+    None is standard output.
+    """
     from mattingkit.files import FORMATS, PICTURE_SUFFIXES
 
     suffix = Path(output).suffix.lower()
     into_file = suffix in PICTURE_SUFFIXES and not os.path.isdir(output)
     if (output == "-" or into_file) and len(photos) > 1:
         raise typer.BadParameter(f"{len(photos)} photographs need a folder to go to: -o out/")
+    if (output == "-" or into_file) and everything:
+        raise typer.BadParameter("--all writes several files; name a folder: -o out/")
     if output == "-":
-        if everything:
-            raise typer.BadParameter("--all writes several files; name a folder: -o out/")
         if sys.stdout.isatty():
             raise typer.BadParameter("Standard output is this terminal; send the picture on: -o - > cutout.png")
-        return [f"-{FORMATS[file_format.value if file_format else 'png']}"], file_format
-    if into_file and not everything:
+        return [None], file_format
+    if into_file:
         formats = {**{value: key for key, value in FORMATS.items()}, ".jpeg": "jpg", ".tiff": "tiff"}
         if suffix not in formats:
             raise typer.BadParameter(f"Results are written as {', '.join(FORMATS)}; got {suffix}.")
         meant = Format(formats[suffix])
         if file_format not in (None, meant):
             raise typer.BadParameter(f"--format {file_format.value} and the file's name {output!r} disagree.")
-        _spare(photos[0], Path(output))
-        return [output], meant
-    if into_file:
-        raise typer.BadParameter("--all writes several files; name a folder: -o out/")
+        return [Path(output)], meant
     ending = FORMATS[file_format.value if file_format else "png"]
     tail = "_alpha" if only is Only.alpha else ""
-    named = [Path(output, f"{'stdin' if photo == '-' else Path(photo).stem}{tail}{ending}") for photo in photos]
-    for i, (photo, target) in enumerate(zip(photos, named, strict=True)):
-        if not everything:
-            _spare(photo, target)
-        if target in named[:i]:
-            raise typer.BadParameter(
-                f"{photos[named.index(target)]} and {photo} would both be written to {target}; give folders apart, "
-                "or see: mattingkit batch"
-            )
-    return [str(target) for target in named], file_format
+    names = ["stdin" if photo == "-" else Path(photo).stem for photo in photos]
+    return [Path(output, f"{name}{tail}{ending}") for name in names], file_format
 
 
-def _spare(photo: str, target: Path) -> None:
-    """Never let a result take the place of its photograph."""
-    if photo != "-" and target.exists() and os.path.exists(photo) and os.path.samefile(photo, target):
-        raise typer.BadParameter(f"{target} is the photograph itself; write the result elsewhere with -o.")
+def _files(target: Path | None, synthesis: bool) -> dict[str, Path | None]:
+    """The files of ``--all``, by their endings in :func:`mattingkit.photo.recipe.full_set`."""
+    assert target is not None  # refused by _targets
+    names = ["_alpha", "_1-alpha", "_fg", "_bg", "_bg_color_trans", "_joint", *(["_synthesis"] if synthesis else [])]
+    # A cut-out cannot be a JPEG, whatever the rest of the set is written as.
+    jpeg = target.suffix == ".jpg"
+    endings = {name: ".png" if jpeg and name in ("_fg", "_bg") else target.suffix for name in names}
+    return {name: target.with_name(f"{target.stem}{name}{ending}") for name, ending in endings.items()}
+
+
+def _refuse_overwrite(
+    photos: list[str], named: list[dict[str, Path | None]], given: dict[Path, str], overwrite: bool
+) -> None:
+    """Refuse, before any work, to write over what the results are made from, one another, or files already there."""
+    from mattingkit.batches.folders import refuse_inputs
+    from mattingkit.files import refuse_existing
+
+    owner: dict[Path, str] = {}
+    for photo, files in zip(photos, named, strict=True):
+        for file in files.values():
+            if file in owner:
+                raise typer.BadParameter(
+                    f"{owner[file]} and {photo} would both be written to {file}; give folders apart, "
+                    "or see: mattingkit batch"
+                )
+            if file is not None:
+                owner[file] = photo
+    try:
+        refuse_inputs(owner, given | {Path(photo): "photograph" for photo in photos if photo != "-"})
+    except ValueError as failure:
+        raise typer.BadParameter(str(failure)) from None
+    refuse_existing(owner, overwrite)
 
 
 def _one(
     source: str,
-    target: str,
+    files: dict[str, Path | None],
     recipe: Recipe,
     trimap: str | None,
     strokes: Path | None,
-    everything: bool,
-    synthesis: Path | None,
+    onto: Any,
     alone: bool,
 ) -> dict[str, Any]:
     """Cut out one photograph; what goes wrong is said, recorded, and does not stop the others."""
+    from mattingkit.batches.folders import refuse_special
     from mattingkit.files import read_photo, write_photo
     from mattingkit.photo.recipe import ID_BLUE, full_set
 
     begun = time.perf_counter()
     record: dict[str, Any] = {"photo": source, "files": [], "error": None}
+    everything = "" not in files
     try:
+        for given in (source, trimap, strokes):
+            if given not in (None, "-", "auto"):
+                refuse_special(str(given))
         photo = read_photo(source)
         known = _known(photo, trimap, strokes, recipe)
         if alone:
@@ -296,32 +332,38 @@ def _one(
         else:
             parts = recipe.separate(photo, known, everything=everything)
         product = recipe.finish(photo, parts)
+        pictures = {"": product.pixels}
         if everything:
-            plain = _plain_color(recipe.background)
-            onto = synthesis or (None if plain else recipe.background)
-            pictures = full_set(photo.image, parts, recipe.background if plain and recipe.background else ID_BLUE, onto)
-            stem, ending = os.path.splitext(target)
-            files = {f"{stem}{name}{_with_alpha(pixels, ending)}": pixels for name, pixels in pictures.items()}
-        else:
-            files = {target: product.pixels}
-        for file, pixels in files.items():
-            write_photo(file, pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
-            record["files"].append(file)
+            color = recipe.background if _plain_color(recipe.background) and recipe.background else ID_BLUE
+            pictures = full_set(photo.image, parts, color, onto)
+        for name, pixels in pictures.items():
+            file = files[name]
+            with _written(file, recipe.suffix) as path:
+                write_photo(path, pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
+            record["files"].append("-" if file is None else str(file))
         record["size"] = list(product.pixels.shape[:2])
-        if alone and sys.stderr.isatty() and Path(target).stem != "-":
+        if alone and sys.stderr.isatty() and record["files"] != ["-"]:
             console.note(f"Wrote {', '.join(record['files'])}")
-    except (ValueError, TypeError, OSError, MemoryError, ImportError) as failure:
+    except Exception as failure:  # a broken file can make a decoder raise anything
         if console.SETTINGS.traceback:
             raise
-        record["error"] = console.describe(failure)
+        record["error"] = describe(failure)
         console.error(record["error"] if alone else f"{source}: {record['error']}")
     record["seconds"] = round(time.perf_counter() - begun, 3)
     return record
 
 
-def _with_alpha(pixels: FloatArray, ending: str) -> str:
-    """A cut-out cannot be a JPEG, whatever the rest of the set is written as."""
-    return ".png" if ending == ".jpg" and pixels.ndim == 3 and pixels.shape[2] == 4 else ending
+@contextmanager
+def _written(file: Path | None, suffix: str) -> Iterator[Path]:
+    """Where to write a picture: the file, or for None one whose bytes then go to standard output."""
+    if file is not None:
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "picture").with_suffix(suffix)
+        yield path
+        sys.stdout.buffer.write(path.read_bytes())
+        sys.stdout.buffer.flush()
 
 
 def _plain_color(background: Any) -> bool:

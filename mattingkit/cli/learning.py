@@ -58,10 +58,10 @@ def lab(
     if hasattr(os, "geteuid") and os.geteuid() == 0 and "--allow-root" not in (extra or []):
         console.note("You are root, as in many containers: JupyterLab is started with --allow-root.")
         command.append("--allow-root")
-    _become([*command, *(extra or [])], there)
+    _exec([*command, *(extra or [])], there)
 
 
-def _become(command: list[str], folder: Path) -> None:
+def _exec(command: list[str], folder: Path) -> None:
     """Replace this process by another program, so that its signals and exit code are the shell's to see."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -88,7 +88,7 @@ def app(
     if not browser:
         command.append("--no-browser")
     console.note(f"Serving http://127.0.0.1:{port}/ until Ctrl-C.")
-    _become([*command, *(extra or [])], folder)
+    _exec([*command, *(extra or [])], folder)
 
 
 _COMMANDS: dict[str, Any] = {"lab": lab, "app": app}

@@ -1,23 +1,144 @@
-"""Options generated from a method's signature.
+"""A method's parameters on the command line: ``--set epsilon=1e-6``.
 
-``Annotated[float, Range(1e-9, 1e-1, log=True)] = 1e-7`` becomes ``--epsilon FLOAT`` with that default and range in its
-help. The signature stays the one home of a parameter, and a method added to the registry has its options at once.
+Names, types, defaults and ranges come from the method's signature, so a method that is added to the registry can be
+set at once. Where several methods run, each setting names its own: ``--set closed_form.epsilon=1e-6``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from inspect import Parameter as Argument
-from inspect import Signature, getdoc, signature
+from collections.abc import Callable, Sequence
+from inspect import getdoc
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from mattingkit.params import Choice, Parameter, Range
 
-__all__ = ["describe_domain", "method_in", "parse_value", "with_method_options"]
+__all__ = [
+    "SetOption",
+    "describe_domain",
+    "documented",
+    "known_methods",
+    "method_in",
+    "parse_settings",
+    "parse_value",
+    "with_settings",
+]
+
+
+def known_methods(incomplete: str) -> list[str]:
+    """Complete the last of several comma-separated method names."""
+    from mattingkit.methods import METHODS
+
+    done, _, begun = incomplete.rpartition(",")
+    return [f"{done},{name}" if done else name for name in METHODS if name.startswith(begun)]
+
+
+def _known_settings(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete ``NAME=`` for the one method of the line, ``METHOD.NAME=`` where there are several."""
+    from mattingkit.methods import METHODS
+
+    method = METHODS.get(context.params.get("method") or "")
+    every = [f"{name}.{key}=" for name, each in METHODS.items() for key in each.parameters]
+    return [
+        text
+        for text in (every if method is None else map("{}=".format, method.parameters))
+        if text.startswith(incomplete)
+    ]
+
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="[METHOD.]NAME=VALUE",
+        help="A method's parameter, as in --set epsilon=1e-6; may be repeated. See: mattingkit methods NAME",
+        autocompletion=_known_settings,
+    ),
+]
+
+
+def parse_settings(settings: Sequence[str] | None, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read settings into parameters by method.
+
+    Parameters
+    ----------
+    settings : sequence of str
+        ``NAME=VALUE``, or ``METHOD.NAME=VALUE``.
+    names : sequence of str
+        The methods that run. Where there is one, settings need not name it.
+
+    Returns
+    -------
+    dict of str to dict
+        Methods without settings are left out.
+
+    Raises
+    ------
+    typer.BadParameter
+        For what is no setting, or not one of these methods', with what is.
+
+    Examples
+    --------
+    >>> parse_settings(["epsilon=1e-6", "closed_form.radius=2"], ["closed_form"])
+    {'closed_form': {'epsilon': 1e-06, 'radius': 2}}
+    """
+    from mattingkit.methods import find_method
+    from mattingkit.params import check_parameters
+
+    found: dict[str, dict[str, Any]] = {}
+    for text in settings or ():
+        key, equals, value = text.partition("=")
+        method, dot, name = key.rpartition(".")
+        if not equals or not (dot or len(names) == 1):
+            wanted = "NAME=VALUE, such as epsilon=1e-6" if len(names) == 1 else "METHOD.NAME=VALUE"
+            raise typer.BadParameter(f"--set takes {wanted}; got {text!r}.")
+        method = method or names[0]
+        try:
+            parameters = find_method(method).parameters
+            if method not in names:
+                raise ValueError(f"--set names {method!r}, which does not run here; {', '.join(names)} does.")
+            check_parameters(method, find_method(method).function, {name: value})
+            if name not in parameters:
+                raise ValueError(f"{name} cannot be set from a shell.")
+        except (ValueError, TypeError) as failure:
+            raise typer.BadParameter(str(failure)) from None
+        found.setdefault(method, {})[name] = parse_value(parameters[name], value)
+    return found
+
+
+def with_settings(words: Sequence[str]) -> list[str]:
+    """Write the method options of 0.1.0 as settings.
+
+    In 0.1.0 ``cutout`` and ``batch`` had an option for each parameter of their method, and lines that use them go on
+    working.
+
+    Examples
+    --------
+    >>> with_settings(["cutout", "photo.jpg", "-m", "bayesian", "--sigma-C", "0.02", "--radius=9"])
+    ['cutout', 'photo.jpg', '-m', 'bayesian', '--set', 'sigma_C=0.02', '--set', 'radius=9']
+    """
+    words = list(words)
+    if not {"cutout", "batch"} & set(words[:2]):
+        return words
+    from mattingkit.methods import METHODS
+
+    method = METHODS.get(method_in(words))
+    # The weights have an option of their own, whatever the method.
+    flags = {f"--{name.replace('_', '-')}": name for name in (method.parameters if method else ()) if name != "weights"}
+    written: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            return [*written, word, *rest]
+        flag, equals, value = word.partition("=")
+        if flag in flags:
+            written += ["--set", f"{flags[flag]}={value if equals else next(rest, '')}"]
+        else:
+            written.append(word)
+    return written
 
 
 def method_in(arguments: list[str], default: str = "closed_form") -> str:
@@ -42,16 +163,8 @@ def method_in(arguments: list[str], default: str = "closed_form") -> str:
     return default
 
 
-def scalar_type(parameter: Parameter) -> type | None:
-    """The type of number or word a shell can give for a parameter; None for arrays and other objects.
-
-    Examples
-    --------
-    >>> scalar_type(Parameter("epsilon", float, 1e-7, None))
-    <class 'float'>
-    >>> scalar_type(Parameter("scale", Literal["auto", 1, 2], "auto", None))
-    <class 'str'>
-    """
+def _scalar_type(parameter: Parameter) -> type | None:
+    """The type of number or word a shell can give for a parameter; None for arrays and other objects."""
     hint = parameter.type
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
@@ -94,7 +207,7 @@ def parse_value(parameter: Parameter, text: str) -> Any:
     >>> parse_value(Parameter("epsilon", float, 1e-7, None), "1e-6")
     1e-06
     """
-    kind, options = scalar_type(parameter), _options(parameter)
+    kind, options = _scalar_type(parameter), _options(parameter)
     if options:
         for option in options:
             if str(option) == text:
@@ -142,12 +255,12 @@ def describe_domain(parameter: Parameter) -> str:
         return f"{parameter.domain.low:g} to {parameter.domain.high:g}" + (
             ", logarithmic" if parameter.domain.log else ""
         )
-    kind = scalar_type(parameter)
+    kind = _scalar_type(parameter)
     return {bool: "true or false", int: "whole number", float: "number", str: "text"}.get(kind or NoneType, "array")
 
 
-def _documented(function: Callable[..., Any]) -> dict[str, str]:
-    """The first sentence a numpydoc docstring says of each parameter."""
+def documented(function: Callable[..., Any]) -> dict[str, str]:
+    """Return the first sentence that a numpydoc docstring says of each parameter."""
     text = getdoc(function) or ""
     body = text.partition("Parameters\n----------\n")[2].split("\n\n")[0]
     found: dict[str, str] = {}
@@ -159,90 +272,3 @@ def _documented(function: Callable[..., Any]) -> dict[str, str]:
             for name in names:
                 found[name] = f"{found.get(name, '')} {line.strip()}".strip()
     return {name: re.split(r"(?<=[.;])\s", prose)[0].rstrip(".;") for name, prose in found.items()}
-
-
-def with_method_options(command: Callable[..., Any], method: str) -> Callable[..., Any]:
-    """Give a command the options of one method.
-
-    Parameters
-    ----------
-    command : callable
-        A typer command whose keyword ``parameters`` receives those that were given.
-    method : str
-        A name in :data:`mattingkit.METHODS`, or "" for none. For an unknown one the command keeps its own options,
-        and fails with the proper message when it runs.
-
-    Returns
-    -------
-    callable
-        With a signature that typer reads.
-
-    Examples
-    --------
-    >>> def command(*, parameters): ...
-    >>> "epsilon" in signature(with_method_options(command, "closed_form")).parameters
-    True
-    """
-    own = [argument for name, argument in signature(command).parameters.items() if name != "parameters"]
-    hints = get_type_hints(command, include_extras=True)
-    own = [argument.replace(annotation=hints.get(argument.name, argument.annotation)) for argument in own]
-    taken = {argument.name for argument in own}
-    found: dict[str, Parameter] = {}
-    prose: dict[str, str] = {}
-    if method:
-        from mattingkit.methods import METHODS
-
-        known = METHODS.get(method)
-        prose = {} if known is None else _documented(known.function)
-        found = {
-            name: parameter
-            for name, parameter in ({} if known is None else known.parameters).items()
-            if name not in taken and scalar_type(parameter) is not None
-        }
-    generated = [
-        Argument(
-            name,
-            Argument.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[_given_type(parameter) | None, _option(method, parameter, prose.get(name, ""))],
-        )
-        for name, parameter in found.items()
-    ]
-
-    def run(**values: Any) -> Any:
-        given = {name: values.pop(name) for name in found}
-        parameters = {
-            name: value if isinstance(value, bool) else parse_value(found[name], str(value))
-            for name, value in given.items()
-            if value is not None
-        }
-        return command(**values, parameters=parameters)
-
-    run.__doc__ = command.__doc__
-    run.__name__ = command.__name__
-    run.__signature__ = Signature(  # type: ignore[attr-defined]
-        [argument.replace(kind=Argument.KEYWORD_ONLY) for argument in own] + generated
-    )
-    run.__annotations__ = {argument.name: argument.annotation for argument in [*own, *generated]}
-    return run
-
-
-def _given_type(parameter: Parameter) -> type:
-    return scalar_type(parameter) or str
-
-
-def _option(method: str, parameter: Parameter, prose: str) -> Any:
-    """The typer option of one parameter."""
-    kind = scalar_type(parameter)
-    flag = parameter.name.replace("_", "-")
-    domain = "" if kind is bool else describe_domain(parameter)
-    # Several signatures default to None for "choose by the picture"; the docstring says what that means.
-    default = f"default: {parameter.default}" if parameter.default is not None else ""
-    details = "; ".join(part for part in (domain, default) if part)
-    text = f"{method}: {prose}" if prose else f"{method}'s {parameter.name}."
-    return typer.Option(
-        f"--{flag}/--no-{flag}" if kind is bool else f"--{flag}",
-        help=f"{text}  [{details}]" if details else text,
-        metavar=None if kind is bool else {int: "INTEGER", float: "NUMBER"}.get(kind or str, "TEXT"),
-        show_default=False,
-    )

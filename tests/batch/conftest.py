@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -54,8 +55,19 @@ def results(folder):
     }
 
 
+def change(path):
+    """Give a file other bytes that mean the same, and leave its time as it was."""
+    about, content = os.stat(path), bytearray(path.read_bytes())
+    if path.suffix == ".safetensors":
+        content[-4] ^= 1  # the last bit of a weight
+    else:
+        content += b"."  # after a picture's end
+    path.write_bytes(content)
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+
 def report(folder):
-    with open(folder / "report.csv", newline="") as file:
+    with open(folder / "report.csv", newline="", encoding="utf-8", errors="surrogateescape") as file:
         return list(csv.DictReader(file))
 
 

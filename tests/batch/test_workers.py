@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,14 @@ import mattingkit as mk
 from batch.conftest import report
 from mattingkit.batches.workers import attempt, run_local
 
-ECHO = "mattingkit.batches.workers:_echo"
+TESTS = Path(__file__).resolve().parents[1]
+ECHO = "batch.echo:echo"
+
+
+@pytest.fixture(autouse=True)
+def workers_find_the_tests(monkeypatch):
+    monkeypatch.syspath_prepend(str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])))
 
 
 def test_a_job_whose_worker_dies_is_tried_once_more(tmp_path):
@@ -74,7 +82,7 @@ def test_stop_lets_what_is_begun_finish():
 
 def test_failures_are_one_line_and_faults_have_their_name():
     assert attempt(ECHO, {"fail": "two\nlines"})["error"] == "two lines"
-    assert attempt("mattingkit.batches.workers:nosuch", {})["error"].startswith("AttributeError: ")
+    assert attempt("batch.echo:nosuch", {})["error"].startswith("AttributeError: ")
 
 
 def test_weights_are_loaded_once_a_worker(photos, tmp_path):
@@ -87,7 +95,9 @@ from dataclasses import asdict
 sources, output = json.loads(sys.argv[1]), sys.argv[2]
 for source in sources:
     job = {"source": source, "output": output, "trimap": None, "largest": 64, "recipe": asdict(Recipe(method="u2net"))}
-    attempt("mattingkit.batches.batch:run_job", job)
+    job |= {"made_from": ["recipe"], "replaceable": None, "overwrite": True}
+    answer = attempt("mattingkit.batches.batch:run_job", job)
+    assert answer["value"], answer["error"]
 information = predict._network.cache_info()
 print(information.misses, information.hits)
 """

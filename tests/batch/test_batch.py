@@ -1,9 +1,12 @@
-"""What a folder of photographs becomes: what is found, what is refused, what is made."""
+"""What a folder of photographs becomes: what is refused, what is made, and what is never replaced."""
 
 from __future__ import annotations
 
 import io
+import json
+import os
 import random
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,62 +16,7 @@ from PIL import Image
 
 import mattingkit as mk
 from batch.conftest import fill, report, results, run, scene
-from mattingkit.batches.folders import Found, find_photos, match_trimaps, plan_outputs
 from mattingkit.drawing import save_strokes
-
-# What is found, and what it is called
-
-
-def test_folders_patterns_and_files_name_photographs_once(tmp_path):
-    for name in ("b.jpg", "a/c.PNG", "a/d.txt", ".hidden.jpg", ".git/e.jpg", "out/f.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-
-    def names(*paths):
-        return [found.name.as_posix() for found in find_photos(list(paths), tmp_path / "out").photos]
-
-    assert names(tmp_path) == ["b.jpg", "a/c.PNG"]
-    assert names(tmp_path / "**" / "*.*") == ["a/c.PNG", "b.jpg"]
-    assert names(str(tmp_path / "*.jpg")) == ["b.jpg"]
-    assert names(tmp_path / "b.jpg", tmp_path / "a", tmp_path) == ["b.jpg", "c.PNG"]
-    assert find_photos(tmp_path, tmp_path / "out").ignored == [tmp_path / "a" / "d.txt"]
-    assert names(tmp_path / "nosuch.jpg") == ["nosuch.jpg"]
-
-
-def test_a_file_with_a_bracket_in_its_name_is_no_pattern(tmp_path):
-    (tmp_path / "me [1].jpg").touch()
-    assert [found.name.name for found in find_photos(tmp_path / "me [1].jpg", tmp_path / "out").photos] == [
-        "me [1].jpg"
-    ]
-
-
-def test_results_have_names_of_their_own():
-    photos = [Found(Path(name), Path(name).relative_to(top)) for top, name in (("x", "x/a.jpg"), ("y", "y/A.jpg"))]
-    names = [path.name for path in plan_outputs(photos, Path("out"), ".png")]
-    assert len({name.lower() for name in names}) == 2
-    with pytest.raises(ValueError, match="would replace a photograph"):
-        plan_outputs([Found(Path("out/a.png"), Path("a.png"))], Path("out"), ".png")
-
-
-def test_trimaps_are_matched_by_name(tmp_path):
-    for name in ("cats/tom_trimap.png", "tom.png", "jerry.json", "own.jpg", "own_trimap.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    photos = [
-        Found(Path("x") / name, Path(name)) for name in ("cats/tom.jpg", "dogs/tom.jpg", "jerry.jpg", "nobody.jpg")
-    ]
-    photos.append(Found(tmp_path / "own.jpg", Path("own.jpg")))
-    matched = match_trimaps(photos, tmp_path)
-    assert [path and path.relative_to(tmp_path).as_posix() for path in matched] == [
-        "cats/tom_trimap.png",
-        "tom.png",
-        "jerry.json",
-        None,
-        "own_trimap.png",
-    ]
-    with pytest.raises(FileNotFoundError, match="no folder of trimaps"):
-        match_trimaps(photos, tmp_path / "nosuch")
-
 
 # Settings are refused before any work
 
@@ -239,3 +187,165 @@ def test_by_default_memory_limits_how_large_a_picture_may_be(tmp_path):
     mk.save_trimap(tmp_path / "trimaps" / "six.png", np.eye(4))
     (outcome,) = mk.batch(tmp_path / "six.png", tmp_path / "out", trimaps=tmp_path / "trimaps", workers=10**6)
     assert "3000 × 2000 = 6 megapixels, more than the limit of 1" in outcome.reason
+
+
+# What is never replaced
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """Three photographs and their trimaps, in the folder that commands run in."""
+    monkeypatch.chdir(tmp_path)
+    return fill(tmp_path, 3)
+
+
+def work(output="out", photographs="in", **settings):
+    """What became of each photograph, and why."""
+    outcomes = mk.batch(photographs, output, **{"trimaps": "trimaps", "method": "rw", "workers": 1, **settings})
+    return {o.source.stem: (o.status, o.reason) for o in outcomes}
+
+
+DONE = dict.fromkeys(("000", "001", "002"), ("done", ""))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(
+    ("output", "settings", "words"),
+    [
+        ("trimaps", {}, "000.png' is the trimap itself"),
+        ("backgrounds", {"background": "backgrounds/000.png"}, "000.png' is the background picture itself"),
+        ("same", {"photographs": ["same/000.png"]}, "000.png' is the photograph itself"),
+        ("in", {}, "write them to another folder"),
+    ],
+)
+def test_results_never_replace_what_they_are_made_from(desk, output, settings, words, overwrite):
+    for folder in ("backgrounds", "same"):
+        mk.save_image(desk / folder / "000.png", scene(0)[0])
+    before = {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=words):
+        work(output, overwrite=overwrite, **settings)
+    assert {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_file_that_no_batch_made_is_refused_before_any_work(desk, journal):
+    if journal:
+        assert work(photographs="in/002.jpg") == {"002": ("done", "")}
+    mine = desk / "out" / "001.png"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_bytes(b"mine")
+    before = results(desk / "out")
+    with pytest.raises(FileExistsError, match=r"out/001.png is already there.*--overwrite"):
+        work()
+    assert results(desk / "out") == before
+    assert {status for status, _ in work(overwrite=True).values()} <= {"done", "skipped"}
+    assert mine.read_bytes() != b"mine"
+    assert {status for status, _ in work().values()} == {"skipped"}
+
+
+def test_an_edited_result_is_kept_and_the_others_are_made(desk):
+    work()
+    mk.save_image(desk / "out" / "001.png", np.full((60, 80, 4), 0.5))
+    retouched = (desk / "out" / "001.png").read_bytes()
+    kept = ("skipped", "kept: it was edited since it was made; --overwrite makes it again")
+    for settings in ({}, {"sigma": 0.05}, {"sigma": 0.05, "resume": False}):
+        outcomes = work(**settings)
+        assert outcomes.pop("001") == kept
+        assert {status for status, _ in outcomes.values()} == {"done" if settings else "skipped"}
+        assert (desk / "out" / "001.png").read_bytes() == retouched
+    assert kept[1] in {row["reason"] for row in report(desk / "out")}
+    said = run("batch", "in", "out", "-t", "trimaps", "-m", "rw")
+    assert said.returncode == 0
+    assert "out/001.png kept: it was edited" in said.stderr
+    assert work(overwrite=True)["001"] == ("done", "")
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_table_that_no_batch_wrote_is_refused(desk, link):
+    mine = desk / ("elsewhere.csv" if link else "out/report.csv")
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("name,marks\nAda,1\n")
+    if link:
+        (desk / "out").mkdir()
+        (desk / "out" / "report.csv").symlink_to(mine)
+    with pytest.raises(FileExistsError, match=r"report.csv is already there"):
+        work()
+    assert mine.read_text() == "name,marks\nAda,1\n"
+    assert not results(desk / "out")
+    assert work(overwrite=True) == DONE
+    assert len(report(desk / "out")) == 3
+    if link:
+        assert mine.read_text() == "name,marks\nAda,1\n"
+
+
+def test_a_table_is_replaced_by_the_next_run_until_somebody_edits_it(desk):
+    work()
+    work()
+    table = desk / "out" / "report.csv"
+    table.write_text(table.read_text() + "checked by Ada\n")
+    with pytest.raises(FileExistsError, match=r"report.csv is already there"):
+        work()
+    assert table.read_text().endswith("checked by Ada\n")
+    table.unlink()
+    assert {status for status, _ in work().values()} == {"skipped"}
+
+
+def test_a_file_that_turns_up_meanwhile_is_kept(desk):
+    running = mk.batch("in", "out", trimaps="trimaps", method="rw", workers=1)
+    (desk / "out").mkdir()
+    (desk / "out" / "001.png").write_bytes(b"mine")
+    outcomes = {outcome.source.stem: (outcome.status, outcome.reason) for outcome in running}
+    assert outcomes["001"][0] == "failed"
+    assert "kept: another file of this name is there" in outcomes["001"][1]
+    assert outcomes["000"] == outcomes["002"] == ("done", "")
+    assert (desk / "out" / "001.png").read_bytes() == b"mine"
+
+
+# Names and files of every kind
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_are_no_utf8_are_reported_and_resumed(desk):
+    odd = os.fsdecode(b"caf\xe9.jpg")
+    (desk / "in" / "000.jpg").rename(desk / "in" / odd)
+    (desk / "trimaps" / "000.png").rename(desk / "trimaps" / Path(odd).with_suffix(".png"))
+    for status in ("done", "skipped", "skipped"):
+        said = run("batch", "in", "out", "-t", "trimaps", "-m", "rw", "--json")
+        assert said.returncode == 0, said.stderr
+        lines = [json.loads(line) for line in said.stdout.splitlines()]
+        assert {line["status"] for line in lines} == {status}
+        assert os.fsencode(f"in/{odd}") in {os.fsencode(line["source"]) for line in lines}
+        assert f"in/{odd}" in {row["source"] for row in report(desk / "out")}
+    assert (desk / "out" / Path(odd).with_suffix(".png")).is_file()
+
+
+def test_a_name_that_a_spreadsheet_would_compute_is_text_in_the_table(desk):
+    names = ("=1+1.jpg", "+a.jpg", "-a.jpg", "@a.jpg", "'a.jpg")
+    for name in names:
+        (desk / name).write_text("no picture")
+    outcomes = mk.batch([desk / "in", *names], "out", trimaps="trimaps", method="rw", workers=1)
+    assert sum(outcome.status == "failed" for outcome in outcomes) == 5
+    sources = [row["source"] for row in report(desk / "out") if row["status"] == "failed"]
+    assert all(source.startswith("'") for source in sources)
+    assert {source.removeprefix("'") for source in sources} == set(names)
+
+
+def test_pipes_are_reported_and_do_not_stop_a_batch(desk):
+    os.mkfifo(desk / "in" / "pipe.jpg")
+    os.mkfifo(desk / "trimaps" / "003.png")
+    shutil.copy(desk / "in" / "000.jpg", desk / "in" / "003.jpg")
+    mk.save_trimap(desk / "trimaps" / "pipe.png", scene(0)[1])
+    for status in ("done", "skipped"):
+        said = run("batch", "in", "out", "-t", "trimaps", "-m", "rw", "--json", timeout=60)
+        assert said.returncode == 1
+        outcomes = {Path(line["source"]).stem: line for line in map(json.loads, said.stdout.splitlines())}
+        assert {name for name, line in outcomes.items() if line["status"] == "failed"} == {"pipe", "003"}
+        assert all("is a pipe or a device" in outcomes[name]["reason"] for name in ("pipe", "003"))
+        assert outcomes["001"]["status"] == status
+
+
+def test_a_photograph_called_dash_goes_to_its_file(desk):
+    shutil.copy(desk / "in" / "000.jpg", desk / "in" / "-.jpg")
+    shutil.copy(desk / "trimaps" / "000.png", desk / "trimaps" / "-.png")
+    assert work(photographs="in/-.jpg") == {"-": ("done", "")}
+    assert (desk / "out" / "-.png").stat().st_size > 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -210,14 +211,9 @@ def test_strokes_mend_a_trimap(desk, tmp_path):
     assert np.asarray(opened(tmp_path / "a.png"))[60, 60, 3] == 0
 
 
-def test_options_come_from_the_method_s_signature(desk, tmp_path):
-    shown = subprocess.run([COMMAND, "cutout", "-m", "rw", "--help"], capture_output=True, text=True, check=True).stdout
-    for name in mk.METHODS["rw"].parameters:
-        assert f"--{name.replace('_', '-')}" in shown
-    plain = subprocess.run([COMMAND, "cutout", "--help"], capture_output=True, text=True, check=True).stdout
-    assert "--epsilon" in plain
-    assert "--sigma" not in plain
-    run("photo.jpg", *KNOWN, "--sigma", "0.2", "--only", "alpha", "-o", tmp_path / "a.png", cwd=desk)
+@pytest.mark.parametrize("spelling", [["--set", "sigma=0.2"], ["--set", "rw.sigma=0.2"], ["--sigma", "0.2"]])
+def test_a_method_s_parameters_are_set_as_everywhere_and_as_in_0_1_0(desk, tmp_path, spelling):
+    run("photo.jpg", *KNOWN, *spelling, "--only", "alpha", "-o", tmp_path / "a.png", cwd=desk)
     image, trimap = mk.load_image(desk / "photo.jpg"), mk.load_trimap(desk / "trimap.png")
     expected = mk.estimate_alpha(image, trimap, "rw", sigma=0.2)
     assert np.abs(np.asarray(opened(tmp_path / "a.png")) / 255 - expected).max() <= 0.5 / 255 + 1e-9
@@ -260,9 +256,13 @@ def test_several_photos_one_of_them_broken(tmp_path):
     [
         ([], "Missing argument"),
         (["photo.jpg", "-m", "closedform"], "did you mean 'closed_form'"),
-        (["photo.jpg", "--epsilonn", "1"], "--epsilon"),
-        (["photo.jpg", "--epsilon", "x"], "--epsilon"),
+        (["photo.jpg", "--epsilonn", "1"], "--epsilonn"),
+        (["photo.jpg", "--epsilon", "x"], "epsilon takes a number; got 'x'"),
         (["photo.jpg", "--scale", "3"], "one of auto, 1, 2, 4, 8"),
+        (["photo.jpg", "--set", "epsilonn=1"], "did you mean 'epsilon'"),
+        (["photo.jpg", "--set", "epsilon"], "NAME=VALUE, such as epsilon=1e-6"),
+        (["photo.jpg", "--set", "knn.near_neighbors=3"], "closed_form does"),
+        (["photo.jpg", "--set", "prior=3"], "takes an array"),
         (["photo.jpg", "-b", "bleu"], "is no colour"),
         (["photo.jpg", "--crop", "a4"], "--crop"),
         (["photo.jpg", "-o", "a.jpg"], "no transparency"),
@@ -280,6 +280,8 @@ def test_several_photos_one_of_them_broken(tmp_path):
         (["photo.jpg", "./photo.jpg", "-o", "out"], "both be written"),
         (["beach.png", "-o", "."], "is the photograph itself"),
         (["beach.png", "-o", "beach.png"], "is the photograph itself"),
+        (["beach.png", "-o", "beach.png", "--overwrite"], "is the photograph itself"),
+        (["photo.jpg", "photo.jpg", "-o", "out"], "both be written"),
         (["photo.jpg", "--erode", "much"], "number of pixels or 'auto'"),
         (["photo.jpg", "--quality", "101"], "--quality"),
     ],
@@ -325,3 +327,125 @@ def test_what_fails_is_one_line(desk, tmp_path, monkeypatch, capsys, arguments, 
     (line,) = [text for text in said.err.splitlines() if text.startswith("mattingkit: ")]
     assert "Traceback" not in said.err
     assert words in line
+
+
+# What is never replaced
+
+
+@pytest.fixture
+def own(desk, tmp_path, monkeypatch):
+    """A copy of the desk for one test, with a file that has the name of the photograph's result."""
+    monkeypatch.chdir(shutil.copytree(desk, tmp_path / "own"))
+    for name in ("photo.png", "trimap_alpha.png"):
+        shutil.copy("trimap.png", name)
+    return Path.cwd()
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--trimap", "photo.png", "-o", "."], "photo.png is the trimap itself"),
+        (["--trimap", "trimap.png", "-o", "./trimap.png"], "trimap.png is the trimap itself"),
+        (
+            ["--trimap", "trimap.png", "-b", "beach.png", "-o", "beach.png"],
+            "beach.png is the background picture itself",
+        ),
+        (["--trimap", "photo_alpha.png", "--all", "-o", "."], "photo_alpha.png is the trimap itself"),
+        (
+            ["--trimap", "trimap.png", "--all", "--synthesis", "photo_fg.png", "-o", "."],
+            "photo_fg.png is the picture for --synthesis itself",
+        ),
+    ],
+)
+def test_what_a_result_is_made_from_is_never_replaced(own, capsys, arguments, words, overwrite):
+    for name in ("photo_alpha.png", "photo_fg.png"):
+        shutil.copy("trimap.png", name)
+    before = contents(own)
+    assert main(["cutout", "photo.jpg", "-m", "rw", *arguments, *overwrite]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line.replace("'", "")
+    assert contents(own) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["-o", "."], "photo.png"),
+        (["-o", "photo.png"], "photo.png"),
+        (["-o", "beach.png"], "beach.png"),
+        (["-o", ".", "--all"], "photo_joint.png"),
+        (["-o", ".", "--all", "-b", "red", "--format", "jpg"], "photo_fg.png"),
+    ],
+)
+def test_a_file_that_is_there_is_replaced_only_when_asked(own, capsys, arguments, name):
+    if not Path(name).exists():
+        Path(name).write_bytes(b"mine")
+    before = contents(own)
+    line = ["cutout", "photo.jpg", *KNOWN, *arguments]
+    assert main(line) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"{name} is already there, and nothing was written" in said
+    assert "--overwrite" in said
+    assert contents(own) == before
+    assert main([*line, "--overwrite"]) == 0
+    assert before[own / name] != Path(name).read_bytes()
+
+
+def test_all_writes_the_names_it_has_checked(ramp):
+    from mattingkit.cli.cutting import _files
+    from mattingkit.photo.cutout import Separated
+    from mattingkit.photo.recipe import full_set
+
+    image, trimap, alpha = ramp
+    for onto in (None, image):
+        made = full_set(image, Separated(alpha, image, image, trimap), onto=onto)
+        files = _files(Path("out/photo.jpg"), onto is not None)
+        assert files.keys() == made.keys()
+        transparent = {name for name, pixels in made.items() if pixels.shape[2:] == (4,)}
+        assert {name for name, file in files.items() if file.suffix == ".png"} == transparent
+
+
+# Names and files of every kind
+
+
+def test_a_photograph_called_dash_goes_to_its_file(own):
+    shutil.copy("photo.jpg", "-.jpg")
+    outcome = run("./-.jpg", *KNOWN, "-o", "made", cwd=own)
+    assert not outcome.stdout
+    assert opened(own / "made" / "-.png").mode == "RGBA"
+    assert not run("photo.jpg", *KNOWN, "-o", "./-.png", cwd=own).stdout
+    assert opened(own / "-.png").mode == "RGBA"
+
+
+def test_what_no_decoder_expects_does_not_stop_the_others(own, monkeypatch, capsys):
+    from mattingkit import files
+
+    read = files.load_image
+
+    def load_image(path):
+        if "bad" in str(path):
+            raise KeyError("Orientation")  # as decoders of Pillow do on broken files
+        return read(path)
+
+    monkeypatch.setattr(files, "load_image", load_image)
+    portrait = mk.samples.portrait()
+    for name in ("a.png", "bad.avif", "c.png"):
+        mk.save_image(own / "in" / name, portrait.image[::2, ::2])
+    photos = [f"in/{name}" for name in ("a.png", "bad.avif", "c.png")]
+    assert main(["cutout", *photos, "-m", "u2net", "-o", "made", "--json", "-q"]) == 1
+    said = capsys.readouterr()
+    assert "in/bad.avif: KeyError: 'Orientation'" in said.err
+    assert [bool(record["files"]) for record in json.loads(said.out)] == [True, False, True]
+    assert sorted(path.name for path in (own / "made").iterdir()) == ["a.png", "c.png"]
+
+
+@pytest.mark.parametrize("arguments", [["pipe.jpg"], ["photo.jpg", "--trimap", "pipe.jpg"]])
+def test_a_pipe_is_refused_and_not_waited_for(own, arguments):
+    os.mkfifo("pipe.jpg")
+    outcome = run(*arguments, "-o", "made", cwd=own, code=1)
+    assert "'pipe.jpg' is a pipe or a device, no file" in outcome.said
