@@ -98,27 +98,26 @@ def file_digest(path: str | os.PathLike[str]) -> str:
 class Journal:
     """The journal of one folder of results; a context manager that holds the folder's lock.
 
-        Parameters
-        ----------
-        folder : Path
-            Made on entering, if need be. What its journal holds is read at once.
+    Parameters
+    ----------
+    folder : Path
+        Made on entering, if need be. What its journal holds is read at once.
 
-        Raises
-        ------
-        RuntimeError
-            On entering, where another batch holds the folder.
+    Raises
+    ------
+    RuntimeError
+        On entering, where another batch holds the folder.
 
-        Examples
-        --------
-        >>> import tempfile
-    import warnings
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> with Journal(folder) as journal:
-        ...     journal.begin("a.png")
-        ...     _ = (folder / "a.png").write_bytes(b"picture")
-        ...     journal.add("a.png", stamp("recipe"), file_digest(folder / "a.png"), {"seconds": 1.5})
-        ...     journal.finished("a.png", "recipe"), journal.finished("a.png", "another recipe")
-        ({'seconds': 1.5}, None)
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with Journal(folder) as journal:
+    ...     journal.begin("a.png")
+    ...     _ = (folder / "a.png").write_bytes(b"picture")
+    ...     journal.add("a.png", stamp("recipe"), file_digest(folder / "a.png"), {"seconds": 1.5})
+    ...     journal.finished("a.png", "recipe"), journal.finished("a.png", "another recipe")
+    ({'seconds': 1.5}, None)
     """
 
     def __init__(self, folder: Path) -> None:
@@ -329,29 +328,28 @@ def write_own(
 ) -> str:
     """Write a result where nothing is, or a file that may be replaced; return its checksum.
 
-        Parameters
-        ----------
-        path : path
-        replaceable : str or None
-            The checksum of a file that may be replaced, as :meth:`Journal.replaceable` says.
-        overwrite : bool
-            Replace any file.
-        write : callable
-            Writes the result to the path it is given.
+    Parameters
+    ----------
+    path : path
+    replaceable : str or None
+        The checksum of a file that may be replaced, as :meth:`Journal.replaceable` says.
+    overwrite : bool
+        Replace any file.
+    write : callable
+        Writes the result to the path it is given.
 
-        Raises
-        ------
-        FileExistsError
-            Where another file is there, with other bytes than the result has.
+    Raises
+    ------
+    FileExistsError
+        Where another file is there, with other bytes than the result has.
 
-        Examples
-        --------
-        >>> import tempfile
-    import warnings
-        >>> path = Path(tempfile.mkdtemp(), "a.png")
-        >>> digest = write_own(path, None, False, lambda target: target.touch())
-        >>> write_own(path, None, False, lambda target: target.touch()) == digest  # the same bytes are there already
-        True
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "a.png")
+    >>> digest = write_own(path, None, False, lambda target: target.touch())
+    >>> write_own(path, None, False, lambda target: target.touch()) == digest  # the same bytes are there already
+    True
     """
     target = Path(path)
     there = file_digest(target) if os.path.lexists(target) else None
@@ -372,14 +370,13 @@ def write_own(
 def remove_leftovers(outputs: Iterable[Path]) -> int:
     """Remove the temporary files that a killed run left beside its results; return how many.
 
-        Examples
-        --------
-        >>> import tempfile
-    import warnings
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> (folder / ".a.png.x1y2.part").touch()
-        >>> remove_leftovers([folder / "a.png"])
-        1
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / ".a.png.x1y2.part").touch()
+    >>> remove_leftovers([folder / "a.png"])
+    1
     """
     names: dict[Path, set[str]] = {}
     for output in outputs:
