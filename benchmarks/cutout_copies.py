@@ -7,18 +7,19 @@ A float picture with a trimap goes through `mk.cutout` twice over: with a method
 the trimap back, so that nothing but the way to it and from it is measured, and with `closed_form`. `--no-trimap` cuts
 out by U²-Net's guess too. `--against` names another checkout to run in turn with this one, and prints the ratios.
 Every run is a process of its own, warmed up on a small picture. Copies are counted as the most memory that Python and
-NumPy hold between the call and the first line of the method, in sizes of the picture.
+NumPy hold between the call and the first line of the method, in sizes of the picture. On a machine that others use too,
+compare the processor's seconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import sys
 import time
 import tracemalloc
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from _measure import measure
@@ -56,9 +57,9 @@ def run(method: str, megapixels: float, with_trimap: bool) -> dict[str, float]:
         mk.cutout(scene.image, method=method, trimap=scene.trimap)
         tracemalloc.stop()
         copies = estimate_alpha_nothing.peak / scene.image.nbytes  # type: ignore[attr-defined]
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     mk.cutout(scene.image, method=method, trimap=scene.trimap if with_trimap else None)
-    return {"seconds": time.perf_counter() - start, "copies": copies}
+    return {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu, "copies": copies}
 
 
 def main() -> None:
@@ -71,24 +72,26 @@ def main() -> None:
     checkouts = {"this": HERE} | ({"against": given.against.resolve()} if given.against else {})
     cases = [("nothing", True), ("closed_form", True), *([("closed_form", False)] if given.no_trimap else [])]
     for method, with_trimap in cases:
-        times: dict[str, list[float]] = {name: [] for name in checkouts}
-        copies: dict[str, float] = {}
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in checkouts}
         for _ in range(given.repeat):
             for name, path in checkouts.items():
                 os.environ["PYTHONPATH"] = str(path)
-                found = measure(__file__, "run", method, given.megapixels, with_trimap)
-                if found.failure:
-                    sys.exit(f"{name}: {found.failure}")
-                times[name].append(found.value["seconds"])
-                copies[name] = found.value["copies"]
+                run_of_one = measure(__file__, "run", method, given.megapixels, with_trimap)
+                if run_of_one.failure:
+                    sys.exit(f"{name}: {run_of_one.failure}")
+                found[name].append(run_of_one.value)
         print(f"{method}, {'a trimap given' if with_trimap else 'no trimap'}, {given.megapixels:g} megapixels")
-        for name in checkouts:
-            counted = f", {copies[name]:.2f} copies before the solver" if method == "nothing" else ""
-            spread = f"{min(times[name]):.2f} to {max(times[name]):.2f}"
-            print(f"  {name:8}{statistics.median(times[name]):6.2f} s ({spread}){counted}")
+        for name, runs in found.items():
+            seconds, cpu = ([one[kind] for one in runs] for kind in ("seconds", "cpu"))
+            counted = f", {runs[0]['copies']:.2f} copies before the solver" if method == "nothing" else ""
+            spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
+            print(f"  {name:8}{median(seconds):6.2f} s ({spread}), {median(cpu):.2f} s of the processor{counted}")
         if given.against:
-            ratio = statistics.median(a / b for a, b in zip(times["against"], times["this"], strict=True))
-            print(f"  against / this: {ratio:.2f} (median of {given.repeat} pairs)")
+            ratios = {
+                kind: median(a[kind] / b[kind] for a, b in zip(found["against"], found["this"], strict=True))
+                for kind in ("seconds", "cpu")
+            }
+            print(f"  against / this: {ratios['seconds']:.2f}, of the processor's time {ratios['cpu']:.2f} (medians)")
 
 
 if __name__ == "__main__":

@@ -141,15 +141,6 @@ class Result:
     entries : dict of str to Entry
         By method name, in the order asked for.
     ground_truth : ndarray of float64, shape (H, W), or None
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> image = np.zeros((8, 8, 3)); image[:, 4:] = 1
-    >>> trimap = np.full((8, 8), 0.5); trimap[:, :2] = 0; trimap[:, 6:] = 1
-    >>> result = compare(image, trimap, methods=["rw"])
-    >>> result["rw"].alpha.shape
-    (8, 8)
     """
 
     image: FloatArray

@@ -117,11 +117,6 @@ class Base:
     Parameters
     ----------
     trimap : array_like, shape (H, W)
-
-    Examples
-    --------
-    >>> Base([[0.0, 1.0]]) == Base([[False, True]])
-    True
     """
 
     def __init__(self, trimap: npt.ArrayLike) -> None:

@@ -52,14 +52,6 @@ class Cutout(NamedTuple):
         The one that was given, or the one made from U²-Net's guess.
     rgba : ndarray of float64, shape (H, W, 4)
         The picture to save, not premultiplied: transparent, or opaque where a background was asked for.
-
-    Examples
-    --------
-    >>> image = np.zeros((8, 8, 3)); image[:, 4:] = 1
-    >>> trimap = np.full((8, 8), 0.5); trimap[:, :2] = 0; trimap[:, 6:] = 1
-    >>> alpha, foreground, trimap, rgba = cutout(image, trimap=trimap)
-    >>> rgba.shape
-    (8, 8, 4)
     """
 
     alpha: FloatArray
@@ -272,13 +264,6 @@ def guess_trimap(
     ------
     ValueError
         Where the guess is empty or covers all.
-
-    Examples
-    --------
-    >>> _trimap_of_guess(np.zeros((8, 8)), "auto")  # what an empty guess leads to
-    Traceback (most recent call last):
-    ...
-    ValueError: U²-Net found no subject in this picture (its guess is nowhere above 0.00). ...
     """
     saliency = estimate_alpha(image, method="u2net", weights=weights)
     return Guess(saliency, _trimap_of_guess(saliency, erode))
@@ -347,8 +332,7 @@ def new_background(
 
     Returns
     -------
-    ndarray of float64, shape (H, W, 3), or str
-        A colour's text stays one.
+    ndarray of float64, shape (H, W, 3), or a colour as it was given
 
     Raises
     ------
@@ -373,6 +357,4 @@ def new_background(
         blurred = ndimage.gaussian_filter(as_image(old), (sigma, sigma, 0), mode="nearest")
         return np.asarray(np.clip(blurred, 0.0, 1.0), dtype=np.float64)
     array = np.asarray(background)
-    if array.ndim == 1:
-        return np.broadcast_to(parse_color(array.tolist()), (*size, 3))
-    return fit_background(array, size)
+    return array if array.ndim == 1 else fit_background(array, size)

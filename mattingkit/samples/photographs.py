@@ -120,18 +120,7 @@ def load(name: str) -> Sample:
 def portrait() -> Sample:
     """Load the portrait: hair and an orange suit before a wall, a flag and a model of the shuttle.
 
-    The foreground is the woman with her suit and the helmet she holds.
-
-    Returns
-    -------
-    Sample
-        Of 512 × 512 pixels.
-
-    Examples
-    --------
-    >>> sample = portrait()
-    >>> sample.image.shape, sample.trimap.shape
-    ((512, 512, 3), (512, 512))
+    The foreground is the woman with her suit and the helmet she holds. 512 × 512 pixels.
     """
     return load("portrait")
 
@@ -139,17 +128,7 @@ def portrait() -> Sample:
 def cat() -> Sample:
     """Load the cat: fur out of focus, and whiskers thinner than a pixel.
 
-    The foreground is the cat, whiskers and all.
-
-    Returns
-    -------
-    Sample
-        Of 300 × 451 pixels.
-
-    Examples
-    --------
-    >>> cat().trimap.shape
-    (300, 451)
+    The foreground is the cat, whiskers and all. 300 × 451 pixels.
     """
     return load("cat")
 
@@ -171,11 +150,6 @@ def data_path(name: str) -> Path:
     ------
     FileNotFoundError
         Where it is in neither place.
-
-    Examples
-    --------
-    >>> data_path("portrait.png").name
-    'portrait.png'
     """
     package = Path(__file__).resolve().parents[1]
     # A wheel carries data/ inside the package; a checkout, and an editable install of it, has it beside the package.
