@@ -391,7 +391,7 @@ class _Work:
             return Outcome(found.path, output, "failed", reason)
         recipe, name = self.recipe, self.name(output)
         files = [found.path, trimap, _file(recipe.background), _file(recipe.weights)]
-        weights = self._named_weights(trimap)
+        weights = self._weights(trimap)
         if self.resume:
             done = self.journal.finished(name, recipe.fingerprint(), *files, more=weights)
             if done is not None:
@@ -423,14 +423,14 @@ class _Work:
             "overwrite": self.overwrite,
         }
 
-    def _named_weights(self, trimap: Path | None) -> list[Path]:
-        """The file of weights that go by a name, where U²-Net has a part in the result."""
+    def _weights(self, trimap: Path | None) -> list[Path]:
+        """The file of weights that go by a name, where a network has a part in the result."""
         from mattingkit.methods import find_method
-        from mattingkit.methods.u2net.weights import weights_path
+        from mattingkit.methods.u2net.weights import find_weights
 
         if _file(self.recipe.weights) or (trimap is not None and find_method(self.recipe.method).needs_trimap):
             return []
-        return [weights_path(self.recipe.weights)]
+        return [find_weights(self.recipe.weights)]
 
     def _answers(self, jobs: list[dict[str, Any]]) -> Generator[Answer, None, None]:
         function = "mattingkit.batches.batch:run_job"

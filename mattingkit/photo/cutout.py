@@ -195,7 +195,7 @@ def separate(
     """
     picture = as_image(image)
     chosen = find_method(method)
-    if method == "u2net":
+    if "weights" in chosen.parameters:
         parameters = {"weights": weights, **parameters}
     check_parameters(method, chosen.function, parameters)
     if not chosen.needs_trimap:

@@ -9,11 +9,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from test_network import write_network
 
 import mattingkit as mk
 from batch.conftest import change, fill, report, results
+from mattingkit.batches.batch import run_recipe
 from mattingkit.batches.journal import KEPT, Journal, file_digest, remove_leftovers, stamp, write_own
 from mattingkit.methods.u2net import weights
+from mattingkit.photo.recipe import Recipe
 
 NAME = ".mattingkit-batch.jsonl"
 OF_0_1_0 = Path(__file__).resolve().parents[1] / "files_of_0_1_0" / "batch"
@@ -135,6 +138,23 @@ def test_named_weights_are_part_of_what_a_result_is_made_from(tmp_path, monkeypa
     assert status() == "skipped"
     change(own)
     assert status() == "done"
+
+
+def test_another_network_s_weights_are_part_of_what_a_result_is_made_from(photos, tmp_path):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    own = write_network(tmp_path / "own.onnx")
+    recipe = Recipe(method="network", only="alpha", weights=str(own), parameters={"size": 64})
+    recipe.check()
+
+    def status():
+        work = run_recipe(recipe, photos / "in" / "000.jpg", tmp_path / "out", workers=1)
+        return [(outcome.status, outcome.reason) for outcome in work]
+
+    assert status() == [("done", "")]
+    assert status() == [("skipped", "")]
+    write_network(own, weight=[0, 1, 0])
+    assert status() == [("done", "")]
 
 
 # 0.1.0
