@@ -20,6 +20,7 @@ import pytest
 import mattingkit as mk
 from mattingkit.batches.benchmark import Benchmark, Score, run_benchmark
 from mattingkit.batches.datasets import ALPHAMATTING, fetch_alphamatting, find_pictures
+from mattingkit.batches.journal import KEPT
 from mattingkit.metrics import METRICS
 
 COMMAND = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
@@ -127,6 +128,28 @@ def test_a_second_run_does_what_is_missing_and_no_more(tmp_path):
         return [(s["picture"], s["trimaps"], s["errors"]) for s in json.loads(outcome.stdout)]
 
     assert sorted(errors(again), key=str) == sorted(errors(first), key=str)
+
+
+def test_files_that_no_benchmark_made_are_refused_and_edited_ones_kept(tmp_path):
+    folder, out = lay_out(tmp_path / "set", "plain"), tmp_path / "out"
+    for name in ("table.csv", "alphas/rw/trimap1/GT01.png"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(b"mine")
+        with pytest.raises(FileExistsError, match=f"{name} is already there"):
+            run_benchmark(folder, ["rw"], out, workers=1)
+        assert [path for path in out.rglob("*") if path.is_file()] == [out / name]
+        (out / name).unlink()
+    run_benchmark(folder, ["rw"], out, workers=1)
+    alpha = out / "alphas" / "rw" / "trimap1" / "GT01.png"
+    mk.save_image(alpha, np.zeros((48, 64)))
+    edited = alpha.read_bytes()
+    reasons = [score.reason for score in run_benchmark(folder, ["rw"], out, workers=1).scores if score.reason]
+    assert reasons == [KEPT]
+    assert alpha.read_bytes() == edited
+    assert not any(score.reason for score in run_benchmark(folder, ["rw"], out, workers=1, overwrite=True).scores)
+    (out / "table.csv").write_text("edited")
+    with pytest.raises(FileExistsError, match=r"table.csv is already there"):
+        run_benchmark(folder, ["rw"], out, workers=1)
 
 
 def test_ranks_count_wins_and_failures_come_last():
