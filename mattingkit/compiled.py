@@ -28,7 +28,7 @@ from typing import Any
 
 from mattingkit.progress import Progress, ProgressCallback
 
-__all__ = ["JOBS", "CompileClock", "begin", "ensure", "jobs_of", "kernel", "missing", "wait"]
+__all__ = ["JOBS", "OWN_JOBS", "CompileClock", "begin", "ensure", "jobs_of", "kernel", "missing", "wait"]
 
 #: What can be compiled by itself, and the function that does so by running it on something small. The longest first.
 JOBS: dict[str, str] = {
@@ -38,10 +38,15 @@ JOBS: dict[str, str] = {
     "foreground": "mattingkit.foreground.multilevel:compile_kernels",
     "geodesic": "mattingkit.methods:run_small",
     "bayesian_laplacian": "mattingkit.methods:run_small",
+    "pymatting": "mattingkit.methods.pymatting:compile_kernels",
 }
+
+#: All but PyMatting's, which take longest and are needed by few.
+OWN_JOBS = tuple(job for job in JOBS if job != "pymatting")
 
 #: What else a job's kernels rest on.
 _NEEDS = {"closed_form": ("direct",), "bayesian_laplacian": ("direct", "closed_form", "bayesian")}
+_NEEDS |= dict.fromkeys(("knn", "lbdm", "lkm", "rw", "sm"), ("pymatting",))
 
 #: Set in processes that compile, which must not start others.
 _MARK = "MATTINGKIT_COMPILING"
@@ -147,7 +152,7 @@ def jobs_of(methods: Iterable[str]) -> list[str]:
     >>> jobs_of(["closed_form", "u2net"])
     ['direct', 'closed_form']
     """
-    wanted = {job for name in methods if name in JOBS for job in (name, *_NEEDS.get(name, ()))}
+    wanted = {job for name in methods for job in (name, *_NEEDS.get(name, ()))}
     return [job for job in JOBS if job in wanted]
 
 

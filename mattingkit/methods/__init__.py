@@ -214,14 +214,18 @@ def estimate_alpha(
     return function(image, *known, on_progress=on_progress, **parameters)
 
 
-def run_small(method: str) -> None:
-    """Run a method on a small picture, so that its kernels are compiled before anybody waits for them.
+def run_small(method: str, **parameters: Any) -> None:
+    """Run a method on a small picture: afterwards everything it imports, loads and compiles is there.
 
     Parameters
     ----------
     method : str
-        A name in :data:`METHODS` that takes a trimap.
+        A name in :data:`METHODS`.
+    **parameters
+        The method's own, since some choose other code.
     """
-    alpha = np.tile(np.clip(np.linspace(-0.5, 1.5, 48), 0, 1), (48, 1))
+    alpha = np.tile(np.clip(np.linspace(-0.5, 1.5, 96), 0, 1), (96, 1))
     image = alpha[..., np.newaxis] * [0.9, 0.6, 0.2] + (1 - alpha[..., np.newaxis]) * [0.1, 0.3, 0.7]
-    find_method(method).function(image, np.where((alpha > 0) & (alpha < 1), 0.5, alpha))
+    trimap = np.where((alpha > 0) & (alpha < 1), 0.5, alpha)
+    chosen = find_method(method)
+    chosen.function(image, *([trimap] if chosen.needs_trimap else []), **parameters)

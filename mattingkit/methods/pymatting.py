@@ -399,3 +399,8 @@ def _check_window(shape: tuple[int, ...], radius: int) -> None:
             f"A window of radius {radius} needs {2 * radius + 1} pixels a side, the picture has {min(shape)}: use a "
             "smaller radius."
         )
+
+
+def compile_kernels() -> None:
+    """Import PyMatting, which compiles all its kernels as it is imported for the first time."""
+    import pymatting  # noqa: F401

@@ -19,9 +19,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-from numba import njit
 from scipy import ndimage
 
+from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray, as_unit_floats
 from mattingkit.threads import over_rows
 
@@ -166,7 +166,7 @@ def checked_radius(radius: int) -> int:
     return int(radius)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def window_sums(colours, y, x, radius):  # type: ignore[no-untyped-def]
     """Mean colour of the window around a pixel, and the six different sums of products of what is left without it."""
     area = (2 * radius + 1) ** 2
@@ -192,7 +192,7 @@ def window_sums(colours, y, x, radius):  # type: ignore[no-untyped-def]
     return r, g, b, rr, rg, rb, gg, gb, bb
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cholesky(rr, rg, rb, gg, gb, bb, floor):  # type: ignore[no-untyped-def]
     """Lower triangle of the Cholesky factor of a 3 × 3 covariance with ``floor`` added to its diagonal.
 
@@ -207,7 +207,7 @@ def cholesky(rr, rg, rb, gg, gb, bb, floor):  # type: ignore[no-untyped-def]
     return c00, c10, c11, c20, c21, c22
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _windows(first, last, colours, epsilon, radius, known, mean, whiten, used):  # type: ignore[no-untyped-def]
     """The loop over windows k: mean colour, and ``W`` with ``WᵀW = (Σ + ε/|w| 1)⁻¹`` as its six lower entries.
 
@@ -237,7 +237,7 @@ def _windows(first, last, colours, epsilon, radius, known, mean, whiten, used): 
             whiten[y, x, 5] = 1 / c22
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _upper_triangle(first, last, colours, radius, mean, whiten, used, touched, indptr, indices, values):  # type: ignore[no-untyped-def]
     """The loops over pixels i, windows k around i, and pixels j ≥ i in k; each row is one thread's alone."""
     height, width = used.shape
@@ -280,7 +280,7 @@ def _upper_triangle(first, last, colours, radius, mean, whiten, used, touched, i
                         p += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mirror(first, last, indptr, indices, values):  # type: ignore[no-untyped-def]
     """The loop over j ≤ i: copy the upper triangle to the lower, and set each diagonal so that its row sums to 0.
 

@@ -13,8 +13,8 @@ solved in between is decided in :mod:`mattingkit.methods.closed_form.estimate`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from mattingkit.compiled import begin, kernel
 from mattingkit.images import FloatArray
 from mattingkit.methods.closed_form.laplacian import cholesky, window_sums
 from mattingkit.threads import over_rows
@@ -34,6 +34,8 @@ class Pyramid:
     """
 
     def __init__(self, picture: FloatArray, epsilon: float, radius: int) -> None:
+        # The solver's kernels take longest to compile; where they are missing, another process does it meanwhile.
+        begin(["direct"])
         self.picture, self.epsilon, self.radius = picture, epsilon, radius
         self._reduced = {1: picture}
 
@@ -171,7 +173,7 @@ def carry(model: FloatArray, picture: FloatArray, trimap: FloatArray, scale: flo
     return alpha
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _average(first, last, picture, scale, out):  # type: ignore[no-untyped-def]
     height, width, channels = picture.shape
     for y in range(first, last):
@@ -187,7 +189,7 @@ def _average(first, last, picture, scale, out):  # type: ignore[no-untyped-def]
                 out[y, x, c] = total * weight
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _known_share(first, last, trimap, scale, share, value):  # type: ignore[no-untyped-def]
     height, width = trimap.shape
     for y in range(first, last):
@@ -206,7 +208,7 @@ def _known_share(first, last, trimap, scale, share, value):  # type: ignore[no-u
             value[y, x] = white / known if known > 0 else UNKNOWN
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fit(first, last, picture, alpha, epsilon, radius, model):  # type: ignore[no-untyped-def]
     height, width = alpha.shape
     area = (2 * radius + 1) ** 2
@@ -241,7 +243,7 @@ def _fit(first, last, picture, alpha, epsilon, radius, model):  # type: ignore[n
             model[y, x, 3] = mean_alpha - a0 * r - a1 * g - a2 * b
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _carry(first, last, model, picture, trimap, scale, haze, alpha):  # type: ignore[no-untyped-def]
     rows, columns = model.shape[0], model.shape[1]
     stretch = 1.0 / (1.0 - 2.0 * haze)

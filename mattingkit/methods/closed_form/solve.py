@@ -22,9 +22,9 @@ from typing import Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-from numba import njit
 from scipy.sparse.linalg import LinearOperator, cg
 
+from mattingkit.compiled import kernel
 from mattingkit.errors import ConvergenceWarning
 from mattingkit.images import FloatArray, as_alpha
 from mattingkit.memory import memory_limit
@@ -429,7 +429,7 @@ def _checked_alpha(alpha: npt.ArrayLike, shape: tuple[int, ...], name: str) -> F
     return values
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _connected(indptr, indices, data, anchored):  # type: ignore[no-untyped-def]
     """Mark the pixels that a chain of nonzero entries connects to an anchored one."""
     reached = anchored.copy()

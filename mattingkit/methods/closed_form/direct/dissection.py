@@ -19,8 +19,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-from numba import njit
 
+from mattingkit.compiled import kernel, wait
 from mattingkit.images import FloatArray
 from mattingkit.methods.closed_form.direct.fronts import (
     BLOCK,
@@ -39,7 +39,7 @@ from mattingkit.methods.closed_form.direct.fronts import (
 )
 from mattingkit.threads import CancelledError, over_rows, run_all, thread_count
 
-__all__ = ["Dissection", "NotPositiveDefiniteError", "grid_reach"]
+__all__ = ["Dissection", "NotPositiveDefiniteError", "compile_kernels", "grid_reach"]
 
 IntArray = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
@@ -95,6 +95,8 @@ class Dissection:
     """
 
     def __init__(self, unknown: BoolArray, reach: int) -> None:
+        # On a fresh machine another process may be compiling what follows, while this one was busy with the Laplacian.
+        wait("direct")
         self.unknown = np.ascontiguousarray(unknown)
         height, width = unknown.shape
         counts = np.zeros((height + 1, width + 1), dtype=np.int32)
@@ -259,7 +261,7 @@ class Dissection:
         return packed
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _reach(indptr, indices, width):  # type: ignore[no-untyped-def]
     reach = 0
     for i in range(indptr.size - 1):
@@ -270,13 +272,13 @@ def _reach(indptr, indices, width):  # type: ignore[no-untyped-def]
     return reach
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count(counts, y0, y1, x0, x1):  # type: ignore[no-untyped-def]
     """Unknown pixels in a box, from the table of sums over all boxes that start at the origin."""
     return counts[y1, x1] - counts[y0, x1] - counts[y1, x0] + counts[y0, x0]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _tighten(counts, box):  # type: ignore[no-untyped-def]
     """Shrink a box, in place, to the unknown pixels in it."""
     y0, y1, x0, x1 = box[0], box[1], box[2], box[3]
@@ -291,14 +293,14 @@ def _tighten(counts, box):  # type: ignore[no-untyped-def]
     box[0], box[1], box[2], box[3] = y0, y1, x0, x1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put(box, place):  # type: ignore[no-untyped-def]
     """Copy a box; by a loop, for the same reason as :func:`enlarged`."""
     for k in range(4):
         place[k] = box[k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _best_cut(counts, box, along_x, reach):  # type: ignore[no-untyped-def]
     """Where to cut: of the strips near the middle, the one with the fewest unknown pixels and the evenest halves."""
     y0, y1, x0, x1 = box[0], box[1], box[2], box[3]
@@ -320,7 +322,7 @@ def _best_cut(counts, box, along_x, reach):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _dissect(unknown, counts, reach, leaf):  # type: ignore[no-untyped-def]
     """Cut the picture up. Returns the nodes' boxes and parents, and for every unknown pixel its node.
 
@@ -382,7 +384,7 @@ def _dissect(unknown, counts, reach, leaf):  # type: ignore[no-untyped-def]
     return reversed_boxes, above, owner
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _order(owner, nodes):  # type: ignore[no-untyped-def]
     """Sort the unknown pixels by node; ``position`` is the inverse, -1 for known pixels."""
     start = np.zeros(nodes + 1, np.int32)
@@ -403,7 +405,7 @@ def _order(owner, nodes):  # type: ignore[no-untyped-def]
     return pixels, start, position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _borders(boxes, start, position, unknown, reach):  # type: ignore[no-untyped-def]
     """Per node, the positions of later pixels that its subtree touches, sorted."""
     height, width = unknown.shape
@@ -438,7 +440,7 @@ def _borders(boxes, start, position, unknown, reach):  # type: ignore[no-untyped
     return border[: border_start[nodes]].copy(), border_start
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sort(values, first, last):  # type: ignore[no-untyped-def]
     """Shell's sort, in place: short runs in nearly sorted order, and a tenth of the time to compile."""
     gap = 1
@@ -453,3 +455,13 @@ def _sort(values, first, last):  # type: ignore[no-untyped-def]
                 j -= gap
             values[j + gap] = value
         gap //= 3
+
+
+def compile_kernels() -> None:
+    """Run all kernels once on a small system, which compiles them."""
+    chain = scipy.sparse.diags_array([2.0, -1.0, -1.0], offsets=[0, 1, -1], shape=(144, 144), format="csr")
+    matrix = scipy.sparse.csr_matrix(chain)
+    matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    plan = Dissection(np.ones((12, 12), dtype=np.bool_), grid_reach(matrix, (12, 12)))
+    plan.factorise(matrix)
+    plan.solve(np.ones(144))

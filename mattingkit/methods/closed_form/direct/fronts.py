@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray
 
 __all__ = [
@@ -82,7 +82,7 @@ class Entries(NamedTuple):
     diagonal: FloatArray
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_entries(node, tree, entries, factor):  # type: ignore[no-untyped-def]
     """Add the matrix's own entries to a front: those with at least one pixel among the pivots."""
     first, last = tree.start[node], tree.start[node + 1]
@@ -102,7 +102,7 @@ def add_entries(node, tree, entries, factor):  # type: ignore[no-untyped-def]
             factor[panel + row * pivots + column] += entries.data[p]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def extend_add(child, node, tree, update, factor, schur):  # type: ignore[no-untyped-def]
     """Add a child's packed update matrix to its parent's front."""
     first, last = tree.start[node], tree.start[node + 1]
@@ -127,7 +127,7 @@ def extend_add(child, node, tree, update, factor, schur):  # type: ignore[no-unt
             p += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pack(schur, packed):  # type: ignore[no-untyped-def]
     """Copy a lower triangle, row by row, to half the memory."""
     p = 0
@@ -137,7 +137,7 @@ def pack(schur, packed):  # type: ignore[no-untyped-def]
             p += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def factor_block(panel, k, end):  # type: ignore[no-untyped-def]
     """Cholesky factor of the diagonal block of pivots k to end, in place. False where a pivot fails."""
     for c in range(k, end):
@@ -156,7 +156,7 @@ def factor_block(panel, k, end):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@kernel(fastmath={"contract"})
 def solve_rows(first, last, panel, k, end, left, turned):  # type: ignore[no-untyped-def]
     """Divide rows below a factored block by it, from the right.
 
@@ -194,7 +194,7 @@ def solve_rows(first, last, panel, k, end, left, turned):  # type: ignore[no-unt
                 panel[i, k + c] = turned[c, i]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def update_rows(first, last, pivots, end, left, turned, panel, schur):  # type: ignore[no-untyped-def]
     """Subtract a finished block's share from what is still to be eliminated, for some rows of the front."""
     # A variable, since numba compiles a function anew for a literal.
@@ -216,7 +216,7 @@ def update_rows(first, last, pivots, end, left, turned, panel, schur):  # type: 
         i += count
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@kernel(fastmath={"contract"})
 def _subtract_four(left, i, turned, shift, target, row, column, width):  # type: ignore[no-untyped-def]
     """``target[row:row + 4, column:column + width] -= left[i:i + 4] @ turned[:, shift:shift + width]``.
 
@@ -245,7 +245,7 @@ def _subtract_four(left, i, turned, shift, target, row, column, width):  # type:
                 c3[j] -= a30 * x0 + a31 * x1 + a32 * x2 + a33 * x3
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@kernel(fastmath={"contract"})
 def _subtract_one(left, i, turned, shift, target, row, column, width):  # type: ignore[no-untyped-def]
     """The same for a single row, in the same order of terms."""
     c0 = target[row, column : column + width]
@@ -259,7 +259,7 @@ def _subtract_one(left, i, turned, shift, target, row, column, width):  # type: 
             c0[j] -= a0 * w0[j] + a1 * w1[j] + a2 * w2[j] + a3 * w3[j]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _eliminate(panel, pivots, schur, left, turned):  # type: ignore[no-untyped-def]
     """Partial Cholesky factorisation of a front, a block of columns at a time. False where a pivot fails.
 
@@ -276,7 +276,7 @@ def _eliminate(panel, pivots, schur, left, turned):  # type: ignore[no-untyped-d
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def factor_subtree(first, root, tree, entries, factor, stop, failed):  # type: ignore[no-untyped-def]
     """Factorise the nodes of one subtree, children first; return the root's packed update matrix.
 
@@ -320,7 +320,7 @@ def factor_subtree(first, root, tree, entries, factor, stop, failed):  # type: i
     return stack[:used].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def enlarged(values, used, size):  # type: ignore[no-untyped-def]
     """Copy what is used of an array to a larger one.
 
@@ -332,7 +332,7 @@ def enlarged(values, used, size):  # type: ignore[no-untyped-def]
     return larger
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def weakest_pivot(tree, entries, factor):  # type: ignore[no-untyped-def]
     """The smallest share of a matrix's diagonal entry that elimination left of it: rounding's size where singular."""
     weakest = 1.0
@@ -349,7 +349,7 @@ def weakest_pivot(tree, entries, factor):  # type: ignore[no-untyped-def]
     return weakest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def substitute(x, tree, factor):  # type: ignore[no-untyped-def]
     """Forward and backward substitution, in place; ``x`` is in elimination order."""
     nodes = tree.parent.size

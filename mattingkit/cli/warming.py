@@ -1,0 +1,42 @@
+"""``mattingkit warm``: compile everything now, so that nobody waits for it later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from mattingkit.cli import console
+
+__all__ = ["compile_first", "register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to the application."""
+    app.command("warm", epilog=console.example("mattingkit warm", "mattingkit warm --pymatting"))(warm)
+
+
+def warm(
+    pymatting: Annotated[
+        bool, typer.Option("--pymatting", help="PyMatting's kernels too, for knn, lbdm, lkm, rw and sm: half a minute.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no remarks.")] = False,
+) -> None:
+    """Compile all methods once, as for a container image. The first call of each does it too, while you wait."""
+    from mattingkit.compiled import JOBS
+
+    console.SETTINGS.quiet = quiet
+    done = compile_first([job for job in JOBS if pymatting or job != "pymatting"])
+    console.note(f"Compiled: {', '.join(done)}." if done else "Everything has been compiled already.")
+
+
+def compile_first(jobs: Iterable[str]) -> list[str]:
+    """Compile what is missing on this machine, side by side, with a line that says why one waits."""
+    from mattingkit.compiled import ensure, missing
+
+    left = missing(jobs)
+    if not left:
+        return []
+    with console.progress_bar(100, "compiling (once on this machine)", "%") as line:
+        return ensure(left, on_progress=lambda progress: line.update(progress.step - line.n))
