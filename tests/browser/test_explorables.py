@@ -20,6 +20,8 @@ from PIL import Image
 import mattingkit as mk
 from browser.conftest import Notebook, until
 from mattingkit.explorables import embed_html, names, page_html
+from mattingkit.explorables.joining import STATIC
+from mattingkit.explorables.views import VIEWS
 from mattingkit.methods.bayesian import energy
 from mattingkit.methods.closed_form.laplacian import matting_laplacian
 
@@ -535,6 +537,37 @@ def test_a_photo_of_ones_own(pad, own_photo, way):
     assert seen.off() < 2
 
 
+def test_a_cutout_is_as_large_as_its_photo(pad, own_photo, tmp_path):
+    seen = pad()
+    seen.page.locator("input[type=file]").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": own_photo}
+    )
+    seen.until(lambda: seen.get("shape") != [512, 512], "the other picture")
+    seen.settle()
+    for name, points in (("Keep", [(0.5, 0.3), (0.5, 0.6)]), ("Keep", [(0.3, 0.95), (0.7, 0.95)])):
+        seen.choose(name)
+        seen.line(points, "mouse")
+    seen.choose("Remove")
+    for points in ([(0.02, 0.9), (0.02, 0.02), (0.98, 0.02), (0.98, 0.9)], [(0.15, 0.5), (0.2, 0.75)]):
+        seen.line(points, "mouse")
+    seen.settle()
+    seen.page.get_by_role("button", name="Transparent").click()
+    with seen.page.expect_download() as waiting:
+        seen.page.get_by_role("button", name="Save PNG").click()
+    waiting.value.save_as(tmp_path / "large.png")
+    saved = np.asarray(Image.open(tmp_path / "large.png")) / 255.0
+    assert saved.shape == (700, 900, 4)
+    photo, _ = seen.pictures()
+    small = mk.estimate_alpha(photo / 255.0, seen.trimap(), "closed_form")
+    reduced = Image.fromarray(np.float32(saved[..., 3])).resize(small.shape[::-1], Image.Resampling.BOX)
+    assert np.abs(np.asarray(reduced) - small).mean() < 0.01
+    # Fine hair is drawn anew at the larger size, not blown up.
+    scene = mk.samples.render("hair", (700, 900))
+    blown = np.asarray(Image.fromarray(np.float32(small)).resize((900, 700), Image.Resampling.BICUBIC))
+    rim = (scene.alpha > 0.05) & (scene.alpha < 0.95)
+    assert np.abs(saved[..., 3] - scene.alpha)[rim].mean() < 0.97 * np.abs(blown - scene.alpha)[rim].mean()
+
+
 def test_what_is_no_picture_is_refused(disk):
     seen = disk("scribble_here")
     file = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}
@@ -674,6 +707,28 @@ def test_all_live_on_one_page_and_none_disturbs_another(disk):
     seen.page.keyboard.press("End")
     assert figures.nth(0).evaluate(alpha) == 1
     assert figures.nth(2).evaluate(alpha) == before
+
+
+def test_the_modules_run_unjoined_from_a_server(chromium):
+    handler = functools.partial(_Quiet, directory=str(STATIC))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = chromium.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_address[1]}/explorables.css")
+        photo = base64.b64encode((STATIC / "data" / "portrait.webp").read_bytes()).decode()
+        state = {**VIEWS["scribble_here"].first_state(), "photo": {"base64": photo}, "alpha_levels": None}
+        page.evaluate(
+            """async (state) => {
+              const { default: pad } = await import('./scribble_here.js');
+              const node = document.body.appendChild(document.createElement('div'));
+              pad.mount(node, state);
+            }""",
+            state,
+        )
+        # The worker is a module here, and imports the numerics itself.
+        page.wait_for_function("() => document.querySelector('div').explorable.get('milliseconds') > 0")
+        page.close()
+        server.shutdown()
 
 
 def test_a_snippet_begins_where_it_was_told(chromium):

@@ -662,7 +662,7 @@ const FINEST_CELLS = 100_000;
 const SHORTEST_SIDE = 32;
 const LEVELS = 4;
 const CHAIN_WEIGHT = 1e-3;
-const HAZE = 0.02;
+export const HAZE = 0.02;
 
 /** The scales of the chain, coarse to fine; [1], the exact solution, for the smallest pictures (estimate.scales_for). */
 export function scalesFor(height, width, unknown) {
@@ -699,11 +699,23 @@ const QUICK = [1e-3, 3e-4, 1e-4, 1e-5];
 export const decided = (trimap) => trimap.includes(1) && trimap.includes(0);
 
 /**
+ * Where a level begins: at the guess from the level above, and what the last solution added to its own guess. A stroke
+ * moves the guess; the fine detail beyond it mostly stays.
+ */
+function firstIterate(last, guess, again) {
+  if (!last || !guess) return last?.x ?? guess;
+  if (again || !last.guess) return last.x;
+  const start = new Float64Array(guess.length);
+  for (let i = 0; i < start.length; i += 1) start[i] = guess[i] + last.x[i] - last.guess[i];
+  return start;
+}
+
+/**
  * Alpha by closed-form matting, coarse to fine (estimate.estimate_alpha_closed_form, scale="auto").
  * `precision` multiplies the tolerances of the levels: 1 for an answer within a blink, 1e-3 for all that can be had.
  * `starts` is a Map that keeps each level's solution for the next call; that one begins there, if `again` on all levels.
  * `skip` leaves out so many of the finest levels, for a preview. `watch({ scale, step, width, height, cells, x })` sees every iterate and may return false to go on to the next level.
- * Returns { alpha, scales, steps }, or null where nothing is decided yet.
+ * Returns { alpha, scales, steps, finest }, or null where nothing is decided yet; `finest` is the last level, with its model.
  */
 export function estimateAlpha(matter, trimap, { precision = 1, starts = new Map(), again = false, skip = 0, watch = null } = {}) {
   if (!decided(trimap)) return null;
@@ -723,22 +735,22 @@ export function estimateAlpha(matter, trimap, { precision = 1, starts = new Map(
     const guess = above && carry(above.model, above.height, above.width, level.picture, level.height, level.width, cells,
       above.scale / scale);
     const equations = system(level.laplacian, cells, above ? CHAIN_WEIGHT : 0, guess);
-    const solved = conjugateGradients(equations, (again || !above) && starts.get(scale) ? starts.get(scale) : guess, {
+    const solved = conjugateGradients(equations, firstIterate(starts.get(scale), guess, again), {
       // The first level has no prior to hold it, and is small.
       tolerance: precision * QUICK[above ? scales.length - 1 - k : QUICK.length - 1],
       watch: watch && ((x, step) => watch({ ...level, scale, step, cells, x })),
     });
     steps.push(solved.steps);
-    starts.set(scale, solved.x);
-    const alpha = Float64Array.from(cells);
+    starts.set(scale, { x: solved.x, guess });
+    const alpha = cells.slice();
     for (const i of equations.active) alpha[i] = clamp(solved.x[i]);
     above = { ...level, scale, alpha };
     if (scale > 1) above.model = fit(level.picture, level.height, level.width, alpha, level.epsilon);
   });
-  if (above.scale === 1) return { alpha: above.alpha, scales, steps };
+  if (above.scale === 1) return { alpha: above.alpha, scales, steps, finest: above };
   const alpha = carry(above.model, above.height, above.width, matter.picture, height, width, trimap, above.scale,
     scales.length > 1 ? HAZE : 0);
-  return { alpha, scales, steps };
+  return { alpha, scales, steps, finest: above };
 }
 
 // --- Colours of the foreground -----------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 import { bitmap, button, choices, explorable, make, slider } from "./kit.js";
 import { ink, labelsOf, rasterise } from "./strokes.js";
 
+// Pixels to work on, and to save.
 const LARGEST = 300_000;
+const LARGEST_SAVED = 12_000_000;
 const BRUSHES = { keep: [1, "Keep"], remove: [0, "Remove"], unsure: [0.5, "Unsure"], erase: [null, "Erase"] };
 const HUES = { 1: "#1d8fe0", 0: "#f07a1a", 0.5: "#f5e04a" };
 const GROUNDS = { checkerboard: "Transparent", "#ffffff": "White", "#438edb": "Blue #438EDB", "#d9001b": "Red #D9001B",
@@ -15,6 +17,7 @@ function build({ model, el, on, put, changed }) {
   const get = (name) => model.get(name);
   let [height, width] = get("shape");
   let photo = null; // ImageData
+  let original = null; // as it came
   let labels = new Uint8Array(height * width).fill(2);
   let alpha = null;
   let foreground = null;
@@ -58,11 +61,13 @@ function build({ model, el, on, put, changed }) {
   let version = 0; // counts trimaps: answers to older ones are not shown over newer ones
   let answered = 0;
   let released = 0;
+  let stroked = false;
 
   /** Ask a worker; of the requests that wait for it only the last is kept. */
   function ask(who, request) {
     if (who.busy) {
-      who.next = request;
+      // What a person asked for is not put off by what would only be finer.
+      if (who.next?.task !== "enlarge" || request.task !== "finish") who.next = request;
       return;
     }
     who.busy = true;
@@ -82,7 +87,11 @@ function build({ model, el, on, put, changed }) {
     who.worker.onerror = (event) => { note.textContent = `The solver failed: ${event.message}`; };
   }
 
-  function hear({ id, task, alpha: values, foreground: colors, frames, ms }) {
+  function hear({ id, task, alpha: values, foreground: colors, frames, full, fullHeight, fullWidth }) {
+    if (full) {
+      hand(full, fullHeight, fullWidth);
+      return;
+    }
     if (frames) {
       play(frames);
       return;
@@ -98,7 +107,8 @@ function build({ model, el, on, put, changed }) {
     if (task === "answer") {
       if (values && id === version) {
         const waited = performance.now() - released;
-        note.textContent = `α in ${Math.round(waited)} ms, for ${(width * height / 1e6).toFixed(2)} million pixels. Nothing left this page.`;
+        // The first answer waits for the picture's preparation as well.
+        if (stroked) note.textContent = `α in ${Math.round(waited)} ms, for ${(width * height / 1e6).toFixed(2)} million pixels. Nothing left this page.`;
         put({ milliseconds: waited });
         pad.setAttribute("aria-busy", "true");
         ask(slow, { id, labels, task: "finish" });
@@ -126,16 +136,14 @@ function build({ model, el, on, put, changed }) {
     const ground = get("background");
     const back = ground === "checkerboard" ? null : rgb(ground);
     const cell = Math.max(4, Math.round(width / 40));
+    const front = foreground ?? photo.data;
+    const stride = foreground ? 3 : 4;
     for (let i = 0, y = 0; y < height; y += 1) {
       for (let x = 0; x < width; x += 1, i += 1) {
         const a = alpha ? alpha[i] / 255 : view === "alpha" ? 0.5 : 1;
+        const checks = (Math.floor(x / cell) + Math.floor(y / cell)) % 2 ? 205 : 245;
         for (let c = 0; c < 3; c += 1) {
-          if (view === "alpha") to[4 * i + c] = 255 * a;
-          else {
-            const front = foreground ? foreground[3 * i + c] : photo.data[4 * i + c];
-            const behind = back ? back[c] : (Math.floor(x / cell) + Math.floor(y / cell)) % 2 ? 205 : 245;
-            to[4 * i + c] = a * front + (1 - a) * behind;
-          }
+          to[4 * i + c] = view === "alpha" ? 255 * a : a * front[stride * i + c] + (1 - a) * (back ? back[c] : checks);
         }
         to[4 * i + 3] = 255;
       }
@@ -225,6 +233,7 @@ function build({ model, el, on, put, changed }) {
     undone = [];
     drawn = [...get("marks"), done];
     put({ marks: drawn });
+    stroked = true;
     solve("answer");
   }
   function redraw() {
@@ -314,8 +323,16 @@ function build({ model, el, on, put, changed }) {
   pad.addEventListener("focus", () => { if (pad.matches(":focus-visible")) ringAt(cursor); }, on);
   pad.addEventListener("blur", () => { ring.hidden = true; finish(); }, on);
 
+  const shrunk = (picture, times) => {
+    const canvas = make("canvas", { width: Math.round(times * picture.width), height: Math.round(times * picture.height) });
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    return canvas;
+  };
+
   // --- Photographs -------------------------------------------------------------------------------------------------------
   function load(picture, first) {
+    const less = Math.min(1, Math.sqrt(LARGEST_SAVED / (picture.width * picture.height)));
+    original = less < 1 ? shrunk(picture, less) : picture;
     const shrink = Math.min(1, Math.sqrt(LARGEST / (picture.width * picture.height)));
     width = Math.max(3, Math.round(picture.width * shrink));
     height = Math.max(3, Math.round(picture.height * shrink));
@@ -361,17 +378,32 @@ function build({ model, el, on, put, changed }) {
     if (file) { event.preventDefault(); open(file); }
   }, on);
 
-  async function save() {
-    const canvas = make("canvas", { width, height });
-    const out = new ImageData(width, height);
-    for (let i = 0; i < width * height; i += 1) {
-      for (let c = 0; c < 3; c += 1) out.data[4 * i + c] = foreground ? foreground[3 * i + c] : photo.data[4 * i + c];
-      out.data[4 * i + 3] = alpha ? alpha[i] : 255;
+  // A cut-out is saved as large as the photograph came; the second worker applies the linear model to it.
+  function save() {
+    const { width: fullWidth, height: fullHeight } = original;
+    const canvas = make("canvas", { width: fullWidth, height: fullHeight });
+    const pen = canvas.getContext("2d");
+    pen.drawImage(original, 0, 0, fullWidth, fullHeight);
+    const full = pen.getImageData(0, 0, fullWidth, fullHeight).data;
+    busy.hidden = false;
+    busy.textContent = `Cutting out ${fullWidth} × ${fullHeight} pixels…`;
+    pad.setAttribute("aria-busy", "true");
+    // Whatever else waits for this worker would only refine the picture on the screen.
+    ask(slow, { id: version, labels, task: "enlarge", full, fullHeight, fullWidth });
+  }
+  async function hand(full, fullHeight, fullWidth) {
+    busy.hidden = true;
+    const cut = make("canvas", { width: fullWidth, height: fullHeight });
+    cut.getContext("2d").putImageData(new ImageData(full, fullWidth, fullHeight), 0, 0);
+    let shot = cut;
+    if (get("background") !== "checkerboard") {
+      shot = make("canvas", { width: fullWidth, height: fullHeight });
+      const pen = shot.getContext("2d");
+      pen.fillStyle = get("background");
+      pen.fillRect(0, 0, fullWidth, fullHeight);
+      pen.drawImage(cut, 0, 0);
     }
-    const blob = get("background") === "checkerboard" ? await new Promise((done) => {
-      canvas.getContext("2d").putImageData(out, 0, 0);
-      canvas.toBlob(done, "image/png");
-    }) : await new Promise((done) => { clean(); paint(); shown.toBlob(done, "image/png"); });
+    const blob = await new Promise((done) => { shot.toBlob(done, "image/png"); });
     const link = make("a", { href: URL.createObjectURL(blob), download: "cutout.png" });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);

@@ -22,7 +22,7 @@ function build({ model, el, on, put }) {
     if (k) {
       box = make("input", { type: "checkbox", "aria-label": `Side output ${k} in the sum` });
       box.addEventListener("change", () => put({ used: get("used").map((one, n) => (n === k - 1 ? box.checked : one)) }), on);
-      node.append(make("label", {}, box, make("span", { textContent: `${k}`, className: "mk-x-num" }), make("small", { textContent: `${sizes[k - 1]} px · × ${number(weights[k - 1])}` })));
+      node.append(make("label", {}, box, make("span", { textContent: `${k}`, className: "mk-x-num" }), make("small", { textContent: `${sizes[k - 1]}\u00a0px, ×\u00a0${number(weights[k - 1])}` })));
     } else node.append(make("div", { className: "mk-x-fusedname" }, make("b", { textContent: "fused" })));
     return { node, look, canvas, box };
   };

@@ -169,7 +169,7 @@ function build({ model, el, on, put }) {
     const taken = get("trace").length;
     const miss = Math.hypot(...minus(C, mix(alpha, best.F, best.B)));
     says.put(`${taken === 1 ? "One step: " : taken ? `${taken} steps: ` : ""}α = ${number(alpha, 3)}. The curve is highest at ${number(at, 3)}${
-      Math.abs(alpha - at) < 0.006 ? "; the alternation has found it." : taken ? "; the alternation creeps towards it." : "."} F and B miss C by ${number(miss, 3)}.`);
+      Math.abs(alpha - at) < 0.006 ? "; the alternation has found it." : taken ? "; the alternation is still on its way." : "."} F and B miss C by ${number(miss, 3)}.`);
     put({ best_alpha: at, best_F: best.F, best_B: best.B });
   };
 }

@@ -159,7 +159,16 @@ function build({ model, el, on, put }) {
       const border = least > 1e-6 ? plus(from, scaled(1 / least, minus(C, from))) : C;
       segment(ray, C, border);
       const place = (node, color, value) => {
-        set(node, { x: clamp(x(color), 44, SIDE + 2 * PAD - 44), y: y(color) < 60 ? y(color) + 30 : y(color) - 16 });
+        // Beside the line, on the side that has more room.
+        const along = minus(color, from);
+        const length = Math.hypot(along[0], along[1]) || 1;
+        const side = (color[0] - 0.5) * along[1] - (color[1] - 0.5) * along[0] > 0 ? -1 : 1;
+        const left = clamp(x(color) + (side * 34 * along[1]) / length, PAD + 36, SIDE + PAD - 36);
+        let top = clamp(y(color) + (side * 34 * along[0]) / length + 5, PAD + 18, SIDE + PAD - 10);
+        const free = known === "background" ? F : B;
+        // Not over the handle that slides there.
+        if (Math.abs(left - x(free)) < 56 && Math.abs(top - 5 - y(free)) < 34) top = y(free) + (y(free) < SIDE / 2 ? 44 : -40);
+        set(node, { x: left, y: top });
         node.textContent = `α = ${number(value)}`;
       };
       place(ends[0], border, known === "background" ? low : high);
