@@ -12,9 +12,9 @@ import mattingkit as mk
 from mattingkit.explorables.joining import bundle
 from mattingkit.foreground.multilevel import solve_layers
 from mattingkit.methods.bayesian import energy
-from mattingkit.methods.closed_form.estimate import reduced_trimap, scales_for
+from mattingkit.methods.closed_form.estimate import Problem, scales_for
 from mattingkit.methods.closed_form.laplacian import matting_laplacian
-from mattingkit.methods.closed_form.pyramid import carry, fit, reduce_picture
+from mattingkit.methods.closed_form.pyramid import Pyramid, carry, fit, reduce_picture
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,8 @@ def test_reduced_pictures_and_trimaps(core, rng, scale):
     regions = np.full((13, 18), 0.5)
     regions[:5], regions[9:] = 1, 0
     for trimap in (strokes, regions, scribbled(rng, (13, 18))):
-        close(core("return core.reduceTrimap(t, 13, 18, s);", t=trimap, s=scale), reduced_trimap(trimap, trimap, scale))
+        wanted = Problem(Pyramid(picture, 1e-7, 1), trimap, trimap, (scale,)).cells(scale)
+        close(core("return core.reduceTrimap(t, 13, 18, s);", t=trimap, s=scale), wanted)
 
 
 def test_fit_and_carry(core, rng):
@@ -205,7 +206,8 @@ def test_fit_and_carry(core, rng):
 
 
 @pytest.mark.parametrize(
-    ("shape", "unknown"), [((600, 800), 100_000), ((480, 640), 290_000), ((40, 60), 2000), ((70, 900), 6)]
+    ("shape", "unknown"),
+    [((600, 800), 100_000), ((480, 640), 290_000), ((40, 60), 2000), ((70, 900), 6), ((64, 100_000), 6_400_000)],
 )
 def test_scales_of_the_chain(core, shape, unknown):
     found = core("return core.scalesFor(h, w, u);", h=shape[0], w=shape[1], u=unknown)

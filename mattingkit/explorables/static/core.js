@@ -516,7 +516,7 @@ export function reducePicture(picture, height, width, scale) {
   return out;
 }
 
-/** The trimap of a reduced picture (estimate.reduced_trimap): thin strokes must cover half a cell, regions touch it. */
+/** The trimap of a reduced picture (estimate.Problem.cells): thin strokes must cover half a cell, regions touch it. */
 export function reduceTrimap(trimap, height, width, scale) {
   const rows = reducedSize(height, scale);
   const columns = reducedSize(width, scale);
@@ -668,7 +668,9 @@ export const HAZE = 0.02;
 export function scalesFor(height, width, unknown) {
   const fits = (scale) => Math.min(reducedSize(height, scale), reducedSize(width, scale)) >= SHORTEST_SIDE;
   if (!fits(2)) return [1];
-  const chain = [Math.max(2, Math.ceil(Math.sqrt(unknown / FINEST_CELLS)))];
+  const finest = Math.max(2, Math.ceil(Math.sqrt(unknown / FINEST_CELLS)));
+  // Of a long strip of a picture, a window must still fit into what is left of it.
+  const chain = [Math.min(finest, Math.floor(Math.min(height, width) / 3))];
   while (chain.length < LEVELS && fits(2 * chain[0])) chain.unshift(2 * chain[0]);
   return chain;
 }
