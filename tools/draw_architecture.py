@@ -36,8 +36,10 @@ ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("how it is shown", ("figures",)),
     ("the methods", ("methods",)),
     ("colours of the layers", ("foreground",)),
+    ("what any view needs", ("widgets.display", "widgets.screen_pictures")),
     ("pictures to learn on", ("samples",)),
     ("from a photograph to files", ("photo",)),
+    ("a view of several alphas", ("widgets.comparison",)),
     ("side by side", ("comparison",)),
     ("many photographs; a screen; pictures to play with", ("batches", "widgets", "explorables")),
     ("the lessons; the page without code", ("lessons", "app")),
@@ -96,8 +98,13 @@ def _imports_of(name: str, path: Path, known: Mapping[str, Path]) -> Iterator[Im
 
 
 def room(module: str) -> str:
-    """The room a module lies in: the part after the package's own name."""
-    return module.split(".")[1] if "." in module else ""
+    """The room a module lies in: the part after the package's own name, or a module that has a rank of its own."""
+    inside = module.partition(".")[2]
+    return inside if inside in OWN_RANK else inside.split(".")[0]
+
+
+#: Modules that stand lower than the folder they lie in.
+OWN_RANK = frozenset(name for _, names in ORDER for name in names if "." in name)
 
 
 def private_names(found: Sequence[Import]) -> list[str]:
@@ -224,10 +231,11 @@ def graph(pairs: Sequence[tuple[str, str]], inside: Mapping[str, Sequence[str]])
             parts = "<br/>".join(", ".join(row) for row in _rows(inside.get(name, ())))
             small = f'<br/><font point-size="9" color="#5b6674">{parts}</font>' if parts else ""
             fill = ', fillcolor="#dbe8f7", penwidth=2' if name == "methods" else ""
-            lines.append(f"{name} [label=<<b>{name}</b>{small}>{fill}]")
-        lines.append(f"{{rank=same; rank{number}; {'; '.join(names)}}}")
+            lines.append(f'"{name}" [label=<<b>{name}</b>{small}>{fill}]')
+        same = "; ".join(f'"{name}"' for name in names)
+        lines.append(f"{{rank=same; rank{number}; {same}}}")
     lines += [f"rank{number + 1} -> rank{number} [style=invis, weight=50]" for number in range(len(ORDER) - 1)]
-    lines += [f"{here} -> {there}" for here, there in essential(pairs)]
+    lines += [f'"{here}" -> "{there}"' for here, there in essential(pairs)]
     return "\n".join([*lines, "}"])
 
 

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from mattingkit.cli import batching, benchmarking, comparing, console, cutting, docs, learning, resources
+from mattingkit.cli import batching, benchmarking, comparing, console, cutting, docs, learning, resources, warming
 from mattingkit.cli.options import with_settings
 from mattingkit.version import __version__
 
@@ -54,6 +54,7 @@ def build() -> typer.Typer:
     resources.register(app)
     learning.register(app, "app")
     docs.register(app)
+    warming.register(app)
     return app
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from mattingkit.cli import console, cutting
+from mattingkit.cli import console, cutting, warming
 from mattingkit.cli.options import SetOption
 from mattingkit.errors import describe
 
@@ -104,6 +104,7 @@ def batch(
     what became of each photograph.
     """
     from mattingkit.batches.batch import run_recipe
+    from mattingkit.compiled import jobs_of
     from mattingkit.progress import interruptible
 
     console.SETTINGS.quiet = quiet
@@ -114,6 +115,7 @@ def batch(
     recipe = cutting.make_recipe(
         method, background, crop, only, file_format, quality, foreground, weights, erode, settings, trimaps is None
     )
+    warming.compile_first([*jobs_of([recipe.method]), "foreground"])
     both = signal.SIGINT, signal.SIGTERM
     with (
         interruptible(*both, on_first=_say_how_it_ends) as stop,

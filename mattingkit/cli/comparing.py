@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mattingkit.cli import console
+from mattingkit.cli import console, warming
 from mattingkit.cli.options import SetOption, describe_domain, documented, known_methods, parse_settings
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def compare(
 ) -> None:
     """Run several methods on one picture: alphas, one figure side by side, a table with seconds."""
     from mattingkit.comparison import DEFAULT_METHODS
+    from mattingkit.compiled import jobs_of
     from mattingkit.methods import METHODS, find_method
 
     console.SETTINGS.quiet = quiet
@@ -72,6 +73,7 @@ def compare(
     names = list(METHODS) if "all" in names else list(dict.fromkeys(names or DEFAULT_METHODS))
     parameters = parse_settings(settings, names)
     _refuse_overwrite(output, names, image, trimap, truth, overwrite)
+    warming.compile_first([*jobs_of(names), "foreground"])
     picture, known, exact = _load(image, trimap, truth, names)
     result = _run(picture, known, exact, names, parameters)
     written = result.save(output, overwrite=overwrite)

@@ -63,6 +63,10 @@ def lab(
 
 def _exec(command: list[str], folder: Path) -> None:
     """Replace this process by another program, so that its signals and exit code are the shell's to see."""
+    from mattingkit.compiled import OWN_JOBS, begin
+
+    # While the server starts, what its notebooks will need is compiled.
+    begin(OWN_JOBS)
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "posix":

@@ -26,6 +26,7 @@ COMMANDS = (
     "samples",
     "app",
     "docs",
+    "warm",
 )
 
 _OPENING = """# The command
