@@ -758,6 +758,18 @@ def test_values_reach_python_and_come_from_it(notebook: Callable[..., Notebook])
     for _ in range(4):
         book.page.keyboard.press("ArrowRight")
     book.until("abs(unmix.C[0] - 0.58) < 1e-6")
+    # JupyterLab's own keys, which walk through the cells, are the handle's while it has the focus.
+    cell = "() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+    book.page.evaluate("() => window.jupyterapp.commands.execute('notebook:enter-command-mode')")
+    book.page.evaluate("() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 0; }")
+    before = book.page.evaluate(cell)
+    handle.focus()
+    book.page.keyboard.press("ArrowDown")
+    book.until("abs(unmix.C[1] - 0.55) < 1e-6")
+    book.page.keyboard.press("ArrowDown")
+    book.until("abs(unmix.C[1] - 0.53) < 1e-6")
+    assert book.page.evaluate(cell) == before
+    assert handle.evaluate("node => node === document.activeElement")
     assert book.evaluate("mk.Stroke is not None and abs(unmix.alpha - 0.5) > 0.01")
     book.execute("unmix.known = 'neither'; unmix.alpha = 0.25")
     until(lambda: book.page.get_by_role("radio", name="neither").is_checked(), "Python's value in the page")

@@ -2,7 +2,7 @@
 // line. Alpha is fitted by an affine function of colour; its cost, and the window's part of the matting Laplacian, follow
 // every drag.
 import { clamp, dot, fitWindow, minus, mix, moments, plus, scaled, windowLaplacian } from "./core.js";
-import { bright, button, css, explorable, handle, make, number, set, slider, spoken, status, svg } from "./kit.js";
+import { OWN_KEYS, bright, button, css, explorable, handle, make, number, set, slider, spoken, status, svg } from "./kit.js";
 
 const SIZE = 400;
 const SCALE = 225;
@@ -137,7 +137,7 @@ function build({ model, el, on, put }) {
   });
 
   // --- The matrix --------------------------------------------------------------------------------------------------------
-  const matrix = svg("svg", { viewBox: "0 0 218 218", class: "mk-x-matrix", tabindex: 0, role: "group",
+  const matrix = svg("svg", { viewBox: "0 0 218 218", class: "mk-x-matrix", tabindex: 0, role: "group", ...OWN_KEYS,
     "aria-label": "The window's 9 by 9 part of the matting Laplacian; arrow keys step through it" });
   const cells = Array.from({ length: 81 }, (_, n) => svg("rect", { x: 1 + 24 * (n % 9), y: 1 + 24 * Math.floor(n / 9), width: 23, height: 23, rx: 2 }));
   const frame = svg("rect", { class: "mk-x-frame", width: 25, height: 25, rx: 3, visibility: "hidden" });

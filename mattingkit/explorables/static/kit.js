@@ -11,6 +11,9 @@ export function make(tag, properties = {}, ...children) {
   return node;
 }
 
+/** Keys that are an explorable's own while it has the focus: JupyterLab would walk through its cells by them. */
+export const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
 /** An SVG element. */
 export function svg(tag, attributes = {}, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -118,7 +121,7 @@ export function placeIn(root, event) {
 export function handle(root, { label, at, move, said, value, step = 6, shape = null, text = "", kind = "" }, on) {
   const seen = shape ?? svg("circle", { r: 9, class: "mk-x-dot" });
   const node = svg("g", { class: `mk-x-handle ${kind}`, tabindex: 0, role: "slider", "aria-label": label,
-    "aria-valuemin": 0, "aria-valuemax": 1, "aria-roledescription": "handle: arrow keys move it" },
+    "aria-valuemin": 0, "aria-valuemax": 1, "aria-roledescription": "handle: arrow keys move it", ...OWN_KEYS },
     svg("circle", { r: 20, class: "mk-x-reach" }), svg("circle", { r: 15, class: "mk-x-ring" }), seen);
   if (text) node.append(svg("text", { class: "mk-x-name", y: -15, "text-anchor": "middle" }, text));
   root.append(node);

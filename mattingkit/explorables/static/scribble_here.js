@@ -1,6 +1,6 @@
 // Scribble here: strokes on a photograph, and closed-form alpha at once, computed in the page. Two workers share the work:
 // one answers strokes, the other finishes what the first began, so that no stroke waits. The photograph leaves nothing.
-import { bitmap, button, choices, explorable, make, slider } from "./kit.js";
+import { OWN_KEYS, bitmap, button, choices, explorable, make, slider } from "./kit.js";
 import { ink, labelsOf, rasterise } from "./strokes.js";
 
 // Pixels to work on, and to save.
@@ -30,7 +30,7 @@ function build({ model, el, on, put, changed }) {
   const under = make("canvas", { className: "mk-x-shot", width, height });
   const inked = make("canvas", { className: "mk-x-ink" });
   const ring = make("div", { className: "mk-x-brush", hidden: true });
-  const pad = make("div", { className: "mk-x-pad", tabIndex: 0, role: "application", "aria-roledescription": "drawing pad",
+  const pad = make("div", { className: "mk-x-pad", tabIndex: 0, role: "application", "aria-roledescription": "drawing pad", ...OWN_KEYS,
     "aria-label": "Photograph to scribble on. Arrow keys move the brush, the space bar puts it down and lifts it, "
       + "1 to 4 choose keep, remove, unsure and erase, square brackets its size, Control Z takes back." }, under, inked, ring);
   const shown = make("canvas", { className: "mk-x-shot mk-x-result", width, height, role: "img", "aria-label": "Result" });
@@ -317,8 +317,6 @@ function build({ model, el, on, put, changed }) {
       redraw();
     } else return;
     event.preventDefault();
-    // JupyterLab has shortcuts of its own for these keys.
-    event.stopPropagation();
   }, on);
   pad.addEventListener("focus", () => { if (pad.matches(":focus-visible")) ringAt(cursor); }, on);
   pad.addEventListener("blur", () => { ring.hidden = true; finish(); }, on);
