@@ -17,12 +17,6 @@ def memory_limit() -> float | None:
 
     That is the machine's memory, or less where a container or a batch system has set a limit: Linux control groups,
     version 1 or 2, of this process or of any group around it.
-
-    Examples
-    --------
-    >>> limit = memory_limit()
-    >>> limit is None or limit > 1e8
-    True
     """
     limits = _group_limits()
     # Windows has no sysconf; elsewhere it may not know these names, or answer -1.

@@ -38,14 +38,9 @@ class CancelledError(Exception):
 class Job:
     """The state of one long computation: how far it is, and whether it should stop.
 
-    Attributes
-    ----------
-    stop : ndarray of uint8, shape (1,)
-        Nonzero once the job should give up; compiled loops look at it too.
-    step, total, alpha
-        What the next :class:`mattingkit.progress.Progress` will say.
-    watched : bool
-        Whether anybody looks at its progress; previews are worth making only then.
+    ``stop`` is an array of one number, nonzero once the job should give up; compiled loops look at it too. ``step``,
+    ``total`` and ``alpha`` are what the next :class:`mattingkit.progress.Progress` will say. ``watched`` tells whether
+    anybody looks at them: previews are worth making only then.
     """
 
     def __init__(self) -> None:
@@ -90,21 +85,12 @@ class Job:
 
 
 class Ticket:
-    """One turn of :class:`Latest`.
-
-    Attributes
-    ----------
-    number : int
-        Counts from 1.
-    current : bool
-        True until a newer turn starts.
-    jobs : weakref.WeakSet of Job
-        What :meth:`job` has made, as far as it is still at work.
-    """
+    """One turn of :class:`Latest`: its number, and whether it is ``current``, that is, until a newer one starts."""
 
     def __init__(self, number: int, lock: threading.RLock) -> None:
         self.number = number
         self.current = True
+        #: What :meth:`job` has made, as far as it is still at work.
         self.jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self._lock = lock
 
@@ -126,15 +112,9 @@ class Ticket:
 class Latest:
     """The latest question wins: starting a new turn ends the one before and cancels its jobs.
 
-    It may be used from any thread.
-
-    Attributes
-    ----------
-    lock : threading.RLock
-        Held while a turn starts. Who stores an answer only where it is still wanted holds it from asking
-        ``ticket.current`` to storing; then no newer answer can be overwritten.
-    ticket : Ticket
-        The current turn. Numbers start at 1, so the first one, which nobody started, is 0.
+    It may be used from any thread. Its ``ticket`` is the current turn. ``lock`` is held while a turn starts; who stores
+    an answer only where it is still wanted holds it from asking ``ticket.current`` to storing, so that no newer answer
+    is overwritten.
 
     Examples
     --------
@@ -172,15 +152,7 @@ def thread_count() -> int:
 
 
 def run_all(jobs: list[Callable[[], None]]) -> None:
-    """Run jobs on all threads and wait for them; the first exception is raised. Jobs must not call this themselves.
-
-    Examples
-    --------
-    >>> seen = []
-    >>> run_all([lambda: seen.append(1), lambda: seen.append(2)])
-    >>> sorted(seen)
-    [1, 2]
-    """
+    """Run jobs on all threads and wait for them; the first exception is raised. Jobs must not call this themselves."""
     if thread_count() == 1 or len(jobs) <= 1:
         for job in jobs:
             job()
@@ -204,16 +176,8 @@ if hasattr(os, "register_at_fork"):
 def over_rows(kernel: Callable[..., Any], rows: int | tuple[int, int], *arguments: Any, smallest: int = 16) -> None:
     """Call ``kernel(first, last, *arguments)`` for bands of rows, side by side in several threads.
 
-    Parameters
-    ----------
-    kernel : callable
-        Releases the global lock, and writes only what belongs to its own rows.
-    rows : int or (int, int)
-        How many rows, or from which one to which.
-    *arguments
-        Passed on to every call.
-    smallest : int, default 16
-        Rows a band has at least, so that small pictures do not pay for threads.
+    The kernel releases the global lock, and writes only what belongs to its own rows. ``rows`` is how many, or from
+    which one to which. A band has ``smallest`` rows at least, so that small pictures do not pay for threads.
 
     Examples
     --------
@@ -228,11 +192,7 @@ def over_rows(kernel: Callable[..., Any], rows: int | tuple[int, int], *argument
     # More bands than threads, because rows differ in how much is to be done in them.
     bands = max(1, min(4 * thread_count(), (end - begin) // smallest))
     edges = [begin + (end - begin) * band // bands for band in range(bands + 1)]
-
-    def job(first: int, last: int) -> Callable[[], None]:
-        return lambda: kernel(first, last, *arguments)
-
-    run_all([job(first, last) for first, last in itertools.pairwise(edges)])
+    run_all([functools.partial(kernel, first, last, *arguments) for first, last in itertools.pairwise(edges)])
 
 
 def responsive(
@@ -242,30 +202,20 @@ def responsive(
     *,
     job: Job | None = None,
 ) -> FloatArray:
-    """Run in a background thread, so that the caller can report progress and cancel.
+    """Compute an alpha in a background thread, so that the caller can report progress and cancel.
 
     Parameters
     ----------
     work : callable
-        Computes an alpha. It should look at its job's ``stop`` now and then; once that is nonzero its result no longer
-        matters.
+        It should look at its job's ``stop`` now and then; once that is nonzero its result no longer matters.
     on_progress : callable or None
         Called in the caller's thread about every 20 ms, and once more with the result. An exception it raises cancels
         the work and reaches the caller at once, even where the work needs a moment longer to notice; so does Ctrl-C.
     stacklevel : int, default 2
         To which caller warnings belong, as in :func:`warnings.warn`; 1 is the caller of this function.
     job : Job, optional
-        What ``work`` receives, such as :meth:`Ticket.job` makes; a new one by default.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W)
-        What ``work`` returns.
-
-    Raises
-    ------
-    Exception
-        Whatever ``work`` or ``on_progress`` raises; :class:`CancelledError` where somebody else cancelled the job.
+        What ``work`` receives, such as :meth:`Ticket.job` makes. Where somebody else cancels it, work raises
+        :class:`CancelledError`.
 
     Examples
     --------

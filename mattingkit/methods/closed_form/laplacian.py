@@ -31,10 +31,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def matting_laplacian(
-    image: npt.ArrayLike,
-    epsilon: float = 1e-7,
-    radius: int = 1,
-    known: npt.ArrayLike | None = None,
+    image: npt.ArrayLike, epsilon: float = 1e-7, radius: int = 1, known: npt.ArrayLike | None = None
 ) -> scipy.sparse.csr_matrix:
     r"""Assemble the matting Laplacian of a picture.
 
@@ -292,14 +289,7 @@ def _mirror(first, last, indptr, indices, values):  # type: ignore[no-untyped-de
         for p in range(indptr[i], indptr[i + 1]):
             j = indices[p]
             if j < i:
-                low, high = indptr[j], indptr[j + 1]
-                while low < high:
-                    middle = (low + high) // 2
-                    if indices[middle] < i:
-                        low = middle + 1
-                    else:
-                        high = middle
-                values[p] = values[low]
+                values[p] = values[indptr[j] + np.searchsorted(indices[indptr[j] : indptr[j + 1]], i)]
             if j == i:
                 diagonal = p
             else:

@@ -24,14 +24,7 @@ __all__ = ["Pyramid", "carry", "fit", "reduce_known", "reduce_picture", "reduced
 
 
 class Pyramid:
-    """A picture and its parameters, with the reduced pictures made so far.
-
-    Parameters
-    ----------
-    picture : ndarray of float64, shape (H, W, 3)
-    epsilon : float
-    radius : int
-    """
+    """A picture and its parameters, with the reduced pictures made so far."""
 
     def __init__(self, picture: FloatArray, epsilon: float, radius: int) -> None:
         # The solver's kernels take longest to compile; where they are missing, another process does it meanwhile.
@@ -47,27 +40,12 @@ class Pyramid:
 
 
 def reduced_shape(shape: tuple[int, ...], scale: int) -> tuple[int, int]:
-    """Rows and columns of cells of ``scale × scale`` pixels; the last ones may be cut off by the border.
-
-    Examples
-    --------
-    >>> reduced_shape((5, 8), 4)
-    (2, 2)
-    """
+    """Rows and columns of cells of ``scale × scale`` pixels; the last ones may be cut off by the border."""
     return -(-shape[0] // scale), -(-shape[1] // scale)
 
 
 def reduce_picture(picture: FloatArray, scale: int) -> FloatArray:
-    """Average cells of ``scale × scale`` pixels.
-
-    Parameters
-    ----------
-    picture : ndarray, shape (H, W, C)
-    scale : int
-
-    Returns
-    -------
-    ndarray, shape (ceil(H / scale), ceil(W / scale), C)
+    """Average cells of ``scale × scale`` pixels, of a picture of any number of channels.
 
     Examples
     --------
@@ -81,20 +59,7 @@ def reduce_picture(picture: FloatArray, scale: int) -> FloatArray:
 
 
 def reduce_known(trimap: FloatArray, scale: int) -> tuple[FloatArray, FloatArray]:
-    """Measure how much of each cell of ``scale × scale`` pixels is known, and the mean of what is.
-
-    Parameters
-    ----------
-    trimap : ndarray, shape (H, W)
-        Exactly 0, 0.5, 1.
-    scale : int
-
-    Returns
-    -------
-    share : ndarray, shape (h, w)
-        The share of each cell's pixels that is known, in [0, 1].
-    value : ndarray, shape (h, w)
-        The mean of the known ones; 0.5 where there are none.
+    """Tell which share of each cell of ``scale × scale`` pixels is known, and the mean of what is; 0.5 without any.
 
     Examples
     --------
@@ -114,10 +79,9 @@ def fit(picture: FloatArray, alpha: FloatArray, epsilon: float, radius: int) -> 
     ----------
     picture : ndarray, shape (h, w, 3)
     alpha : ndarray, shape (h, w)
-    epsilon : float
-        Weight of :math:`|a|^2`, as in :func:`mattingkit.methods.closed_form.laplacian.matting_laplacian`.
-    radius : int
-        Windows have ``2 * radius + 1`` pixels on a side; at the border the nearest whole window serves.
+    epsilon, radius
+        As in :func:`mattingkit.methods.closed_form.laplacian.matting_laplacian`; epsilon is the weight of
+        :math:`|a|^2`. At the border the nearest whole window serves.
 
     Returns
     -------
@@ -137,7 +101,7 @@ def fit(picture: FloatArray, alpha: FloatArray, epsilon: float, radius: int) -> 
     >>> model[2, 2].round(3)
     array([0.5 , 0.3 , 0.1 , 0.05])
     """
-    model = np.empty((alpha.shape[0], alpha.shape[1], 4))
+    model = np.empty((*alpha.shape, 4))
     over_rows(_fit, alpha.shape[0], picture, alpha, epsilon, radius, model)
     return model
 
@@ -156,11 +120,6 @@ def carry(model: FloatArray, picture: FloatArray, trimap: FloatArray, scale: flo
         Pixels of the picture to one of the model, along each axis.
     haze : float, default 0
         Alphas up to ``haze`` become 0 and those from ``1 - haze`` on 1; what lies between is stretched to fit.
-
-    Returns
-    -------
-    ndarray, shape (H, W)
-        Alpha in [0, 1].
 
     Examples
     --------

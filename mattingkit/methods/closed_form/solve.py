@@ -149,15 +149,7 @@ def solve(
 
 @dataclass(frozen=True)
 class Prior:
-    """A guess that alpha is drawn to.
-
-    Parameters
-    ----------
-    weight : ndarray of float64, shape (H, W)
-        How strongly each pixel is drawn: the diagonal of Γ.
-    target : ndarray of float64, shape (H, W)
-        To which alpha.
-    """
+    """A guess ``target`` that alpha is drawn to, each pixel by its own ``weight``: the diagonal of Γ."""
 
     weight: FloatArray
     target: FloatArray

@@ -22,21 +22,7 @@ import scipy.sparse
 
 from mattingkit.compiled import kernel, wait
 from mattingkit.images import FloatArray
-from mattingkit.methods.closed_form.direct.fronts import (
-    BLOCK,
-    Entries,
-    Tree,
-    add_entries,
-    enlarged,
-    extend_add,
-    factor_block,
-    factor_subtree,
-    pack,
-    solve_rows,
-    substitute,
-    update_rows,
-    weakest_pivot,
-)
+from mattingkit.methods.closed_form.direct import fronts
 from mattingkit.threads import CancelledError, over_rows, run_all, thread_count
 
 __all__ = ["Dissection", "NotPositiveDefiniteError", "compile_kernels", "grid_reach"]
@@ -57,33 +43,16 @@ class NotPositiveDefiniteError(ArithmeticError):
 
 
 def grid_reach(matrix: scipy.sparse.csr_matrix, shape: tuple[int, int]) -> int:
-    """How many rows or columns apart two coupled pixels of a matrix are at most.
-
-    Examples
-    --------
-    >>> chain = scipy.sparse.csr_matrix(scipy.sparse.eye_array(12) + scipy.sparse.eye_array(12, k=1))
-    >>> grid_reach(chain, (1, 12))
-    1
-    """
+    """How many rows or columns apart two coupled pixels of a matrix are at most."""
     return int(_reach(matrix.indptr, matrix.indices, shape[1]))
 
 
 class Dissection:
     """The plan for one mask of unknown pixels, and, after :meth:`factorise`, the Cholesky factor of one matrix.
 
-    Parameters
-    ----------
-    unknown : ndarray of bool, shape (H, W)
-        The pixels the system is about.
-    reach : int
-        Coupled pixels are at most so many rows or columns apart (:func:`grid_reach`).
-
-    Attributes
-    ----------
-    size : int
-        Number of unknown pixels.
-    factor_entries : int
-        Numbers the factor will hold, 8 bytes each; known before any work is done.
+    Coupled pixels are at most ``reach`` rows or columns apart (:func:`grid_reach`). ``size`` is the number of unknown
+    pixels, ``factor_entries`` how many numbers of 8 bytes the factor will hold, known before any work is done, and
+    ``order`` the pixels, numbered row by row, in the order of their elimination.
 
     Examples
     --------
@@ -103,22 +72,17 @@ class Dissection:
         np.cumsum(np.cumsum(unknown, axis=0, dtype=np.int32), axis=1, out=counts[1:, 1:])
         self.size = int(counts[-1, -1])
         boxes, parent, owner = _dissect(self.unknown, counts, reach, _LEAF)
-        pixels, start, position = _order(owner, parent.size)
+        self.order, start, position = _order(owner.ravel(), parent.size)
         border, border_start = _borders(boxes, start, position, self.unknown, reach)
         pivots = np.diff(start).astype(np.int64)
         borders = np.diff(border_start)
         panel_start = np.zeros(parent.size + 1, dtype=np.int64)
         np.cumsum(pivots * (pivots + borders), out=panel_start[1:])
         self.factor_entries = int(panel_start[-1])
-        self._tree = Tree(parent, pixels, start, position, border, border_start, panel_start)
+        self._tree = fronts.Tree(parent, self.order, start, position, border, border_start, panel_start)
         #: Multiplications a node takes, for sharing the work among threads.
         self._work = (pivots**3 / 3 + pivots**2 * borders + pivots * borders**2).astype(np.float64)
         self._factor: FloatArray | None = None
-
-    @property
-    def order(self) -> IntArray:
-        """The unknown pixels, numbered row by row, in the order of their elimination."""
-        return self._tree.pixels
 
     def factorise(
         self,
@@ -129,25 +93,13 @@ class Dissection:
     ) -> None:
         """Compute the Cholesky factor of the rows and columns of the unknown pixels.
 
-        Parameters
-        ----------
-        matrix : csr_matrix, shape (H * W, H * W)
-            Symmetric, positive definite on the unknown pixels.
-        diagonal : ndarray, shape (H, W), optional
-            Added to the matrix's diagonal.
-        stop : ndarray of uint8, shape (1,), optional
-            Set it to nonzero from another thread to give up with :class:`mattingkit.threads.CancelledError`.
-        on_node : callable, optional
-            Receives the share of the work done so far, in [0, 1].
-
-        Raises
-        ------
-        NotPositiveDefiniteError
-            Where the matrix is singular, to within rounding.
+        ``diagonal`` is added to the matrix's own. ``stop``, an array of one number, can be set to nonzero from another
+        thread, to give up with :class:`mattingkit.threads.CancelledError`. ``on_node`` receives the share of the work
+        done so far. A matrix that is singular to within rounding raises :class:`NotPositiveDefiniteError`.
         """
         flag = np.zeros(1, dtype=np.uint8) if stop is None else stop
         extra = np.zeros(self.unknown.size) if diagonal is None else np.ravel(diagonal)
-        entries = Entries(matrix.indptr, matrix.indices, matrix.data, extra)
+        entries = fronts.Entries(matrix.indptr, matrix.indices, matrix.data, extra)
         factor = np.zeros(self.factor_entries)
         failed = np.zeros(1, dtype=np.int32)
         #: For every node that waits, its children's update matrices.
@@ -163,7 +115,7 @@ class Dissection:
 
         def subtree(root: int, first: int) -> Callable[[], None]:
             def job() -> None:
-                update = factor_subtree(first, root, self._tree, entries, factor, flag, failed)
+                update = fronts.factor_subtree(first, root, self._tree, entries, factor, flag, failed)
                 finished(root, first, update)
 
             return job
@@ -178,29 +130,19 @@ class Dissection:
             finished(node, node, self._factor_top(node, children, entries, factor, flag, failed))
         if flag[0]:
             raise CancelledError
-        if failed[0] or weakest_pivot(self._tree, entries, factor) < _SAFE_PIVOT:
+        if failed[0] or fronts.weakest_pivot(self._tree, entries, factor) < _SAFE_PIVOT:
             raise NotPositiveDefiniteError("the system is singular to within rounding")
         self._factor = factor
 
     def solve(self, right: FloatArray) -> FloatArray:
-        """Solve for one right-hand side.
-
-        Parameters
-        ----------
-        right : ndarray, shape (size,)
-            One value for each unknown pixel, in raster order.
-
-        Returns
-        -------
-        ndarray, shape (size,)
-        """
+        """Solve for one right-hand side: one value for each unknown pixel, row by row."""
         if self._factor is None:
             raise RuntimeError("Call factorise(matrix) before solve.")
         x = np.zeros(self.unknown.size)
         x[self.unknown.ravel()] = right
-        ordered = x[self._tree.pixels]
-        substitute(ordered, self._tree, self._factor)
-        x[self._tree.pixels] = ordered
+        ordered = x[self.order]
+        fronts.substitute(ordered, self._tree, self._factor)
+        x[self.order] = ordered
         return np.asarray(x[self.unknown.ravel()])
 
     def _subtrees(self) -> tuple[list[tuple[int, int]], list[int]]:
@@ -233,31 +175,30 @@ class Dissection:
         self,
         node: int,
         children: list[tuple[int, FloatArray]],
-        entries: Entries,
+        entries: fronts.Entries,
         factor: FloatArray,
         stop: npt.NDArray[np.uint8],
         failed: IntArray,
     ) -> FloatArray:
         """Factorise one large front with all threads; return its packed update matrix."""
         tree = self._tree
-        pivots = int(tree.start[node + 1] - tree.start[node])
-        size = int(tree.border_start[node + 1] - tree.border_start[node])
+        _, _, border, panel = fronts.front(node, tree, factor)
+        rows, pivots = panel.shape
+        size = border.size
         schur = np.zeros((size, size))
-        add_entries(node, tree, entries, factor)
+        fronts.add_entries(node, tree, entries, factor)
         for child, update in children:
-            extend_add(child, node, tree, update, factor, schur)
-        rows = pivots + size
-        panel = factor[tree.panel_start[node] : tree.panel_start[node + 1]].reshape(rows, pivots)
-        left, turned = np.empty((rows, BLOCK)), np.empty((BLOCK, rows))
-        for k in range(0, pivots, BLOCK):
-            end = min(k + BLOCK, pivots)
-            if stop[0] or not factor_block(panel, k, end):
+            fronts.extend_add(child, node, tree, update, factor, schur)
+        left, turned = np.empty((rows, fronts.BLOCK)), np.empty((fronts.BLOCK, rows))
+        for k in range(0, pivots, fronts.BLOCK):
+            end = min(k + fronts.BLOCK, pivots)
+            if stop[0] or not fronts.factor_block(panel, k, end):
                 failed[0] = 1
                 return np.empty(0)
-            over_rows(solve_rows, (end, rows), panel, k, end, left, turned, smallest=64)
-            over_rows(update_rows, (end, rows), pivots, end, left, turned, panel, schur, smallest=64)
+            over_rows(fronts.solve_rows, (end, rows), panel, k, end, left, turned, smallest=64)
+            over_rows(fronts.update_rows, (end, rows), pivots, end, left, turned, panel, schur, smallest=64)
         packed = np.empty(size * (size + 1) // 2)
-        pack(schur, packed)
+        fronts.pack(schur, packed)
         return packed
 
 
@@ -384,24 +325,13 @@ def _dissect(unknown, counts, reach, leaf):  # type: ignore[no-untyped-def]
     return reversed_boxes, above, owner
 
 
-@kernel
-def _order(owner, nodes):  # type: ignore[no-untyped-def]
-    """Sort the unknown pixels by node; ``position`` is the inverse, -1 for known pixels."""
-    start = np.zeros(nodes + 1, np.int32)
-    flat = owner.ravel()
-    for i in range(flat.size):
-        if flat[i] >= 0:
-            start[flat[i] + 1] += 1
-    for node in range(nodes):
-        start[node + 1] += start[node]
-    fill = start[:-1].copy()
-    pixels = np.empty(start[-1], np.int32)
-    position = np.full(flat.size, -1, np.int32)
-    for i in range(flat.size):
-        if flat[i] >= 0:
-            position[i] = fill[flat[i]]
-            pixels[position[i]] = i
-            fill[flat[i]] += 1
+def _order(owner: IntArray, nodes: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Sort the unknown pixels by node. ``start`` tells where a node's begin; ``position`` is -1 for known pixels."""
+    unknown = np.flatnonzero(owner >= 0)
+    pixels = unknown[np.argsort(owner[unknown], kind="stable")].astype(np.int32)
+    start = np.searchsorted(owner[pixels], np.arange(nodes + 1)).astype(np.int32)
+    position = np.full(owner.size, -1, np.int32)
+    position[pixels] = np.arange(pixels.size)
     return pixels, start, position
 
 
@@ -417,7 +347,7 @@ def _borders(boxes, start, position, unknown, reach):  # type: ignore[no-untyped
         count = border_start[node]
         ring = 2 * reach * (y1 - y0 + x1 - x0 + 2 * reach)
         if count + ring > border.size:
-            border = enlarged(border, count, 2 * (border.size + ring))
+            border = fronts.enlarged(border, count, 2 * (border.size + ring))
         for y in range(max(0, y0 - reach), min(height, y1 + reach)):
             for x in range(max(0, x0 - reach), min(width, x1 + reach)):
                 if y0 <= y < y1 and x0 <= x < x1:

@@ -23,22 +23,6 @@ import numpy.typing as npt
 from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray
 
-__all__ = [
-    "BLOCK",
-    "Entries",
-    "Tree",
-    "add_entries",
-    "enlarged",
-    "extend_add",
-    "factor_block",
-    "factor_subtree",
-    "pack",
-    "solve_rows",
-    "substitute",
-    "update_rows",
-    "weakest_pivot",
-]
-
 IntArray = npt.NDArray[np.int32]
 
 #: Columns eliminated at a time; a multiple of 4.
@@ -46,30 +30,18 @@ BLOCK = 64
 
 
 class Tree(NamedTuple):
-    """The plan, as the compiled functions read it. Nodes are numbered children first.
-
-    Parameters
-    ----------
-    parent : ndarray of int32
-        Each node's parent, -1 for a root.
-    pixels : ndarray of int32
-        The unknown pixels in elimination order; node ``k`` eliminates ``pixels[start[k]:start[k + 1]]``.
-    start : ndarray of int32
-    position : ndarray of int32
-        The inverse of ``pixels``; -1 for known pixels.
-    border : ndarray of int32
-        Positions of the later pixels that a node's subtree touches, sorted, at ``border_start[k]:border_start[k + 1]``.
-    border_start : ndarray of int64
-    panel_start : ndarray of int64
-        Where in the factor a node's panel begins: pivots and border as rows, pivots as columns.
-    """
+    """The plan, as the compiled functions read it. Nodes are numbered children first; a root's parent is -1."""
 
     parent: IntArray
+    #: The unknown pixels in elimination order; node ``k`` eliminates ``pixels[start[k]:start[k + 1]]``.
     pixels: IntArray
     start: IntArray
+    #: The inverse of ``pixels``; -1 for known pixels.
     position: IntArray
+    #: Positions of the later pixels that a node's subtree touches, sorted, at ``border_start[k]:border_start[k + 1]``.
     border: IntArray
     border_start: npt.NDArray[np.int64]
+    #: Where in the factor a node's panel begins: pivots and border as rows, pivots as columns.
     panel_start: npt.NDArray[np.int64]
 
 
@@ -83,32 +55,36 @@ class Entries(NamedTuple):
 
 
 @kernel
+def front(node, tree, factor):  # type: ignore[no-untyped-def]
+    """The first pivot's position and the one after the last, the border's positions, and the panel of a node."""
+    first, last = tree.start[node], tree.start[node + 1]
+    border = tree.border[tree.border_start[node] : tree.border_start[node + 1]]
+    panel = factor[tree.panel_start[node] : tree.panel_start[node + 1]]
+    return first, last, border, panel.reshape(last - first + border.size, last - first)
+
+
+@kernel
 def add_entries(node, tree, entries, factor):  # type: ignore[no-untyped-def]
     """Add the matrix's own entries to a front: those with at least one pixel among the pivots."""
-    first, last = tree.start[node], tree.start[node + 1]
-    pivots = last - first
-    border = tree.border[tree.border_start[node] : tree.border_start[node + 1]]
-    panel = tree.panel_start[node]
-    for column in range(pivots):
+    first, last, border, panel = front(node, tree, factor)
+    for column in range(last - first):
         i = tree.pixels[first + column]
-        factor[panel + column * pivots + column] += entries.diagonal[i]
+        panel[column, column] += entries.diagonal[i]
         for p in range(entries.indptr[i], entries.indptr[i + 1]):
             where = tree.position[entries.indices[p]]
             if where < first + column:
                 continue
             row = where - first
             if where >= last:
-                row = pivots + np.searchsorted(border, where)
-            factor[panel + row * pivots + column] += entries.data[p]
+                row = last - first + np.searchsorted(border, where)
+            panel[row, column] += entries.data[p]
 
 
 @kernel
 def extend_add(child, node, tree, update, factor, schur):  # type: ignore[no-untyped-def]
     """Add a child's packed update matrix to its parent's front."""
-    first, last = tree.start[node], tree.start[node + 1]
+    first, last, border, panel = front(node, tree, factor)
     pivots = last - first
-    border = tree.border[tree.border_start[node] : tree.border_start[node + 1]]
-    panel = factor[tree.panel_start[node] : tree.panel_start[node + 1]]
     own = tree.border[tree.border_start[child] : tree.border_start[child + 1]]
     rows = np.empty(own.size, np.int64)
     for k in range(own.size):
@@ -121,7 +97,7 @@ def extend_add(child, node, tree, update, factor, schur):  # type: ignore[no-unt
         for j in range(i + 1):
             column = rows[j]
             if column < pivots:
-                panel[row * pivots + column] += update[p]
+                panel[row, column] += update[p]
             else:
                 schur[row - pivots, column - pivots] += update[p]
             p += 1
@@ -260,13 +236,13 @@ def _subtract_one(left, i, turned, shift, target, row, column, width):  # type: 
 
 
 @kernel
-def _eliminate(panel, pivots, schur, left, turned):  # type: ignore[no-untyped-def]
+def _eliminate(panel, schur, left, turned):  # type: ignore[no-untyped-def]
     """Partial Cholesky factorisation of a front, a block of columns at a time. False where a pivot fails.
 
     ``panel`` holds the pivot columns (rows × pivots), ``schur`` the rest, each as a lower triangle; what stands above
     the diagonals is undefined.
     """
-    rows = panel.shape[0]
+    rows, pivots = panel.shape
     for k in range(0, pivots, BLOCK):
         end = min(k + BLOCK, pivots)
         if not factor_block(panel, k, end):
@@ -295,8 +271,8 @@ def factor_subtree(first, root, tree, entries, factor, stop, failed):  # type: i
     for node in range(first, root + 1):
         if stop[0] or failed[0]:
             return np.empty(0)
-        pivots = tree.start[node + 1] - tree.start[node]
-        size = tree.border_start[node + 1] - tree.border_start[node]
+        _, _, border, panel = front(node, tree, factor)
+        size = border.size
         schur = space[: size * size].reshape(size, size)
         schur[:] = 0.0
         add_entries(node, tree, entries, factor)
@@ -306,8 +282,7 @@ def factor_subtree(first, root, tree, entries, factor, stop, failed):  # type: i
             b = tree.border_start[child + 1] - tree.border_start[child]
             used -= b * (b + 1) // 2
             extend_add(child, node, tree, stack[used:], factor, schur)
-        panel = factor[tree.panel_start[node] : tree.panel_start[node + 1]]
-        if not _eliminate(panel.reshape(pivots + size, pivots), pivots, schur, left, turned):
+        if not _eliminate(panel, schur, left, turned):
             failed[0] = 1
             return np.empty(0)
         need = used + size * (size + 1) // 2
@@ -337,15 +312,14 @@ def weakest_pivot(tree, entries, factor):  # type: ignore[no-untyped-def]
     """The smallest share of a matrix's diagonal entry that elimination left of it: rounding's size where singular."""
     weakest = 1.0
     for node in range(tree.parent.size):
-        first, last = tree.start[node], tree.start[node + 1]
+        first, last, _, panel = front(node, tree, factor)
         for column in range(last - first):
             i = tree.pixels[first + column]
             before = entries.diagonal[i]
             for p in range(entries.indptr[i], entries.indptr[i + 1]):
                 if entries.indices[p] == i:
                     before += entries.data[p]
-            root = factor[tree.panel_start[node] + column * (last - first) + column]
-            weakest = min(weakest, root * root / before)
+            weakest = min(weakest, panel[column, column] ** 2 / before)
     return weakest
 
 
@@ -354,10 +328,8 @@ def substitute(x, tree, factor):  # type: ignore[no-untyped-def]
     """Forward and backward substitution, in place; ``x`` is in elimination order."""
     nodes = tree.parent.size
     for node in range(nodes):
-        first, pivots = tree.start[node], tree.start[node + 1] - tree.start[node]
-        own = tree.border[tree.border_start[node] : tree.border_start[node + 1]]
-        panel = factor[tree.panel_start[node] : tree.panel_start[node + 1]]
-        panel = panel.reshape(pivots + own.size, pivots)
+        first, last, own, panel = front(node, tree, factor)
+        pivots = last - first
         for i in range(pivots):
             s = x[first + i]
             for j in range(i):
@@ -369,10 +341,8 @@ def substitute(x, tree, factor):  # type: ignore[no-untyped-def]
                 s += panel[pivots + i, j] * x[first + j]
             x[own[i]] -= s
     for node in range(nodes - 1, -1, -1):
-        first, pivots = tree.start[node], tree.start[node + 1] - tree.start[node]
-        own = tree.border[tree.border_start[node] : tree.border_start[node + 1]]
-        panel = factor[tree.panel_start[node] : tree.panel_start[node + 1]]
-        panel = panel.reshape(pivots + own.size, pivots)
+        first, last, own, panel = front(node, tree, factor)
+        pivots = last - first
         for i in range(own.size):
             value = x[own[i]]
             for j in range(pivots):
