@@ -50,8 +50,8 @@ def test_the_answer_is_the_networks_own_stretched(tmp_path, picture):
     path = write_network(tmp_path / "sum.onnx", weight=[0, 1, 0])
     alpha = mk.estimate_alpha(picture, method="network", weights=path, size=64)
     assert alpha.shape == (24, 36)
-    green = network._resize(picture[..., 1], (64, 64))
-    expected = network._resize((green - green.min()) / np.ptp(green), (24, 36))
+    green = network.resize(picture[..., 1], (64, 64))
+    expected = network.resize((green - green.min()) / np.ptp(green), (24, 36))
     np.testing.assert_allclose(alpha, expected, atol=1e-5)
 
 

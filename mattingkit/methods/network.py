@@ -22,14 +22,14 @@ import numpy.typing as npt
 
 from mattingkit.errors import did_you_mean
 from mattingkit.images import FloatArray, as_image
-from mattingkit.methods.u2net.weights import WEIGHTS, find_weights, verify_weights
+from mattingkit.methods.u2net.predict import resize, stretch
+from mattingkit.methods.u2net.weights import WEIGHTS, checked_weights
 from mattingkit.params import Range
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.trimap import UNKNOWN, check_pair
 
 __all__ = ["LAYOUTS", "Layout", "estimate_alpha_network", "refines_trimap"]
 
-_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HALF, _ONE = (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)
 
 
@@ -42,7 +42,7 @@ class Layout:
     size : int
         Side in pixels of the square that it is shown; a size that its file fixes goes before.
     mean, deviation : tuple of three floats
-        A colour in [0, 1] becomes ``(colour - mean) / deviation``.
+        A colour in [0, 1] becomes ``(colour - mean) / deviation``; ImageNet's by default.
     brighten : bool
         First divide the picture by its largest value, as U²-Net's published code does.
     sigmoid : bool
@@ -54,8 +54,8 @@ class Layout:
     """
 
     size: int
-    mean: tuple[float, float, float] = _IMAGENET[0]
-    deviation: tuple[float, float, float] = _IMAGENET[1]
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
     brighten: bool = True
     sigmoid: bool = False
     stretch: bool = True
@@ -141,10 +141,7 @@ def estimate_alpha_network(
     picture = as_image(image)
     if weights is None:
         raise TypeError("network needs weights: the path of an .onnx file, or a name from 'mattingkit weights list'.")
-    path = _onnx_file(weights)
-    found = path.stat()
-    session = _session(os.fspath(path), (found.st_mtime_ns, found.st_size))
-    shape = _input_shape(session, path)
+    path, session, shape = _open(weights)
     base = _layout(layout or (WEIGHTS[str(weights)].layout if str(weights) in WEIGHTS else None), shape)
     chosen = replace(
         base,
@@ -153,7 +150,7 @@ def estimate_alpha_network(
         sigmoid=base.sigmoid if sigmoid is None else sigmoid,
         stretch=base.stretch if stretch is None else stretch,
     )
-    height, width = _sides(size, chosen, shape)
+    sides = _sides(size, chosen, shape)
     known = None
     if chosen.trimap:
         if trimap is None:
@@ -161,7 +158,7 @@ def estimate_alpha_network(
         picture, known = check_pair(picture, trimap)
     elif trimap is not None:
         raise TypeError(f"{os.fspath(weights)} takes no trimap: it finds the subject by itself. Leave the trimap out.")
-    shown = _shown(picture, known, chosen, (height, width))
+    shown = _shown(picture, known, chosen, sides)
     if on_progress is not None:
         on_progress(Progress(1, 2, None))
     alpha = _answer(session, shown, chosen, picture, path)
@@ -176,19 +173,17 @@ def refines_trimap(weights: str | os.PathLike[str]) -> bool:
     """Whether a network takes a trimap, by its name or by what its file says."""
     if str(weights) in WEIGHTS:
         return LAYOUTS[WEIGHTS[str(weights)].layout].trimap
-    path = _onnx_file(weights)
-    found = path.stat()
-    return bool(_input_shape(_session(os.fspath(path), (found.st_mtime_ns, found.st_size)), path)[1] == 4)
+    return bool(_open(weights)[2][1] == 4)
 
 
-def _onnx_file(weights: str | os.PathLike[str]) -> Path:
-    """The file behind a name or a path."""
-    path, name = find_weights(weights), os.fspath(weights)
-    if name in WEIGHTS and not verify_weights(name):
-        raise ValueError(f"{path} is damaged: run 'mattingkit weights fetch {name}' to fetch it again.")
+def _open(weights: str | os.PathLike[str]) -> tuple[Path, Any, list[Any]]:
+    """The file behind a name or a path, onnxruntime's session of it, and the shape of its input."""
+    path = checked_weights(weights)
     if path.suffix != ".onnx":
         raise ValueError(f"{os.fspath(weights)} is no .onnx file; for U²-Net's own weights use method='u2net'.")
-    return path
+    found = path.stat()
+    session = _session(os.fspath(path), (found.st_mtime_ns, found.st_size))
+    return path, session, _input_shape(session, path)
 
 
 @lru_cache(maxsize=2)
@@ -249,7 +244,7 @@ def _shown(picture: FloatArray, trimap: FloatArray | None, layout: Layout, shape
     """The picture (and trimap) as the network takes it: (1, C, H, W) of float32."""
     from PIL import Image
 
-    channels = [_resize(picture[..., channel], shape) for channel in range(3)]
+    channels = [resize(picture[..., channel], shape) for channel in range(3)]
     peak = max(channel.max() for channel in channels) if layout.brighten else 1.0
     normalised = [
         (channel / (peak or 1.0) - mean) / deviation
@@ -260,14 +255,6 @@ def _shown(picture: FloatArray, trimap: FloatArray | None, layout: Layout, shape
         levels = Image.fromarray(trimap.astype(np.float32)).resize(shape[::-1], Image.Resampling.NEAREST)
         normalised.append(np.asarray(levels, dtype=np.float64))
     return np.stack(normalised)[np.newaxis].astype(np.float32)
-
-
-def _resize(channel: FloatArray, shape: tuple[int, int]) -> FloatArray:
-    """Resize by Pillow's bilinear filter, which averages when reducing."""
-    from PIL import Image
-
-    flat = Image.fromarray(np.ascontiguousarray(channel, dtype=np.float32))
-    return np.asarray(flat.resize(shape[::-1], Image.Resampling.BILINEAR), dtype=np.float64)
 
 
 def _answer(session: Any, shown: Any, layout: Layout, picture: FloatArray, path: Path) -> FloatArray:
@@ -282,8 +269,5 @@ def _answer(session: Any, shown: Any, layout: Layout, picture: FloatArray, path:
     if layout.sigmoid:
         found = 1 / (1 + np.exp(-np.clip(found, -60, 60)))
     if layout.stretch:
-        low, high = found.min(), found.max()
-        # A picture of one colour has no subject, whatever the padding makes of its border.
-        flat = bool((picture == picture[0, 0]).all())
-        found = np.zeros_like(found) if flat or high - low < 1e-6 else (found - low) / (high - low)
-    return np.clip(_resize(found, picture.shape[:2]), 0.0, 1.0)
+        found = stretch(found, picture)
+    return np.clip(resize(found, picture.shape[:2]), 0.0, 1.0)

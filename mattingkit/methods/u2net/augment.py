@@ -45,17 +45,7 @@ class Pair:
 def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     """Match pictures and masks by their names without suffix.
 
-    Raises
-    ------
-    ValueError
-        Where a folder is missing, nothing matches, or a picture has no mask; the first few are named.
-
-    Examples
-    --------
-    >>> find_pairs(Path("nowhere"), Path("nowhere"))
-    Traceback (most recent call last):
-    ...
-    ValueError: There is no folder nowhere.
+    Raises ValueError where a folder is missing, nothing matches, or a picture has no mask; the first few are named.
     """
     for folder in (images, masks):
         if not folder.is_dir():

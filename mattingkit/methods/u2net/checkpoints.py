@@ -30,23 +30,8 @@ PUBLISHED_SIZE = 320
 def read_network(path: Path) -> tuple[U2Net, int]:
     """Read a network of either variant, ready for inference, and the side of its input in pixels.
 
-    Parameters
-    ----------
-    path : Path
-        A ``.pth``, ``.pt``, ``.safetensors`` or ``.onnx`` file.
-
-    Returns
-    -------
-    network : U2Net
-        On the CPU, in eval mode, batch norms folded.
-    size : int
-
-    Raises
-    ------
-    ImportError
-        For an ``.onnx`` file where the onnx package is not installed.
-    ValueError
-        For a file that is damaged or holds another network.
+    Raises ImportError for an ``.onnx`` file where the onnx package is not installed, and ValueError for a file that is
+    damaged or holds another network.
     """
     if path.suffix == ".onnx":
         from mattingkit.methods.u2net.onnx_file import load_onnx
@@ -66,13 +51,7 @@ def read_network(path: Path) -> tuple[U2Net, int]:
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], int]:
-    """Read the state_dict of a ``.pth`` or ``.safetensors`` file, in single precision, and its network's input size.
-
-    Raises
-    ------
-    ValueError
-        For a file that is damaged or holds something else.
-    """
+    """Read the state_dict of a ``.pth`` or ``.safetensors`` file, in single precision, and its network's input size."""
     if path.suffix == ".safetensors":
         state, size = _read_safetensors(path)
     else:
@@ -104,13 +83,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], int]:
 
 
 def read_pickle(path: Path) -> Any:
-    """Read what ``torch.save`` wrote, tensors and plain values only.
-
-    Raises
-    ------
-    ValueError
-        For a file that is damaged, or holds anything that could run code.
-    """
+    """Read what ``torch.save`` wrote, tensors and plain values only."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:  # torch itself does not look at the checksums in it
@@ -153,14 +126,7 @@ def _fit(state: Mapping[str, Tensor], path: Path) -> U2Net:
 def save_weights(network: U2Net, size: int, path: Path) -> None:
     """Write weights in half precision, with the input size they were trained for and a checksum.
 
-    Parameters
-    ----------
-    network : U2Net
-        Its batch norms not folded, so that training can go on from the file.
-    size : int
-        Side of its input in pixels.
-    path : Path
-        A ``.safetensors`` file.
+    The network's batch norms are not folded, so that training can go on from the file.
 
     Examples
     --------

@@ -24,13 +24,7 @@ class Record:
 
 
 def read_curve(path: Path) -> list[Record]:
-    """Read a run's ``curve.csv``.
-
-    Examples
-    --------
-    >>> read_curve(Path("nowhere.csv"))
-    []
-    """
+    """Read a run's ``curve.csv``; nothing where there is none yet."""
     if not path.exists():
         return []
     rows = []
@@ -60,11 +54,7 @@ def curve_text(rows: Sequence[Record]) -> str:
 def draw_curve(rows: Sequence[Record]) -> Any:
     """Draw loss and held-out IoU over the steps; in a notebook, :class:`LiveCurve` draws it while training runs.
 
-    A dotted line marks where a stage of another input size began.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    Returns a matplotlib Figure; a dotted line marks where a stage of another input size began.
 
     Examples
     --------
@@ -82,8 +72,8 @@ def draw_curve(rows: Sequence[Record]) -> Any:
     right.set(xlabel="step", ylabel="IoU at 0.5, held out", ylim=(0, 1))
     for before, row in itertools.pairwise(rows):
         if row.size != before.size:
-            left.axvline(before.step, color="0.7", linestyle=":")
-            right.axvline(before.step, color="0.7", linestyle=":")
+            for plot in (left, right):
+                plot.axvline(before.step, color="0.7", linestyle=":")
             right.annotate(f" {row.size}", (before.step, 0.02), color="0.4")
     if rows:
         right.annotate(f" {rows[0].size} px", (rows[0].step, 0.02), color="0.4")
@@ -92,12 +82,9 @@ def draw_curve(rows: Sequence[Record]) -> Any:
 
 
 class LiveCurve:
-    """Redraws the training curve in a notebook's output after every record.
+    """Redraws the training curve in a notebook's output after every record; ``out`` is the folder of the run.
 
-    Parameters
-    ----------
-    out : str or Path, optional
-        Folder of the run. Where it is resumed, the curve begins with what was recorded before.
+    Where that is resumed, the curve begins with what was recorded before.
     """
 
     def __init__(self, out: str | Path | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -34,13 +35,7 @@ def _by_kind(pairs: Sequence[Pair]) -> list[list[int]]:
 
 
 def hold_out(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """Split pictures at random into those held out, a fraction of each kind and one at least, and those to learn from.
-
-    Raises
-    ------
-    ValueError
-        Where none is left to learn from.
-    """
+    """Split pictures at random into the held out, a fraction of each kind and one at least, and those to learn from."""
     held_out: list[Pair] = []
     for members in _by_kind(pairs):
         random.Random(seed).shuffle(members)
@@ -58,16 +53,7 @@ class Samples(torch.utils.data.IterableDataset[tuple[Any, Any]]):
 
     Each sample has a generator of its own, seeded by the run's seed and its number: a run that is stopped and resumed,
     or shared by several processes, sees the same samples. Kinds are drawn equally often, however many pictures they
-    have.
-
-    Parameters
-    ----------
-    pairs : sequence of Pair
-    size : int
-        Side of the square in pixels.
-    seed : int
-    first, stride : int
-        Which samples of the run.
+    have. ``size`` is the side of the square in pixels.
     """
 
     def __init__(self, pairs: Sequence[Pair], size: int, seed: int, first: int, stride: int) -> None:
@@ -76,9 +62,7 @@ class Samples(torch.utils.data.IterableDataset[tuple[Any, Any]]):
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         torch.set_num_threads(1)  # a worker of the loader is a forked process
-        number = self.first
-        while True:
+        for number in itertools.count(self.first, self.stride):
             rng = np.random.default_rng((self.seed, number))
             of_kind = self.kinds[rng.integers(len(self.kinds))]
             yield sample(self.pairs, of_kind[rng.integers(len(of_kind))], self.size, rng)
-            number += self.stride

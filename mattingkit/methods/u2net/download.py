@@ -23,19 +23,8 @@ SLOWEST = 1024
 class Download:
     """A downloader for :func:`pooch.retrieve`, which names the file and checks its checksum.
 
-    Parameters
-    ----------
-    partial : Path
-        Where what has arrived is kept; the next download asks the server only for the rest.
-    largest : int
-        Bytes the file may have.
-    progress : bool
-        Draw a bar on stderr.
-
-    Raises
-    ------
-    OSError, http.client.HTTPException
-        Where the transfer fails; ``partial`` is kept for the next attempt unless it became too large.
+    What has arrived is kept at ``partial``, and the next download asks the server only for the rest; the file may have
+    ``largest`` bytes. Raises OSError or HTTPException where the transfer fails.
     """
 
     def __init__(self, partial: Path, largest: int, progress: bool) -> None:
@@ -61,14 +50,8 @@ class Download:
         length = response.headers.get("Content-Length") or ""
         total = int(length) + had if length.isascii() and length.isdigit() else None
         got, earlier, since = had, had, time.monotonic()
-        bar = tqdm(
-            total=total,
-            initial=had,
-            unit="B",
-            unit_scale=True,
-            desc=url.rsplit("/", 1)[1],
-            disable=not self.progress,
-        )
+        name = url.rsplit("/", 1)[1]
+        bar = tqdm(total=total, initial=had, unit="B", unit_scale=True, desc=name, disable=not self.progress)
         with bar, self.partial.open("ab" if had else "wb") as file:
             # read1 returns what is there; read would wait for a slow server to fill the whole block.
             while max(got, total or 0) <= self.largest and got != total and (block := response.read1(1 << 16)):

@@ -10,6 +10,7 @@ checkpoints' ``state_dict``, so those load unchanged.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -23,13 +24,7 @@ SIZES = range(32, 4097)
 
 
 class REBNConv(nn.Module):
-    """3 × 3 convolution, batch norm, ReLU: what every stage is built from.
-
-    Examples
-    --------
-    >>> REBNConv(3, 8)(torch.zeros(1, 3, 5, 7)).shape
-    torch.Size([1, 8, 5, 7])
-    """
+    """3 × 3 convolution, batch norm, ReLU: what every stage is built from."""
 
     def __init__(self, channels_in: int, channels_out: int, dilation: int = 1) -> None:
         super().__init__()
@@ -73,16 +68,7 @@ def _plus(fresh: Tensor, other: Tensor) -> Tensor:
 class RSU(nn.Module):
     """Residual U-block of height L: a U-Net in place of a plain convolution, ``U(F₁(x)) + F₁(x)``.
 
-    Parameters
-    ----------
-    height : int
-        L, from 4 to 7 here: L − 2 poolings, then one dilated layer.
-    channels_in, channels_mid, channels_out : int
-        Of its input, of its inner layers, of its output.
-
-    References
-    ----------
-    Qin et al. 2020, section 3.1, figure 2(e).
+    L is from 4 to 7 here: L − 2 poolings, then one dilated layer (Qin et al. 2020, section 3.1, figure 2(e)).
 
     Examples
     --------
@@ -117,17 +103,7 @@ class RSU(nn.Module):
 
 
 class RSU4F(nn.Module):
-    """RSU for maps too small to pool: dilations of 1, 2, 4, 8 in place of poolings.
-
-    References
-    ----------
-    Qin et al. 2020, section 3.2, "RSU-4F".
-
-    Examples
-    --------
-    >>> RSU4F(3, 4, 8).eval()(torch.zeros(1, 3, 5, 5)).shape
-    torch.Size([1, 8, 5, 5])
-    """
+    """RSU for maps too small to pool: dilations of 1, 2, 4, 8 in place of poolings (section 3.2, "RSU-4F")."""
 
     def __init__(self, channels_in: int, channels_mid: int, channels_out: int) -> None:
         super().__init__()
@@ -146,11 +122,9 @@ class RSU4F(nn.Module):
         first = self.rebnconv1(residual)
         second = self.rebnconv2(first)
         third = self.rebnconv3(second)
-        bottom = self.rebnconv4(third)
-        up: Tensor = self.rebnconv3d(bottom, third)
+        up = self.rebnconv3d(self.rebnconv4(third), third)
         up = self.rebnconv2d(up, second)
-        up = self.rebnconv1d(up, first)
-        return _plus(up, residual)
+        return _plus(self.rebnconv1d(up, first), residual)
 
 
 class Architecture(NamedTuple):
@@ -171,25 +145,14 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 #: Height of each level's block; the two deepest are too small to pool.
 _BLOCKS: tuple[Callable[[int, int, int], nn.Module], ...] = (
-    lambda i, m, o: RSU(7, i, m, o),
-    lambda i, m, o: RSU(6, i, m, o),
-    lambda i, m, o: RSU(5, i, m, o),
-    lambda i, m, o: RSU(4, i, m, o),
-    RSU4F,
-    RSU4F,
+    *(partial(RSU, height) for height in (7, 6, 5, 4)),
+    *(RSU4F, RSU4F),
 )
 
 
 class U2Net(nn.Module):
     """The whole network: a U of residual U-blocks with six side outputs and their fusion.
 
-    Parameters
-    ----------
-    architecture : Architecture
-        One of :data:`ARCHITECTURES`.
-
-    References
-    ----------
     Qin et al. 2020, section 3.2, figure 5 and table 1.
 
     Examples
@@ -216,16 +179,9 @@ class U2Net(nn.Module):
         self.pool = nn.MaxPool2d(2, stride=2, ceil_mode=True)
 
     def logits(self, x: Tensor) -> list[Tensor]:
-        """Return the seven maps before the sigmoid: fused first, then side outputs 1 to 6.
+        """Return the seven maps before the sigmoid: fused first, then side outputs 1 to 6, each (N, 1, H, W).
 
-        Parameters
-        ----------
-        x : Tensor, shape (N, 3, H, W)
-            Normalised as :func:`mattingkit.methods.u2net.predict.preprocess` does.
-
-        Returns
-        -------
-        list of seven Tensors, each of shape (N, 1, H, W)
+        ``x``, of shape (N, 3, H, W), is normalised as :func:`mattingkit.methods.u2net.predict.preprocess` does.
         """
         down: list[Tensor] = [self.get_submodule("stage1")(x)]
         for level in range(2, 7):
@@ -250,20 +206,7 @@ class U2Net(nn.Module):
 
 
 def build(name: str) -> U2Net:
-    """Build a network with random weights.
-
-    Parameters
-    ----------
-    name : {"u2net", "u2netp"}
-
-    Returns
-    -------
-    U2Net
-
-    Raises
-    ------
-    ValueError
-        For another name.
+    """Build a network with random weights; ``name`` is a key of :data:`ARCHITECTURES`.
 
     Examples
     --------
@@ -280,21 +223,8 @@ def fold_batch_norms(network: U2Net) -> U2Net:
     """Fold every batch norm into the convolution before it, for inference, in place.
 
     In eval mode ``γ (Wx + b − μ) / √(σ² + ε) + β`` is itself a convolution, with weight ``Wγ / √(σ² + ε)`` and bias
-    ``(b − μ) γ / √(σ² + ε) + β``: the outputs stay the same to rounding, at one pass over memory less.
-
-    Parameters
-    ----------
-    network : U2Net
-        Put into eval mode.
-
-    Returns
-    -------
-    U2Net
-        The same object.
-
-    References
-    ----------
-    Ioffe, Szegedy: Batch Normalization. ICML 2015, algorithm 2.
+    ``(b − μ) γ / √(σ² + ε) + β``: the outputs stay the same to rounding, at one pass over memory less (Ioffe, Szegedy:
+    Batch Normalization. ICML 2015, algorithm 2). Returns the same object, in eval mode.
 
     Examples
     --------

@@ -20,20 +20,8 @@ __all__ = ["evaluate", "loss_of"]
 def loss_of(maps: Sequence[Tensor], mask: Tensor) -> Tensor:
     """Sum over the seven maps of cross-entropy plus half a soft-IoU term; coarse maps count a little less.
 
-    Parameters
-    ----------
-    maps : seven Tensors of shape (N, 1, H, W)
-        Before the sigmoid.
-    mask : Tensor, shape (N, 1, H, W)
-        In [0, 1].
-
-    Returns
-    -------
-    Tensor, scalar
-
-    References
-    ----------
-    Qin et al. 2020, section 3.3, equations 1 and 2.
+    The maps are as before the sigmoid, they and the mask of shape (N, 1, H, W); see Qin et al. 2020, section 3.3,
+    equations 1 and 2.
 
     Examples
     --------
@@ -55,19 +43,8 @@ def loss_of(maps: Sequence[Tensor], mask: Tensor) -> Tensor:
 def evaluate(network: U2Net, pairs: Sequence[Pair], size: int) -> tuple[dict[str, float], list[float]]:
     """Measure intersection over union at 0.5, predicting just as :func:`estimate_alpha_u2net` does.
 
-    Parameters
-    ----------
-    network : U2Net
-    pairs : sequence of Pair
-    size : int
-        Side of the network's input in pixels.
-
-    Returns
-    -------
-    by_kind : dict of str to float
-        Mean over the pairs of each kind; see :func:`mattingkit.methods.u2net.dataset.kind_of`.
-    scores : list of float
-        Of each pair.
+    Returns the mean over the pairs of each kind (see :func:`mattingkit.methods.u2net.dataset.kind_of`), and the score
+    of each pair.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Read a U²-Net from an ONNX file, the form in which the published weights are handed on.
+"""Read a U²-Net from an ONNX file, the form in which the published weights are handed on: https://onnx.ai/onnx/repo-docs/IR.html.
 
 The ``onnx`` package reads the file; here its arrays are matched with the layers of our network. Exporters may rename
 every array, and may fold batch norms into the convolutions before them. What they keep is the order in which the
@@ -24,25 +24,8 @@ __all__ = ["load_onnx"]
 def load_onnx(path: Path) -> U2Net:
     """Read a U²-Net of either variant from an ONNX file.
 
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    U2Net
-        In eval mode; where the file's batch norms are folded, so are the network's.
-
-    Raises
-    ------
-    ImportError
-        Where the onnx package is not installed.
-    ValueError
-        Where the file is damaged or holds another network.
-
-    References
-    ----------
-    ONNX IR specification, https://onnx.ai/onnx/repo-docs/IR.html.
+    It is in eval mode; where the file's batch norms are folded, so are the network's. Raises ImportError where the onnx
+    package is not installed, and ValueError where the file is damaged or holds another network.
 
     Examples
     --------
@@ -85,11 +68,8 @@ def _network_of(graph: GraphProto) -> U2Net:
         if norm is None:  # folded into the convolution
             owner.bn_s1 = nn.Identity()
             continue
-        assert isinstance(owner.bn_s1, nn.BatchNorm2d)
-        for number, target in enumerate(
-            (owner.bn_s1.weight, owner.bn_s1.bias, owner.bn_s1.running_mean, owner.bn_s1.running_var), start=1
-        ):
-            assert target is not None
+        for number, part in enumerate(("weight", "bias", "running_mean", "running_var"), start=1):
+            target: torch.Tensor = getattr(owner.bn_s1, part)
             _copy_stored(_input(norm, number), target, arrays, f"{name}'s batch norm")
     return network.eval()
 

@@ -122,22 +122,7 @@ def predict_batch(
 ) -> list[FloatArray]:
     """Estimate the alphas of many pictures, several at a time; they may differ in size.
 
-    Parameters
-    ----------
-    images : sequence of array_like, each of shape (H, W, 3)
-    weights, size, device
-        As in :func:`estimate_alpha_u2net`.
-    batch_size : int, default 8
-        Pictures that pass the network together.
-
-    Returns
-    -------
-    list of ndarray of float64, each of shape (H, W)
-
-    Raises
-    ------
-    TypeError, ValueError, FileNotFoundError
-        As :func:`estimate_alpha_u2net`.
+    ``batch_size`` pictures pass the network together; all else is as in :func:`estimate_alpha_u2net`.
 
     Examples
     --------
@@ -216,69 +201,46 @@ def preprocess(image: FloatArray, size: int) -> npt.NDArray[np.float32]:
     >>> preprocess(np.ones((4, 6, 3)), 32)[:, 0, 0].round(3)
     array([2.249, 2.429, 2.64 ], dtype=float32)
     """
-    small = _resize(image, (size, size))
+    small = resize(image, (size, size))
     peak = small.max()
     normalised = ((small / peak if peak > 0 else small) - MEAN) / DEVIATION
     return np.ascontiguousarray(normalised.transpose(2, 0, 1), dtype=np.float32)
 
 
-def _resize(array: FloatArray, shape: tuple[int, int]) -> FloatArray:
-    """Resize by Pillow's bilinear filter, which averages when reducing, in floating point."""
+def resize(array: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Resize a picture or one channel by Pillow's bilinear filter, which averages when reducing."""
     from PIL import Image
 
-    channels = array[:, :, np.newaxis] if array.ndim == 2 else array
-    resized = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(channels[:, :, c], dtype=np.float32)).resize(
-                shape[::-1], Image.Resampling.BILINEAR
-            ),
-            dtype=np.float64,
-        )
-        for c in range(channels.shape[2])
-    ]
-    return resized[0] if array.ndim == 2 else np.stack(resized, axis=2)
+    if array.ndim == 3:
+        return np.stack([resize(array[:, :, channel], shape) for channel in range(array.shape[2])], axis=2)
+    channel = Image.fromarray(np.ascontiguousarray(array, dtype=np.float32))
+    return np.asarray(channel.resize(shape[::-1], Image.Resampling.BILINEAR), dtype=np.float64)
+
+
+def stretch(saliency: FloatArray, picture: FloatArray) -> FloatArray:
+    """Stretch a network's map to [0, 1]; 0 where it is constant, or the picture it was made from is."""
+    low, high = saliency.min(), saliency.max()
+    # A picture of one colour has no subject, whatever the padding makes of its border. Few pixels tell, mostly.
+    flat = all((part == picture[0, 0]).all() for part in (picture[::16, ::16], picture))
+    return np.zeros_like(saliency) if flat or high - low < 1e-6 else (saliency - low) / (high - low)
 
 
 def predict_alphas(pictures: Sequence[FloatArray], network: U2Net, size: int, device: torch.device) -> list[FloatArray]:
-    """Run a network on pictures, all at once, and resize each answer to its picture.
+    """Run a network, in eval mode, on pictures in [0, 1], all at once, and resize each answer to its picture.
 
-    Parameters
-    ----------
-    pictures : sequence of ndarray of float64, each of shape (H, W, 3)
-        In [0, 1]; they may differ in size.
-    network : U2Net
-        In eval mode, on ``device``.
-    size : int
-        Side of its input in pixels.
-    device : torch.device
-
-    Returns
-    -------
-    list of ndarray of float64, each of shape (H, W)
-        In [0, 1], the most salient pixel 1.
-
-    Raises
-    ------
-    ValueError
-        Where the network answers anything but numbers: its weights are damaged, or their training failed.
+    Raises ValueError where it answers anything but numbers: its weights are damaged, or their training failed.
     """
     import torch
 
-    shown = np.stack([preprocess(picture, size) for picture in pictures])
-    batch = torch.from_numpy(shown).to(device)
+    shown = torch.from_numpy(np.stack([preprocess(picture, size) for picture in pictures])).to(device)
     with torch.inference_mode():
-        fused = network.fused(batch.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
+        fused = network.fused(shown.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
     if not np.isfinite(fused).all():
         raise ValueError("The network answers values that are not numbers: its weights are damaged or badly trained.")
-    alphas = []
-    for picture, seen, saliency in zip(pictures, shown, fused[:, 0].astype(np.float64), strict=True):
-        low, high = saliency.min(), saliency.max()
-        # A picture of one colour has no subject, whatever the padding makes of its border. Test the reduced input
-        # first; scanning the full picture costs as much as the network.
-        flat = np.ptp(seen, axis=(1, 2)).max() < 1e-3 and bool((picture == picture[0, 0]).all())
-        stretched = np.zeros_like(saliency) if flat or high - low < 1e-6 else (saliency - low) / (high - low)
-        alphas.append(np.clip(_resize(stretched, picture.shape[:2]), 0.0, 1.0))
-    return alphas
+    return [
+        np.clip(resize(stretch(saliency, picture), picture.shape[:2]), 0.0, 1.0)
+        for picture, saliency in zip(pictures, fused[:, 0].astype(np.float64), strict=True)
+    ]
 
 
 def _ready(weights: str | os.PathLike[str], size: int | None, device: str | None) -> tuple[U2Net, int, torch.device]:

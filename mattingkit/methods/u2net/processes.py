@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -24,26 +25,12 @@ def others(count: int, folder: Path, work: Callable[[int], None]) -> Iterator[No
     When the block ends, also by an exception, the other processes end too: they notice when they next share gradients,
     and any that does not is terminated.
 
-    Parameters
-    ----------
-    count : int
-        Processes in all, this one among them.
-    folder : Path
-        Where they find one another, by a file that is removed in the end.
-    work : callable
-        Picklable.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with others(1, Path(tempfile.mkdtemp()), print):
-    ...     dist.get_world_size()
-    1
+    ``count`` is that of all processes, this one among them; they find one another by a file in ``folder`` that is
+    removed in the end. ``work`` can be pickled.
     """
     store = folder / f".rendezvous-{os.getpid()}"
-    started = multiprocessing.spawn(  # type: ignore[attr-defined,no-untyped-call]
-        _other, (count, store, work), count - 1, join=False
-    )
+    spawn: Any = multiprocessing.spawn  # type: ignore[attr-defined]
+    started = spawn(_other, (count, store, work), count - 1, join=False)
     try:
         _join(store, 0, count)
         try:
@@ -74,27 +61,9 @@ def _other(index: int, count: int, store: Path, work: Callable[[int], None]) -> 
 
 
 def share_gradients(parameters: Iterator[Tensor]) -> None:
-    """Give every process the mean of all their gradients.
+    """Give every process the mean of all their gradients; the parameters are the same ones in each.
 
-    Parameters
-    ----------
-    parameters : iterator of Tensor
-        The same ones in each process.
-
-    Raises
-    ------
-    SystemExit
-        Where the first process has left its block of :func:`others` by an exception.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> weight = torch.zeros(2, requires_grad=True)
-    >>> weight.sum().backward()
-    >>> with others(1, Path(tempfile.mkdtemp()), print):
-    ...     share_gradients(iter([weight]))
-    >>> weight.grad
-    tensor([1., 1.])
+    Raises SystemExit where the first process has left its block of :func:`others` by an exception.
     """
     going_on = torch.ones(1)
     dist.all_reduce(going_on)

@@ -104,8 +104,7 @@ def train(
     on_record : callable, optional
         Called with each :class:`Record`; raising from it stops the run, which can be resumed.
     on_step : callable, optional
-        Called with the number of steps done, first when the run starts or resumes; raising stops the run, which goes on
-        from this very step when resumed.
+        Called with the number of steps done, first when the run starts or resumes; raising from it stops the run, too.
 
     Returns
     -------
@@ -153,6 +152,10 @@ def train(
 
 def _work(settings: Settings, names: list[tuple[Path, Path]], rank: int) -> None:
     _Run(settings, names, rank).go()
+
+
+#: What a checkpoint holds of a run.
+_PARTS, _COUNTS = ("network", "average", "optimizer"), ("step", "best", "seconds", "losses")
 
 
 class _Run:
@@ -220,8 +223,7 @@ class _Run:
         first = self.step * settings.batch + self.rank
         data = Samples(self.pairs, size, settings.seed, first, settings.processes)
         # One worker a process: several would deal the samples out in another order.
-        loader = torch.utils.data.DataLoader(data, share, num_workers=1, prefetch_factor=4)
-        return iter(loader)
+        return iter(torch.utils.data.DataLoader(data, share, num_workers=1, prefetch_factor=4))
 
     def _learn(self, picture: Tensor, mask: Tensor, total: int) -> float:
         settings = self.settings
@@ -260,36 +262,27 @@ class _Run:
         rows = [row for row in read_curve(self.out / "curve.csv") if row.step < record.step] + [record]
         with atomic_write(self.out / "curve.csv") as file:
             file.write(curve_text(rows).encode())
-        if np.mean(list(iou.values())) >= self.best:
-            self.best = float(np.mean(list(iou.values())))
+        if (mean := float(np.mean(list(iou.values())))) >= self.best:
+            self.best = mean
             save_weights(self.average, size, self.out / "weights.safetensors")
         self._save()
         if self.on_record is not None:
             self.on_record(record)
 
     def _save(self) -> None:
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "best": self.best,
-            "seconds": self.seconds,
-            "losses": self.losses,
-        }
+        state = {part: getattr(self, part).state_dict() for part in _PARTS}
+        state |= {name: getattr(self, name) for name in _COUNTS}
         with atomic_write(self.out / "checkpoint.pt") as file:
             torch.save(state, file)
 
     def _resume(self) -> None:
         path = self.out / "checkpoint.pt"
-        if not path.exists():
-            return
-        state = read_pickle(path)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
-        self.losses = state["losses"]
+        if path.exists():
+            state = read_pickle(path)
+            for part in _PARTS:
+                getattr(self, part).load_state_dict(state[part])
+            for name in _COUNTS:
+                setattr(self, name, state[name])
 
     def _finish(self) -> None:
         """Draw the curve, and the held-out pictures that the best weights do worst on."""
@@ -345,13 +338,7 @@ def _stages(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``python -m mattingkit.methods.u2net.train``; returns the exit code.
-
-    Examples
-    --------
-    >>> main(["nowhere", "nowhere", "--out", "out"])
-    2
-    """
+    """Run ``python -m mattingkit.methods.u2net.train``; returns the exit code."""
     from tqdm.auto import tqdm
 
     defaults = Settings("", "", "")

@@ -28,6 +28,7 @@ __all__ = [
     "WEIGHTS",
     "Weights",
     "cache_folder",
+    "checked_weights",
     "fetch_weights",
     "find_weights",
     "list_weights",
@@ -86,14 +87,14 @@ class Weights:
 
 _RELEASE = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 
-WEIGHTS: dict[str, Weights] = {
-    "embedded": Weights(
+_TABLE = [
+    Weights(
         "embedded",
         "cats and people, trained by this project; in the package",
         2.3,
         sha256="e73336bea0f3f0b3478dc4e49a17f3a7557fd75d4dbedbd1c68bb914e44e4cda",
     ),
-    "u2net": Weights(
+    Weights(
         "u2net",
         "salient objects, 44 M parameters",
         176.0,
@@ -101,7 +102,7 @@ WEIGHTS: dict[str, Weights] = {
         "60024c5c889badc19c04ad937298a77b",
         "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
     ),
-    "u2netp": Weights(
+    Weights(
         "u2netp",
         "salient objects, 1.1 M parameters",
         4.6,
@@ -109,7 +110,7 @@ WEIGHTS: dict[str, Weights] = {
         "8e83ca70e441ab06c318d82300c84806",
         "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
     ),
-    "u2net_human_seg": Weights(
+    Weights(
         "u2net_human_seg",
         "people",
         176.0,
@@ -117,15 +118,14 @@ WEIGHTS: dict[str, Weights] = {
         "c09ddc2e0104f800e3e1bb4652583d1f",
         "01eb6a29a5c4d8edb30b56adad9bb3a2a0535338e480724a213e0acfd2d1c73c",
     ),
-    "silueta": Weights(
+    Weights(
         "silueta",
         "salient objects, U²-Net made smaller",
         44.2,
         f"{_RELEASE}/silueta.onnx",
         "55e59e0d8062d2f5d013f4725ee84782",
-        layout="u2net",
     ),
-    "isnet-general-use": Weights(
+    Weights(
         "isnet-general-use",
         "salient objects, finely outlined",
         179.0,
@@ -136,7 +136,7 @@ WEIGHTS: dict[str, Weights] = {
         layout="isnet",
         origin="X. Qin et al., github.com/xuebinqin/DIS",
     ),
-    "birefnet-lite": Weights(
+    Weights(
         "birefnet-lite",
         "salient objects, finely outlined; slow on a CPU",
         224.0,
@@ -147,7 +147,7 @@ WEIGHTS: dict[str, Weights] = {
         layout="birefnet",
         origin="P. Zheng et al., github.com/ZhengPeng7/BiRefNet",
     ),
-    "vitmatte": Weights(
+    Weights(
         "vitmatte",
         "alpha from picture and trimap (small, Distinctions-646)",
         110.0,
@@ -158,7 +158,8 @@ WEIGHTS: dict[str, Weights] = {
         layout="vitmatte",
         origin="J. Yao et al., github.com/hustvl/ViTMatte",
     ),
-}
+]
+WEIGHTS: dict[str, Weights] = {weights.name: weights for weights in _TABLE}
 
 #: The names that are no U²-Net, or one of other widths, which onnxruntime alone can run.
 OTHER_NETWORKS = tuple(name for name in WEIGHTS if name not in ("embedded", "u2net", "u2netp", "u2net_human_seg"))
@@ -189,27 +190,7 @@ def _named(name: str) -> Weights:
 
 
 def weights_path(name: str) -> Path:
-    """Return the path of a named set of weights, whether it has been fetched or not.
-
-    Parameters
-    ----------
-    name : str
-        A key of :data:`WEIGHTS`.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    ValueError
-        For an unknown name.
-
-    Examples
-    --------
-    >>> weights_path("embedded").exists()
-    True
-    """
+    """Return the path of a named set of weights, whether it has been fetched or not."""
     weights = _named(name)
     if weights.url is None:
         return Path(__file__).with_name(weights.filename)
@@ -217,27 +198,7 @@ def weights_path(name: str) -> Path:
 
 
 def verify_weights(name: str) -> bool:
-    """Whether a named set of weights is there, whole and with the published checksum.
-
-    Parameters
-    ----------
-    name : str
-        A key of :data:`WEIGHTS`.
-
-    Returns
-    -------
-    bool
-
-    Raises
-    ------
-    ValueError
-        For an unknown name.
-
-    Examples
-    --------
-    >>> verify_weights("embedded")
-    True
-    """
+    """Whether a named set of weights is there, whole and with the published checksum."""
     path = weights_path(name)
     if not path.is_file():
         return False
@@ -252,29 +213,12 @@ def fetch_weights(name: str, progress: bool = True) -> Path:
     A download that broke off goes on where it stopped. The file gets its name only once its checksum is right. Where
     several processes fetch the same weights, one does and the others wait for it.
 
-    Parameters
-    ----------
-    name : str
-        A key of :data:`WEIGHTS`.
-    progress : bool, default True
-        Draw a progress bar on stderr.
-
-    Returns
-    -------
-    Path
-        Of the file.
-
     Raises
     ------
     ValueError
         For an unknown name, or a file with a wrong checksum.
     ConnectionError
         Where the file cannot be downloaded; the message says which file to place where.
-
-    Examples
-    --------
-    >>> fetch_weights("embedded").name
-    'embedded.safetensors'
     """
     weights, path = _named(name), weights_path(name)
     if weights.url is None:
@@ -345,14 +289,11 @@ def load_network(weights: str | os.PathLike[str] = "embedded") -> tuple[U2Net, i
     >>> network.training
     False
     """
-    path, name = find_weights(weights), os.fspath(weights)
-    if name in OTHER_NETWORKS:
+    if (name := os.fspath(weights)) in OTHER_NETWORKS:
         raise ValueError(
             f"{name} is no U²-Net; it runs by mk.estimate_alpha(image, method='network', weights={name!r})."
         )
-    if name in WEIGHTS and not verify_weights(name):
-        remedy = f"run 'mattingkit weights fetch {name}' to fetch it" if WEIGHTS[name].url else "install mattingkit"
-        raise ValueError(f"{path} is damaged: its checksum is not the published one; {remedy} again.")
+    path = checked_weights(weights)
     runtime.prepare()
     from mattingkit.methods.u2net.checkpoints import read_network
 
@@ -362,12 +303,7 @@ def load_network(weights: str | os.PathLike[str] = "embedded") -> tuple[U2Net, i
 def find_weights(weights: str | os.PathLike[str]) -> Path:
     """Return the path of the file behind a name or a path, as :func:`load_network` takes it.
 
-    Raises
-    ------
-    FileNotFoundError
-        Where named weights have not been fetched, or there is no such file; the message says what to do.
-    ValueError
-        For an unknown name.
+    Raises FileNotFoundError where there is none; the message says what to do.
     """
     path = Path(weights)
     if path.suffix in (".pth", ".pt", ".safetensors", ".onnx"):
@@ -382,4 +318,13 @@ def find_weights(weights: str | os.PathLike[str]) -> Path:
             f"The weights {name!r} ({found.megabytes:g} MB) are not here yet: run 'mattingkit weights fetch {name}', "
             f"or place {found.url} at {path}."
         )
+    return path
+
+
+def checked_weights(weights: str | os.PathLike[str]) -> Path:
+    """Return what :func:`find_weights` does; of named weights, once their checksum is found right."""
+    path, name = find_weights(weights), os.fspath(weights)
+    if name in WEIGHTS and not verify_weights(name):
+        remedy = f"run 'mattingkit weights fetch {name}' to fetch it" if WEIGHTS[name].url else "install mattingkit"
+        raise ValueError(f"{path} is damaged: its checksum is not the published one; {remedy} again.")
     return path
