@@ -26,7 +26,18 @@ from mattingkit.files import atomic_write, png_bytes, read_array
 from mattingkit.images import FloatArray, as_image, check_same_size, own_copy
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, Stroke, as_points, as_trimap, save_trimap, stroke_mask
 
-__all__ = ["LABELS", "Base", "Drawing", "Fill", "Lasso", "Mark", "label_value", "load_strokes", "save_strokes"]
+__all__ = [
+    "LABELS",
+    "Base",
+    "Drawing",
+    "Fill",
+    "Lasso",
+    "Mark",
+    "label_value",
+    "load_strokes",
+    "read_mark",
+    "save_strokes",
+]
 
 #: Names of the labels, and what each paints; None erases, back to the trimap below.
 LABELS: dict[str, float | None] = {
@@ -499,7 +510,7 @@ def _from_json(content: bytes | str, shape: tuple[int, int] | None, name: str) -
         marks: list[Mark] = []
         for number, plain in enumerate(document["strokes"]):
             with _naming(f"strokes[{number}]"):
-                marks.append(_from_plain(plain, size))
+                marks.append(read_mark(plain, size))
         return start, marks
 
 
@@ -513,7 +524,8 @@ def _naming(place: str) -> Iterator[None]:
         raise ValueError(f"{place}: {reason}") from None
 
 
-def _from_plain(plain: Any, shape: tuple[int, int] | None) -> Mark:
+def read_mark(plain: Any, shape: tuple[int, int] | None) -> Mark:
+    """Return the mark that a dictionary of a strokes file, or of the page, means for a picture of this shape."""
     if not isinstance(plain, dict):
         raise ValueError(f"a mark is an object, not {type(plain).__name__}")
     if "trimap" in plain:

@@ -20,13 +20,7 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def held(canvas: Any) -> Iterator[Any]:
-    """Collect drawing commands and send them as one message, with the lock held.
-
-    Examples
-    --------
-    >>> with held(ipycanvas.Canvas(width=4, height=4)) as canvas:
-    ...     canvas.fill_rect(0, 0, 2, 2)
-    """
+    """Collect drawing commands and send them as one message, with the lock held."""
     with _LOCK:
         failure: BaseException | None = None
         with ipycanvas.hold_canvas():

@@ -31,11 +31,7 @@ _STATIC = Path(__file__).parent / "static"
 
 
 class Outcome(Protocol):
-    """What several methods made of one picture, such as a :class:`mattingkit.Result`.
-
-    Iterating gives the entries; each has ``name``, ``title``, ``alpha``, ``seconds``, ``scores`` and ``error``, as a
-    :class:`mattingkit.comparison.Entry`.
-    """
+    """What several methods made of one picture, as a :class:`mattingkit.Result`; iterating gives its entries."""
 
     @property
     def image(self) -> FloatArray:

@@ -18,13 +18,7 @@ __all__ = ["answer", "as_png", "as_widget", "with_static"]
 
 
 def as_png(shown: Any) -> bytes:
-    """Return a figure, or a picture as :func:`mattingkit.figures.show` takes it, as a PNG file.
-
-    Examples
-    --------
-    >>> as_png(np.zeros((4, 4)))[1:4]
-    b'PNG'
-    """
+    """Return a figure, or a picture as :func:`mattingkit.figures.show` takes it, as a PNG file."""
     if isinstance(shown, np.ndarray):
         from mattingkit.figures import show
 
@@ -36,13 +30,7 @@ def as_png(shown: Any) -> bytes:
 
 
 def as_widget(shown: Any) -> Any:
-    """Return the widget that shows a figure, a picture, a table, or else its text.
-
-    Examples
-    --------
-    >>> as_widget("alpha = 0.25").value
-    '<pre>alpha = 0.25</pre>'
-    """
+    """Return the widget that shows a figure, a picture, a table, or else its text."""
     if isinstance(shown, ipywidgets.Widget):
         return shown
     if isinstance(shown, np.ndarray) or hasattr(shown, "_repr_png_"):
@@ -70,14 +58,9 @@ def answer(function: Callable[..., Any], *arguments: Any) -> Any:
 def with_static(bundle: Any, png: bytes, live: str) -> Any:
     """Put a picture beside a widget's view, for pages and viewers that run no widgets.
 
-    Parameters
-    ----------
-    bundle : mapping, or (mapping, mapping), or None
-        What the widget's own ``_repr_mimebundle_`` returned; the mapping of types to data is changed in place.
-    png : bytes
-        Joined as base64, as a message to the front end carries it. Where there is none, the line stands alone.
-    live : str
-        What a reader does with the widget itself, for the line that a page puts below its picture.
+    ``bundle`` is what the widget's own ``_repr_mimebundle_`` returned; its mapping of types to data is changed in
+    place. ``live`` says what a reader does with the widget itself, for the line that a page puts below the picture;
+    where there is none (``png`` is empty), the line stands alone.
 
     Examples
     --------

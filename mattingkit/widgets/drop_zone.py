@@ -9,25 +9,18 @@ from typing import Any
 import anywidget
 import traitlets
 
+from mattingkit.widgets.messages import Messages
+
 __all__ = ["DropZone"]
 
 _STATIC = Path(__file__).parent / "static"
 
 
 class DropZone(anywidget.AnyWidget):
-    """Take a file from the reader's own computer.
+    """Take a file from the reader's own computer, and call ``received(content, name)``.
 
-    Parameters
-    ----------
-    text, hint : str
-        On the button, and beside it.
-    received : callable
-        ``received(content, name)`` for each file.
-    refused : callable
-        ``refused(reason)`` for a file that is too large.
-    accept : str, default "image/*"
-    limit : int, default 80 MB
-        Bytes.
+    What goes wrong with it, there or on the way, is said in ``messages``. The button says ``text``, beside it is
+    ``hint``.
     """
 
     _esm = _STATIC / "drop.js"
@@ -36,21 +29,16 @@ class DropZone(anywidget.AnyWidget):
     text = traitlets.Unicode().tag(sync=True)
     hint = traitlets.Unicode().tag(sync=True)
     accept = traitlets.Unicode("image/*").tag(sync=True)
+    #: In bytes.
     limit = traitlets.Int(80_000_000).tag(sync=True)
 
     def __init__(
-        self,
-        text: str,
-        hint: str,
-        received: Callable[[bytes, str], Any],
-        refused: Callable[[str], Any],
-        accept: str = "image/*",
-        limit: int = 80_000_000,
+        self, text: str, hint: str, received: Callable[[bytes, str], Any], messages: Messages, accept: str = "image/*"
     ) -> None:
-        self._received, self._refused = received, refused
+        self._received, self._messages = received, messages
         self._pieces: list[bytes] = []
         self._size = 0
-        super().__init__(text=text, hint=hint, accept=accept, limit=limit)
+        super().__init__(text=text, hint=hint, accept=accept)
         self.on_msg(self._told)
 
     def _told(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
@@ -63,10 +51,10 @@ class DropZone(anywidget.AnyWidget):
                 self._pieces = []
         elif "refused" in content:
             size, most = content["size"] / 1e6, self.limit / 1e6
-            self._refused(f"{content['refused']} has {size:.0f} MB; up to {most:.0f} MB can be opened.")
+            self._messages.fail(f"{content['refused']} has {size:.0f} MB; up to {most:.0f} MB can be opened.")
         elif "end" in content:
             whole, self._pieces = b"".join(self._pieces), []
             if len(whole) != self._size:
-                self._refused(f"{content['end']} did not arrive whole; try again.")
+                self._messages.fail(f"{content['end']} did not arrive whole; try again.")
             else:
-                self._received(whole, str(content["end"]))
+                self._messages.guard(self._received, whole, str(content["end"]))

@@ -16,15 +16,7 @@ __all__ = ["Messages", "explain"]
 
 
 def explain(error: BaseException) -> str:
-    """Return an error as people read it; only where the error is a bug does its type help them to report it.
-
-    Examples
-    --------
-    >>> explain(ValueError("The picture is empty."))
-    'The picture is empty.'
-    >>> explain(ZeroDivisionError("division by zero"))
-    'ZeroDivisionError: division by zero'
-    """
+    """Return an error as people read it; only where the error is a bug does its type help them to report it."""
     return str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
 
 

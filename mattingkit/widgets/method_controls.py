@@ -45,19 +45,14 @@ class Controls(ipywidgets.VBox):  # type: ignore[misc]
         self._defaults = {name: one.default for name, one in found.items()}
         # A logarithmic slider knows no whole numbers.
         self._whole = {name for name, one in found.items() if one.type is int}
-        self.sliders: dict[str, Any] = {}
-        for name, parameter in found.items():
-            widget = _widget(parameter)
-            if widget is not None:
-                self.sliders[name] = widget
-                widget.observe(self._collect, "value")
-        self._reset = ipywidgets.Button(
-            description="Defaults",
-            tooltip="Put every slider back",
-            layout={"width": "auto", "align_self": "flex-start"},
-        )
-        self._reset.on_click(lambda _: self.reset())
-        rows = [*self.sliders.values(), *([self._reset, Names()] if self.sliders else [])]
+        made = {name: _widget(parameter) for name, parameter in found.items()}
+        self.sliders = {name: widget for name, widget in made.items() if widget is not None}
+        for slider in self.sliders.values():
+            slider.observe(self._collect, "value")
+        layout = {"width": "auto", "align_self": "flex-start"}
+        reset = ipywidgets.Button(description="Defaults", tooltip="Put every slider back", layout=layout)
+        reset.on_click(lambda _: self.reset())
+        rows = [*self.sliders.values(), *([reset, Names()] if self.sliders else [])]
         super().__init__(rows or [ipywidgets.Label("This method has no parameters.")])
         self.add_class("mk-controls")
 
@@ -112,23 +107,21 @@ def _widget(parameter: Parameter) -> Any:
         "layout": {"width": "100%", "max_width": "360px"},
     }
     default, domain = parameter.default, parameter.domain
-    if isinstance(domain, Choice):
-        return ipywidgets.Dropdown(options=list(domain.options), value=default, **common)
-    if get_origin(parameter.type) is Literal:
-        return ipywidgets.Dropdown(options=list(get_args(parameter.type)), value=default, **common)
+    literal = get_args(parameter.type) if get_origin(parameter.type) is Literal else ()
+    options = domain.options if isinstance(domain, Choice) else literal
+    if options:
+        return ipywidgets.Dropdown(options=options, value=default, **common)
     if isinstance(default, bool):
         return ipywidgets.Checkbox(value=default, indent=False, **common)
     if not isinstance(domain, Range) or not isinstance(default, int | float):
         return None
     common["continuous_update"] = False
     if isinstance(default, int) and parameter.type is int and not domain.log:
-        return ipywidgets.IntSlider(
-            default, int(domain.low), int(domain.high), step=int(domain.step or 1), **common
-        )  # fmt: skip
+        return ipywidgets.IntSlider(default, int(domain.low), int(domain.high), int(domain.step or 1), **common)
     if domain.log and default > 0:
         low, high = math.log10(domain.low), math.log10(domain.high)
-        kind = ipywidgets.FloatLogSlider
-        return kind(default, base=10, min=low, max=high, step=domain.step or 0.1, readout_format=".2g", **common)
+        common["readout_format"] = ".2g"
+        return ipywidgets.FloatLogSlider(default, min=low, max=high, step=domain.step or 0.1, **common)
     step = domain.step or (domain.high - domain.low) / 100
     return ipywidgets.FloatSlider(float(default), min=domain.low, max=domain.high, step=step, **common)
 

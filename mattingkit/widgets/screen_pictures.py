@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.compositing import checkerboard, composite
+from mattingkit.drawing import Drawing
 from mattingkit.files import png_bytes
 from mattingkit.images import FloatArray, as_image, to_uint8
 
@@ -44,39 +45,28 @@ def photo_file(image: FloatArray) -> bytes:
 
 
 def reduced(image: FloatArray, longest: int) -> FloatArray:
-    """Return a picture whose longer side has at most this many pixels, smoothly reduced where it has more.
-
-    Examples
-    --------
-    >>> reduced(np.zeros((300, 400, 3)), 200).shape
-    (150, 200, 3)
-    """
+    """Return a picture whose longer side has at most this many pixels, smoothly reduced where it has more."""
     from PIL import Image
 
-    picture = Image.fromarray(to_uint8(image))
-    if max(picture.size) <= longest:
+    if max(image.shape[:2]) <= longest:
         return image
+    picture = Image.fromarray(to_uint8(image))
     picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return as_image(np.asarray(picture))
 
 
-def tint_file(trimap: FloatArray, said_unknown: npt.NDArray[np.bool_], spacing: int = 8) -> bytes:
-    """Return what was said as a PNG file: hues with hatching, transparent where nothing was.
+def tint_file(drawing: Drawing, width: int) -> bytes:
+    """Return what was said as a PNG file, transparent where nothing was: hues, with hatching.
 
-    Parameters
-    ----------
-    trimap : ndarray, shape (H, W)
-    said_unknown : ndarray of bool, shape (H, W)
-        Unknown pixels to show as such.
-    spacing : int, default 8
-        Of the hatching, in image pixels.
+    ``width`` is the picture's on the screen, where the hatching comes to about the same size for any picture.
     """
     from PIL import Image
 
-    falling, dots = _hatching((trimap.shape[0], trimap.shape[1]), spacing)
+    trimap = drawing.trimap
+    falling, dots = _hatching(drawing.shape, max(4, round(7 * drawing.shape[1] / width)))
     index = (trimap == 1).astype(np.uint8)
     np.copyto(index, falling, where=trimap == 0)
-    np.copyto(index, dots, where=said_unknown)
+    np.copyto(index, dots, where=drawing.said_unknown)
     palette = [0, 0, 0]
     for hue in HUES.values():
         color = [int(hue[k : k + 2], 16) for k in (1, 3, 5)]
@@ -91,8 +81,7 @@ def tint_file(trimap: FloatArray, said_unknown: npt.NDArray[np.bool_], spacing: 
 @functools.lru_cache(maxsize=4)
 def _hatching(shape: tuple[int, int], spacing: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Palette entries of background (falling lines) and unknown (dots). Every stroke needs them anew."""
-    rows = np.arange(shape[0])[:, np.newaxis]
-    cols = np.arange(shape[1])[np.newaxis, :]
+    rows, cols = np.ogrid[: shape[0], : shape[1]]
     lines = max(1, spacing // 5)
     falling = 3 + ((rows + cols) % spacing < lines)
     dots = 5 + (((rows % spacing) < 2 * lines) & ((cols % spacing) < 2 * lines))
@@ -109,25 +98,15 @@ def result_file(
 ) -> bytes:
     """Return an alpha, or the cut-out over a background, as an image file.
 
-    Parameters
-    ----------
-    view : str
-        A key of :data:`VIEWS`, or any colour :func:`mattingkit.composite` takes.
-    image, alpha
-        Of one size.
-    foreground : ndarray, shape (H, W, 3), or None
-        The photograph's colours are used without it.
-    backdrop : ndarray, shape (H, W, 3), optional
-        What ``"picture"`` stands for.
-    step : int, default 1
-        Show every so many pixels only: a preview need not be finer than the screen.
+    ``view`` is a key of :data:`VIEWS`, any colour that :func:`mattingkit.composite` takes, or "picture", which stands
+    for ``backdrop``. Without ``foreground`` the photograph's own colours are used. Only every ``step``-th pixel is
+    shown: a preview need not be finer than the screen.
     """
     every = (slice(None, None, step), slice(None, None, step))
     if view == "alpha":
         return png_bytes(alpha[every], compress_level=1)
     behind: FloatArray | str = view
-    if view == "checkerboard" or (view == "picture" and backdrop is None):
-        behind = checkerboard((alpha.shape[0], alpha.shape[1]))[every]
-    elif view == "picture" and backdrop is not None:
-        behind = backdrop[every]
+    if view in ("checkerboard", "picture"):
+        chosen = backdrop if view == "picture" else None
+        behind = (checkerboard((alpha.shape[0], alpha.shape[1])) if chosen is None else chosen)[every]
     return photo_file(composite((image if foreground is None else foreground)[every], behind, alpha[every]))

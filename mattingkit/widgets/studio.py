@@ -7,9 +7,9 @@ do the same.
 
 from __future__ import annotations
 
-import functools
 import html
 import io
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from mattingkit.widgets.display import with_static
 from mattingkit.widgets.drop_zone import DropZone
 from mattingkit.widgets.messages import Messages
 from mattingkit.widgets.method_controls import Controls, controls
-from mattingkit.widgets.pad.bar import button, download_link, group, row
+from mattingkit.widgets.pad.bar import button, download_links, group, row
 from mattingkit.widgets.pad.scribbler import Scribbler
 from mattingkit.widgets.screen_pictures import reduced
 
@@ -89,7 +89,7 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         self._name, self._background = "photo.jpg", "checkerboard"
         self._jobs: set[str] = set()
         self._note = Messages()
-        zone = DropZone("Open a photo…", "or drop one here", self._opened, self._note.fail)
+        zone = DropZone("Open a photo…", "or drop one here", self._opened, self._note)
         self._samples = ipywidgets.Dropdown(
             options=[("choose", ""), *((name.capitalize(), name) for name in samples.names())],
             description="or a sample", layout={"width": "200px"},
@@ -102,19 +102,17 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         )  # fmt: skip
         self.method.observe(lambda change: self._choose(change["new"]), "value")
         self.controls: Controls = controls("closed_form")
-        self._parameters = ipywidgets.Accordion([self.controls], titles=["Parameters"], selected_index=None)
+        self._parameters = _folded("Parameters", self.controls)
         self._compared = {
             name: ipywidgets.Checkbox(name in ("closed_form", "u2net", "knn"), description=one.title, indent=False)
             for name, one in METHODS.items()
         }
         compare = button("Compare", "Run the methods ticked, side by side", self.compare)
-        choose = ipywidgets.Accordion(
-            [_wrap(*self._compared.values(), compare)], titles=["Several methods at once"], selected_index=None
-        )
+        choose = _folded("Several methods at once", _wrap(*self._compared.values(), compare))
         self._comparison = ipywidgets.VBox()
         self._swatches = {}
         for title, (value, style) in _SWATCHES.items():
-            swatch = button(title, f"Put the cut-out on {title}", functools.partial(self.set_background, value))
+            swatch = button(title, f"Put the cut-out on {title}", self.set_background, value)
             swatch.add_class("mk-swatch")
             swatch.add_class(f"mk-swatch-{style}")
             self._swatches[value] = swatch
@@ -122,7 +120,7 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             value="#2e7d32", description="Other", concise=False, layout={"width": "190px"}
         )
         self._color.observe(lambda change: self._note.guard(self.set_background, change["new"]), "value")
-        backdrop = DropZone("Background picture…", "or drop it here", self._backdrop_opened, self._note.fail)
+        backdrop = DropZone("Background picture…", "or drop it here", self._backdrop_opened, self._note)
         self._files = ipywidgets.HTML()
         prepare = button("Prepare files", "Colours of the subject are estimated; links appear", self.prepare)
         self._code = ipywidgets.HTML()
@@ -142,39 +140,30 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
                 _wrap(*self._swatches.values(), self._color, backdrop),
                 _step("Save"),
                 _wrap(prepare, self._files),
-                ipywidgets.Accordion([self._code], titles=["The same in Python"], selected_index=None),
+                _folded("The same in Python", self._code),
             ]
         )
         self.add_class("mk-pad")
         self.add_class("mk-studio")
         if image is None:
-            sample = samples.portrait()
-            self._name = "portrait"
-            self._show(sample.image, None)
-        else:
-            self._show(as_image(image), None)
+            self._name, image = "portrait", samples.portrait().image
+        self._show(image, None)
 
     # Opening ---------------------------------------------------------------------------------------------------------
 
     def open_image(self, image: npt.ArrayLike, name: str = "photo.jpg", trimap: npt.ArrayLike | None = None) -> None:
         """Begin with another photograph, and a trimap for it where there is one."""
         self._name = os.path.basename(name)
-        self._show(as_image(image), trimap)
+        self._show(image, trimap)
         if self._guess_first and trimap is None:
             self.guess()
 
-    def _show(self, picture: FloatArray, trimap: npt.ArrayLike | None) -> None:
+    def _show(self, image: npt.ArrayLike, trimap: npt.ArrayLike | None) -> None:
         previous = getattr(self, "pad", None)
-        self.pad = Scribbler(
-            picture,
-            trimap,
-            ink=self._ink,
-            autosave=self._autosave,
-            live=self.method.value,
-            parameters=self.controls.values,
-        )
+        live = {"live": self.method.value, "parameters": self.controls.values}
+        self.pad = Scribbler(image, trimap, ink=self._ink, autosave=self._autosave, **live)
         self.controls.observe(self._parameters_changed, "values")
-        self.pad.shown = self._shown_for(self._background)
+        self.pad.shown = self._background
         self.pad.observe(self._write_code, ["shown"])
         self._place.children = (self.pad,)
         self._comparison.children = ()
@@ -184,16 +173,9 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             previous.close()
 
     def _opened(self, content: bytes, name: str) -> None:
-        self._note.guard(self._open_bytes, content, name)
-
-    def _open_bytes(self, content: bytes, name: str) -> None:
         picture = _decode(content, name)
-        pixels = picture.shape[0] * picture.shape[1]
-        step = 1
-        while pixels / step**2 > _LARGEST:
-            step += 1
-        if step > 1:
-            picture = reduced(picture, max(picture.shape) // step)
+        step = math.ceil(math.sqrt(picture.shape[0] * picture.shape[1] / _LARGEST))
+        picture = reduced(picture, max(picture.shape) // step)
         self._note.say(f"Opened {name}, {picture.shape[1]} × {picture.shape[0]} pixels" + (
             f", reduced to 1/{step} of its size so that drawing stays smooth." if step > 1 else "."
         ))  # fmt: skip
@@ -218,9 +200,9 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             try:
                 trimap = guess_trimap(pad.image).trimap
             except FileNotFoundError as error:
-                if self.pad is not pad:
-                    return
-                self._note.fail(f"U²-Net's weights are not here, so there is no first guess; scribble instead. {error}")
+                if self.pad is pad:
+                    reason = "U²-Net's weights are not here, so there is no first guess; scribble instead."
+                    self._note.fail(f"{reason} {error}")
                 return
             if self.pad is pad:
                 # Beneath what was drawn meanwhile: a person's word counts more than a guess.
@@ -239,11 +221,10 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         self.controls = controls(name)
         self.controls.observe(self._parameters_changed, "values")
         self._parameters.children = (self.controls,)
-        self._note.guard(self.pad.set_method, name, self.controls.values)
-        self._write_code()
+        self._parameters_changed()
 
-    def _parameters_changed(self, change: Any) -> None:
-        self._note.guard(self.pad.set_method, self.method.value, change["new"])
+    def _parameters_changed(self, change: Any = None) -> None:
+        self._note.guard(self.pad.set_method, self.method.value, self.controls.values)
         self._write_code()
 
     def compare(self) -> None:
@@ -271,25 +252,18 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         """Show the cut-out on a colour, on "checkerboard", or on "picture", the one opened last."""
         self._background = background
         self._press_swatch()
-        self.pad.shown = self._shown_for(background)
+        self.pad.shown = background
         self._write_code()
 
     def _press_swatch(self) -> None:
         for value, swatch in self._swatches.items():
             (swatch.add_class if value == self._background else swatch.remove_class)("mod-active")
 
-    def _shown_for(self, background: str) -> str:
-        return "picture" if background == "picture" and self.pad.backdrop is not None else background
-
     def _backdrop_opened(self, content: bytes, name: str) -> None:
-        def take() -> None:
-            height, width = self.pad.image.shape[:2]
-            self.pad.backdrop = fit_background(_decode(content, name), (height, width))
-            if self.pad.shown == "picture":
-                self.pad.shown = "checkerboard"
-            self.set_background("picture")
-
-        self._note.guard(take)
+        self.pad.backdrop = fit_background(_decode(content, name), self.pad.drawing.shape)
+        if self.pad.shown == "picture":
+            self.pad.shown = "checkerboard"
+        self.set_background("picture")
 
     def prepare(self) -> None:
         """Estimate the subject's colours and make links to every file, in the background."""
@@ -312,7 +286,7 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             files[f"{stem}_alpha.png"] = png_bytes(alpha)
             files[f"{stem}_trimap.png"] = png_bytes(pad.drawing.trimap)
             files[f"{stem}_strokes.json"] = pad.drawing.to_json()
-            self._files.value = " · ".join(download_link(content, name, name) for name, content in files.items())
+            self._files.value = download_links(files)
             self._note.say("These are of an older alpha than the strokes." if pad.stale else "")
 
         self._in_thread("prepare", work)
@@ -333,11 +307,12 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
             "foreground = mk.estimate_foreground(image, alpha)",
             'mk.save_image("cutout.png", mk.to_rgba(foreground, alpha))',
         ]
+        behind = f'"{self._background}"'
         if self._background == "picture":
+            behind = "background"
             lines += ['background = mk.load_image("background.jpg")  # of the photo\'s size']
-            lines += ['mk.save_image("composite.png", mk.composite(foreground, background, alpha))']
-        elif self._background != "checkerboard":
-            lines += [f'mk.save_image("composite.png", mk.composite(foreground, "{self._background}", alpha))']
+        if self._background != "checkerboard":
+            lines += [f'mk.save_image("composite.png", mk.composite(foreground, {behind}, alpha))']
         return "\n".join(lines)
 
     def _write_code(self, change: Any = None) -> None:
@@ -378,6 +353,10 @@ def _step(title: str) -> Any:
     heading = ipywidgets.HTML(f"<h3>{title}</h3>")
     heading.add_class("mk-step")
     return heading
+
+
+def _folded(title: str, child: Any) -> Any:
+    return ipywidgets.Accordion([child], titles=[title], selected_index=None)
 
 
 def _wrap(*children: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets
@@ -18,7 +18,7 @@ from mattingkit.widgets.drop_zone import DropZone
 from mattingkit.widgets.messages import Messages
 from mattingkit.widgets.screen_pictures import VIEWS
 
-__all__ = ["Bar", "button", "download_link", "group", "row"]
+__all__ = ["Bar", "button", "download_links", "group", "row"]
 
 _TITLES = {
     "foreground": ("Foreground", "What to keep (key 1)"),
@@ -34,10 +34,10 @@ _TOOLS = {
 }
 
 
-def button(text: str, tooltip: str, action: Callable[[], Any]) -> Any:
+def button(text: str, tooltip: str, action: Callable[..., Any], *arguments: Any) -> Any:
     """Return a button that calls a function when pressed."""
     made = ipywidgets.Button(description=text, tooltip=tooltip)
-    made.on_click(lambda _: action())
+    made.on_click(lambda _: action(*arguments))
     return made
 
 
@@ -55,18 +55,13 @@ def row(*children: Any) -> Any:
     return box
 
 
-def download_link(content: bytes, name: str, text: str) -> str:
-    """Return HTML of a link that saves a file on the reader's own computer.
-
-    Examples
-    --------
-    >>> download_link(b"abc", "a.txt", "Save")
-    '<a download="a.txt" href="data:application/octet-stream;base64,YWJj">Save</a>'
-    """
-    data = base64.b64encode(content).decode("ascii")
-    return (
-        f'<a download="{html.escape(name)}" href="data:application/octet-stream;base64,{data}">{html.escape(text)}</a>'
-    )
+def download_links(files: Mapping[str, bytes]) -> str:
+    """Return HTML of links that save files, given by name, on the reader's own computer."""
+    links = []
+    for name, content in files.items():
+        data, name = base64.b64encode(content).decode("ascii"), html.escape(name)
+        links.append(f'<a download="{name}" href="data:application/octet-stream;base64,{data}">{name}</a>')
+    return " · ".join(links)
 
 
 class Bar:
@@ -88,15 +83,13 @@ class Bar:
         )  # fmt: skip
         traitlets.link((pad, "radius"), (self.size, "value"))
         traitlets.link((pad, "opacity"), (self.opacity, "value"))
-        step = self._step
-        self.undo = self._button("Undo", "Take the last stroke back (key Z)", lambda: step(pad.drawing.undo))
-        self.redo = self._button("Redo", "Draw it again (key Y)", lambda: step(pad.drawing.redo))
-        self.clear = self._button(
-            "Clear", "Take all strokes away; Undo brings them back", lambda: step(pad.drawing.clear)
-        )
-        zoom_out = self._button("−", "Zoom out (key -)", lambda: pad.zoom_by(1 / 1.5))
-        zoom_in = self._button("+", "Zoom in (key +, or Ctrl and wheel)", lambda: pad.zoom_by(1.5))
-        zoom_fit = self._button("Fit", "Show the whole picture (key 0)", lambda: pad.look(1, 0, 0))
+        step = functools.partial(pad.change, by_hand=True)
+        self.undo = self._button("Undo", "Take the last stroke back (key Z)", step, pad.drawing.undo)
+        self.redo = self._button("Redo", "Draw it again (key Y)", step, pad.drawing.redo)
+        self.clear = self._button("Clear", "Take all strokes away; Undo brings them back", step, pad.drawing.clear)
+        zoom_out = self._button("−", "Zoom out (key -)", pad.zoom_by, 1 / 1.5)
+        zoom_in = self._button("+", "Zoom in (key +, or Ctrl and wheel)", pad.zoom_by, 1.5)
+        zoom_fit = self._button("Fit", "Show the whole picture (key 0)", pad.look, 1, 0, 0)
         self.band_width = ipywidgets.BoundedIntText(
             8, min=1, max=200, description="Band", tooltip="Pixels on either side", layout={"width": "100px"}
         )
@@ -109,7 +102,8 @@ class Bar:
         )  # fmt: skip
         self.tolerance.observe(lambda change: setattr(pad, "tolerance", change["new"]), "value")
         self.status = Messages()
-        self.upload = DropZone("Load…", "", self._received, self.status.fail, accept=".png,.json,.tif,.bmp")
+        received = functools.partial(step, pad.drawing.load_bytes)
+        self.upload = DropZone("Load…", "", received, self.status, accept=".png,.json,.tif,.bmp")
         self.upload.add_class("mk-plain")
         self.save = self._button("Save…", "Links to the trimap (PNG) and the strokes (JSON)", self._offer_files)
         self.links = ipywidgets.HTML()
@@ -140,11 +134,8 @@ class Bar:
         self.status_row = row(*answers, self.status, Names())
         self.update_history()
 
-    def _button(self, text: str, tooltip: str, action: Callable[[], Any]) -> Any:
-        return button(text, tooltip, lambda: self._pad.guarded(action))
-
-    def _step(self, action: Callable[..., Any], *arguments: Any) -> None:
-        self._pad.change(action, *arguments, by_hand=True)
+    def _button(self, text: str, tooltip: str, *action: Any) -> Any:
+        return button(text, tooltip, self._pad.guarded, *action)
 
     def update_history(self) -> None:
         """Enable undo and redo where there is something to."""
@@ -160,16 +151,10 @@ class Bar:
             self.shown.options = [*listed, ("On picture" if value == "picture" else f"On {value}", value)]
         self.shown.value = value
 
-    def _received(self, content: bytes, name: str) -> None:
-        self._pad.guarded(self._step, self._pad.drawing.load_bytes, content, name)
-
     def _offer_files(self) -> None:
         drawing = self._pad.drawing
-        links = [
-            download_link(png_bytes(drawing.trimap), "trimap.png", "trimap.png"),
-            download_link(drawing.to_json(), "strokes.json", "strokes.json"),
-        ]
-        self.links.value = "&nbsp;" + " · ".join(links)
+        files = {"trimap.png": png_bytes(drawing.trimap), "strokes.json": drawing.to_json()}
+        self.links.value = "&nbsp;" + download_links(files)
 
     def offer(self, text: str) -> None:
         """Ask whether to restore strokes, with this text on the button; an empty text asks nothing."""
@@ -199,7 +184,7 @@ class Bar:
 def _choices(pad: Any, trait: str, titles: dict[str, tuple[str, str]]) -> dict[str, Any]:
     """Buttons of which one is pressed: the trait's value."""
     buttons = {
-        name: button(title, tooltip, functools.partial(pad.guarded, setattr, pad, trait, name))
+        name: button(title, tooltip, pad.guarded, setattr, pad, trait, name)
         for name, (title, tooltip) in titles.items()
     }
 

@@ -43,21 +43,9 @@ class _Found(NamedTuple):
 class Recovery:
     """The recovery file of one pad, and the files that earlier pads on the same picture left.
 
-    Parameters
-    ----------
-    drawing : Drawing
-        What is saved.
-    start : Base or None
-        The trimap that the pad was given to draw upon; it is no mark to restore.
-    autosave : bool or path
-        True for a file in the cache folder, named after the picture; a path for that file; False for none.
-    fail : callable
-        Told in a sentence when saving fails; the last file that could be written stays.
-
-    Attributes
-    ----------
-    path : Path or None
-        This pad's own file; None until something was saved.
+    ``autosave`` is True for a file in the cache folder, named after the picture, or the file's path, or False for none.
+    ``start`` is the trimap that the pad was given to draw upon: no mark to restore. ``fail`` is told in a sentence when
+    saving fails; the last file that could be written stays.
     """
 
     def __init__(
@@ -69,6 +57,7 @@ class Recovery:
     ) -> None:
         self._drawing, self._start, self._fail = drawing, start, fail
         self._place = _default_place(drawing.image) if autosave is True else Path(autosave) if autosave else None
+        #: This pad's own file; None until something was saved.
         self.path: Path | None = None
         self._lock: FileLock | None = None
         self._failed = False
@@ -141,10 +130,7 @@ class Recovery:
         return set(found.marks) <= set(self._drawing.marks)
 
     def _claim_unchanged(self, found: _Found) -> FileLock | None:
-        """Lock a file that was found; None where its pad lives.
-
-        None also where its pad wrote on before it ended; then the file is asked about anew.
-        """
+        """Lock a file that was found; None where its pad lives, or wrote on before it ended (then it is asked anew)."""
         lock = _claim(found.path)
         if lock is None:
             return None
@@ -159,15 +145,14 @@ class Recovery:
     def _save(self) -> bool:
         """Write the file; where there is nothing to keep, remove it. Returns whether that worked."""
         try:
-            with self._writing:
-                if self._drawing.marks:
-                    if self.path is None:
-                        self._claim_own()
-                    assert self.path is not None
-                    with atomic_write(self.path) as file:
-                        file.write(self._drawing.to_json())
-                elif self.path is not None:
-                    self.path.unlink(missing_ok=True)
+            if self._drawing.marks:
+                if self.path is None:
+                    self._claim_own()
+                assert self.path is not None
+                with atomic_write(self.path) as file:
+                    file.write(self._drawing.to_json())
+            elif self.path is not None:
+                self.path.unlink(missing_ok=True)
         except OSError as error:
             # Said once: a full or read-only disk must not interrupt drawing.
             if not self._failed:
@@ -195,13 +180,6 @@ def merged(old: Sequence[Mark], new: Sequence[Mark]) -> tuple[Mark, ...]:
 
     A whole trimap among the new ones, such as the first guess, covers all before it. It goes beneath the old marks,
     which would not be seen otherwise.
-
-    Examples
-    --------
-    >>> from mattingkit.drawing import Fill
-    >>> one, two, three = (Fill((0, k), label=1) for k in range(3))
-    >>> merged([one, two], [one, three]) == (one, two, three)
-    True
     """
     present = set(new)
     same = next((k for k, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))

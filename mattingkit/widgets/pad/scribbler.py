@@ -1,10 +1,9 @@
 """The pad: scribble foreground and background on a photograph, and see the alpha while drawing.
 
-:class:`Scribbler` joins five parts. The :class:`mattingkit.drawing.Drawing` holds the strokes. The surface, of
-:mod:`mattingkit.widgets.pad.surfaces`, shows them and is drawn on. The :class:`mattingkit.widgets.pad.worker.Worker`
-estimates the alpha in a thread. The :class:`mattingkit.widgets.pad.bar.Bar` has a labelled button for everything the
-mouse and the keys can do. The :class:`mattingkit.widgets.pad.recovery.Recovery` keeps the strokes in a file in case the
-kernel stops.
+:class:`Scribbler` joins five parts. The :class:`mattingkit.drawing.Drawing` holds the strokes. A surface of
+``surfaces.py`` shows them and is drawn on. The worker of ``worker.py`` estimates the alpha in a thread. The bar of
+``bar.py`` has a labelled button for everything the mouse and the keys can do. ``recovery.py`` keeps the strokes in a
+file in case the kernel stops.
 """
 
 from __future__ import annotations
@@ -107,9 +106,9 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     view = traitlets.List(traitlets.Float(), [1.0, 0.0, 0.0])
     shown = traitlets.Unicode("alpha")
 
-    # Closed also where the constructor refused its arguments.
     _worker: Worker | None = None
-    recovery: Recovery | None = None
+    #: The file that keeps the strokes; None only where the constructor refused its arguments.
+    recovery: Any = None
 
     def __init__(
         self,
@@ -140,20 +139,14 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         widest = width or (406 if live is not None else 640)
         self._shown_width = width or max(160, min(widest, round(560 * columns / height)))
         self.ink = ("page" if _far_away() else "canvas") if ink == "auto" else ink
-        surface = PageSurface if self.ink == "page" else CanvasSurface
         super().__init__()
         self.radius = max(1.0, round(max(height, columns) / 64))
         self.trimap = self.drawing.trimap
         name = f"Drawing pad, picture of {columns} by {height} pixels. Keys 1 to 4 choose the label, brackets the size."
-        self.surface: Any = surface(self, self._shown_width, name)
-        if self.ink == "page":
-            for trait in ("label", "radius", "opacity", "tool", "view"):
-                traitlets.link((self, trait), (self.surface, trait))
+        self.surface = (PageSurface if self.ink == "page" else CanvasSurface)(self, self._shown_width, name)
         self.bar = Bar(self, live is not None)
         self.children = (*self.bar.rows, self.surface.widget, self.bar.status_row)
         self.add_class("mk-pad")
-        self.observe(self._look_changed, ["view", "opacity"])
-        self.observe(lambda change: self.surface.refresh(), ["label", "radius", "tool"])
         self.observe(lambda change: self.guarded(self._show_other), "shown")
         start = None if trimap is None else Base(trimap)
         self.recovery = Recovery(self.drawing, start, autosave, self.bar.status.fail)
@@ -243,19 +236,14 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     def change(self, action: Callable[..., Any], *arguments: Any, by_hand: bool = False) -> None:
         """Call a method of :attr:`drawing`, and show, save and answer the strokes as they are afterwards.
 
-        Parameters
-        ----------
-        action : callable
-            Called with ``arguments``.
-        by_hand : bool, default False
-            A person did it: the strokes are saved for recovery, and answered even where nothing was before.
+        What a person did by hand is saved for recovery, and answered even where nothing was before.
         """
         with self._latest.lock:
             action(*arguments)
             self.trimap = self.drawing.trimap
         self.bar.update_history()
         self.bar.status.say("")
-        if by_hand and self.recovery is not None:
+        if by_hand:
             self.recovery.save_soon()
         # Solving begins while the ink is still on its way to the screen.
         if by_hand or self._answering:
@@ -277,7 +265,7 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     def press(self, key: str, shift: bool = False, command: bool = False) -> None:
         """Act on a key, as the surface passes it on."""
         low = key.lower()
-        if low in "zy" and len(low) == 1:
+        if low in ("z", "y"):
             self.change(self.drawing.redo if (low == "y" or shift) else self.drawing.undo, by_hand=True)
         elif command:
             return
@@ -303,8 +291,8 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         """Show the part of the picture that begins at ``(top, left)``, enlarged; 1 shows all of it."""
         zoom = float(np.clip(zoom, 1, 32))
         height, width = self.drawing.shape
-        bounds = (height - height / zoom, width - width / zoom)
-        self.view = [zoom, float(np.clip(top, 0, bounds[0])), float(np.clip(left, 0, bounds[1]))]
+        corner = np.clip((top, left), 0, (height - height / zoom, width - width / zoom))
+        self.view = [zoom, *corner.tolist()]
 
     def zoom_by(self, factor: float, row: float | None = None, col: float | None = None) -> None:
         """Zoom, keeping one pixel (the centre of the view without one) in its place."""
@@ -314,10 +302,6 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         x = left + width / zoom / 2 if col is None else col + 0.5
         wanted = float(np.clip(zoom * factor, 1, 32))
         self.look(wanted, y - (y - top) * zoom / wanted, x - (x - left) * zoom / wanted)
-
-    def _look_changed(self, change: Any) -> None:
-        if self.ink == "canvas":
-            self.surface.redraw()
 
     # The live answer -------------------------------------------------------------------------------------------------
 
@@ -414,19 +398,19 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     # Recovery --------------------------------------------------------------------------------------------------------
 
     def _offer_recovery(self) -> None:
-        number = len(self.recovery.offered) if self.recovery is not None else 0
+        number = len(self.recovery.offered)
         self.bar.offer(f"Restore {number} stroke{'' if number == 1 else 's'} drawn here before" if number else "")
 
     def recover(self) -> None:
         """Bring back the strokes of an earlier pad on this picture, beneath those drawn since; one step to undo."""
-        if self.recovery is not None and self.recovery.offered:
+        if self.recovery.offered:
             self.change(self.drawing.replace, merged(self.recovery.offered, self.drawing.marks), by_hand=True)
             self.recovery.answered()
         self._offer_recovery()
 
     def dismiss(self) -> None:
         """Do without the strokes of the earlier pad that are offered."""
-        if self.recovery is not None and self.recovery.offered:
+        if self.recovery.offered:
             self.recovery.answered()
         self._offer_recovery()
 

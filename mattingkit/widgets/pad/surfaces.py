@@ -4,58 +4,32 @@ Which is better depends on the way to the kernel. With ipycanvas each event take
 default where the kernel is near, but slow over a network. The page waits for nothing, and is the default on Colab and
 Binder (``benchmarks/widgets.py`` prints the milliseconds of both).
 
-A surface shows what its :class:`Pad` holds and tells it what the person did, in image coordinates. It keeps nothing
-that could not be drawn anew: :meth:`redraw` restores everything after a reload, styles included.
+A surface shows what its pad, a :class:`mattingkit.widgets.Scribbler`, holds and tells it what the person did, in image
+coordinates. It keeps nothing that could not be drawn anew after a reload.
 
 Pixel ``[row, col]`` has its centre at ``((col + 0.5 - left) * scale, (row + 0.5 - top) * scale)`` on the screen.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import anywidget
 import ipycanvas
 import ipywidgets
 import traitlets
 
-from mattingkit.drawing import Drawing, Fill, Lasso, Mark, label_value
+from mattingkit.drawing import Fill, Lasso, label_value, read_mark
 from mattingkit.trimap import Stroke
 from mattingkit.widgets.canvas_lock import held
 from mattingkit.widgets.screen_pictures import HUES, photo_file, tint_file
 
-__all__ = ["CanvasSurface", "Pad", "PageSurface"]
+__all__ = ["CanvasSurface", "PageSurface"]
 
 _STATIC = Path(__file__).parents[1] / "static"
-
-
-class Pad(Protocol):
-    """What a surface asks of the pad it belongs to."""
-
-    drawing: Drawing
-    label: str
-    radius: float
-    opacity: float
-    tool: str
-    tolerance: float
-    view: Any
-
-    def commit(self, *marks: Mark) -> None:
-        """Add marks drawn by hand."""
-
-    def press(self, key: str, shift: bool = False, command: bool = False) -> None:
-        """Act on a key."""
-
-    def look(self, zoom: float, top: float, left: float) -> None:
-        """Show another part of the picture."""
-
-    def zoom_by(self, factor: float, row: float | None = None, col: float | None = None) -> None:
-        """Zoom, with one pixel kept in place."""
-
-    def guarded(self, action: Any, *arguments: Any) -> None:
-        """Call, and show what goes wrong in the pad."""
 
 
 class _Aid(anywidget.AnyWidget):
@@ -73,7 +47,7 @@ class CanvasSurface:
     what is seen is what was rasterised.
     """
 
-    def __init__(self, pad: Pad, width: int, name: str) -> None:
+    def __init__(self, pad: Any, width: int, name: str) -> None:
         self._pad = pad
         height, columns = pad.drawing.shape
         self._size = (width, max(1, round(width * height / columns)))
@@ -82,7 +56,6 @@ class CanvasSurface:
         self._pinch: tuple[float, float, float] | None = None
         self._cursor: tuple[float, float] | None = None
         self._result = ipywidgets.Image(format="png")
-        self._has_result = False
         self._photo = ipywidgets.Image(value=photo_file(pad.drawing.image), format="jpeg")
         self._overlay = ipywidgets.Image(value=b"", format="png")
         layout = {"width": f"{self._size[0]}px", "max_width": "100%", "height": "auto", "flex": "0 0 auto"}
@@ -98,7 +71,7 @@ class CanvasSurface:
         for attach, handler in (
             (self.canvas.on_mouse_down, self._down),
             (self.canvas.on_mouse_move, self._move),
-            (self.canvas.on_mouse_up, self._up),
+            (self.canvas.on_mouse_up, self._release),
             (self.canvas.on_mouse_out, self._out),
             (self.canvas.on_touch_start, self._touch_start),
             (self.canvas.on_touch_move, self._touch_move),
@@ -108,18 +81,17 @@ class CanvasSurface:
             (self.canvas.on_client_ready, self.redraw),
             (self.result_canvas.on_client_ready, self._draw_result),
         ):
-            attach(self._guard(handler))
-        self._aid.on_msg(self._guard(self._wheel))
-
-    def _guard(self, handler: Any) -> Any:
-        # An exception in a callback ends in a log nobody reads.
-        return lambda *arguments: self._pad.guarded(handler, *arguments)
+            # An exception in a callback would end in a log nobody reads.
+            attach(functools.partial(pad.guarded, handler))
+        self._aid.on_msg(functools.partial(pad.guarded, self._wheel))
+        pad.observe(lambda change: self.redraw(), ["view", "opacity"])
+        pad.observe(self._brush_changed, ["label", "radius", "tool"])
 
     # Geometry ------------------------------------------------------------------------------------------------------
 
     @property
     def _scale(self) -> float:
-        return self._size[0] / self._pad.drawing.shape[1] * float(self._pad.view[0])
+        return float(self._size[0] / self._pad.drawing.shape[1] * self._pad.view[0])
 
     def _to_image(self, x: float, y: float) -> tuple[float, float]:
         _, top, left = self._pad.view
@@ -166,31 +138,28 @@ class CanvasSurface:
                 points.append(point)
             self._draw_cursor()
 
-    def _up(self, x: float, y: float) -> None:
-        self._release()
-
     def _out(self, x: float, y: float) -> None:
         self._cursor = None
         self._release()
         with held(self.canvas):
             self.canvas[3].clear()
 
-    def _release(self) -> None:
+    def _release(self, *_: float) -> None:
         points, self._points, self._grip = self._points, None, None
         if points is None:
             return
-        if self._pad.tool == "lasso":
-            if len(points) > 2:
-                self._pad.commit(Lasso(points, label_value(self._pad.label)))
-            else:
-                self.sync()
+        label = label_value(self._pad.label)
+        if self._pad.tool != "lasso":
+            self._pad.commit(Stroke(points, label, self._pad.radius))
+        elif len(points) > 2:
+            self._pad.commit(Lasso(points, label))
         else:
-            self._pad.commit(Stroke(points, label_value(self._pad.label), self._pad.radius))
+            self.sync()
 
     def _touch_start(self, touches: list[tuple[float, float]]) -> None:
         if len(touches) == 2:
             # A second finger means zooming: what the first one began is no stroke.
-            self._points, self._grip, self._cursor = None, None, None
+            self._points = self._grip = self._cursor = None
             self._pinch = _span(touches)
             self.sync()
         elif touches:
@@ -210,8 +179,7 @@ class CanvasSurface:
 
     def _touch_end(self, touches: list[tuple[float, float]]) -> None:
         if not touches:
-            self._pinch = None
-            self._cursor = None
+            self._pinch = self._cursor = None
         self._release()
 
     def _key(self, key: str, shift: bool, control: bool, meta: bool) -> None:
@@ -224,16 +192,18 @@ class CanvasSurface:
 
     def _draw_ink(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         ink, label = self.canvas[1], self._pad.label
-        if self._pad.tool == "lasso":
-            ink.line_width, ink.stroke_style = 1.5, HUES.get(label, "black")
-        else:
+        ink.stroke_style, ink.line_width = HUES.get(label, "black"), 1.5
+        if self._pad.tool != "lasso":
             ink.global_composite_operation = "destination-out" if label == "erase" else "source-over"
             ink.line_width, ink.line_cap = 2 * self._pad.radius * self._scale, "round"
-            ink.stroke_style = HUES.get(label, "black")
         (x_1, y_1), (x_2, y_2) = self._to_screen(start), self._to_screen(end)
         # A line of no length is not drawn, with round ends or without.
         ink.stroke_line(x_1, y_1, x_2 + (0.01 if (x_1, y_1) == (x_2, y_2) else 0), y_2)
         ink.global_composite_operation = "source-over"
+
+    def _brush_changed(self, change: Any) -> None:
+        with held(self.canvas):
+            self._draw_cursor()
 
     def _draw_cursor(self) -> None:
         layer = self.canvas[3]
@@ -254,8 +224,8 @@ class CanvasSurface:
         layer.draw_image(picture, -left * scale, -top * scale, width * scale, height * scale)
 
     def redraw(self) -> None:
-        """Draw everything anew: after a reload, another zoom, another opacity."""
-        self._encode()
+        """Draw everything anew, styles included: after a reload, another zoom, another opacity."""
+        self._overlay.value = tint_file(self._pad.drawing, self._size[0])
         with held(self.canvas):
             photo, through = self.canvas[0], self.canvas[2]
             photo.clear()
@@ -267,36 +237,24 @@ class CanvasSurface:
             self._draw_cursor()
         self._draw_result()
 
-    def _encode(self) -> None:
-        drawing = self._pad.drawing
-        spacing = max(4, round(7 * drawing.shape[1] / self._size[0]))
-        self._overlay.value = tint_file(drawing.trimap, drawing.said_unknown, spacing)
-
     def _draw_overlay(self) -> None:
         ink = self.canvas[1]
         ink.clear()
         ink.global_composite_operation = "source-over"
         self._place(ink, self._overlay)
-        points = self._points
-        if points:
-            for start, end in zip(points, points[1:] or points, strict=False):
-                self._draw_ink(start, end)
+        points = self._points or []
+        for start, end in zip(points, points[1:] or points, strict=False):
+            self._draw_ink(start, end)
 
     def sync(self) -> None:
         """Show the drawing as it is now."""
-        self._encode()
+        self._overlay.value = tint_file(self._pad.drawing, self._size[0])
         with held(self.canvas):
             self._draw_overlay()
-
-    def refresh(self) -> None:
-        """Show the tool and brush chosen now."""
-        with held(self.canvas):
-            self._draw_cursor()
 
     def show_result(self, picture: bytes, stale: bool) -> None:
         """Show an image file beside the pad."""
         self._result.value = picture
-        self._has_result = True
         self.result_frame.layout.display = ""
         self.set_stale(stale)
         self._draw_result()
@@ -306,11 +264,10 @@ class CanvasSurface:
         (self.result_frame.add_class if stale else self.result_frame.remove_class)("mk-stale")
 
     def _draw_result(self) -> None:
-        if not self._has_result:
-            return
-        with held(self.result_canvas):
-            self.result_canvas.clear()
-            self._place(self.result_canvas, self._result)
+        if self._result.value:
+            with held(self.result_canvas):
+                self.result_canvas.clear()
+                self._place(self.result_canvas, self._result)
 
 
 class PageSurface(anywidget.AnyWidget):
@@ -336,16 +293,12 @@ class PageSurface(anywidget.AnyWidget):
     tool = traitlets.Unicode("brush").tag(sync=True)
     view = traitlets.List(traitlets.Float(), [1.0, 0.0, 0.0]).tag(sync=True)
 
-    def __init__(self, pad: Pad, width: int, name: str) -> None:
+    def __init__(self, pad: Any, width: int, name: str) -> None:
         self._pad = pad
         self._arrived = 0.0
-        super().__init__(
-            name=name,
-            shape=list(pad.drawing.shape),
-            width=width,
-            photo=photo_file(pad.drawing.image),
-            radius=pad.radius,
-        )
+        super().__init__(name=name, shape=list(pad.drawing.shape), width=width, photo=photo_file(pad.drawing.image))
+        for trait in ("label", "radius", "opacity", "tool", "view"):
+            traitlets.link((pad, trait), (self, trait))
         self.widget = self
         self.sync()
         self.on_msg(lambda _, content, buffers: pad.guarded(self._told, content))
@@ -358,24 +311,15 @@ class PageSurface(anywidget.AnyWidget):
         else:
             self._arrived = float(content["id"])
             try:
-                self._pad.commit(*[_mark(one) for one in content["marks"]])
+                self._pad.commit(*[read_mark(one, self._pad.drawing.shape) for one in content["marks"]])
             finally:
                 self.sync()
 
-    def redraw(self) -> None:
-        """Show the drawing as it is now; zoom, brush and opacity travel as traits."""
-        self.sync()
-
     def sync(self) -> None:
-        """Show the drawing as it is now."""
-        drawing = self._pad.drawing
-        spacing = max(4, round(7 * drawing.shape[1] / self.width))
-        picture = tint_file(drawing.trimap, drawing.said_unknown, spacing)
+        """Show the drawing as it is now; zoom, brush and opacity travel as traits."""
+        picture = tint_file(self._pad.drawing, self.width)
         with self.hold_sync():
             self.seen, self.overlay = self._arrived, picture
-
-    def refresh(self) -> None:
-        """Nothing to do: tool and brush travel as traits."""
 
     def show_result(self, picture: bytes, stale: bool) -> None:
         """Show an image file beside the pad."""
@@ -393,14 +337,7 @@ def _span(touches: list[tuple[float, float]]) -> tuple[float, float, float]:
     return math.hypot(x_1 - x_2, y_1 - y_2), (x_1 + x_2) / 2, (y_1 + y_2) / 2
 
 
-def _mark(plain: dict[str, Any]) -> Mark:
-    label = label_value(plain["label"])
-    if "lasso" in plain:
-        return Lasso(plain["lasso"], label)
-    return Stroke(plain["points"], label, float(plain["radius"]))
-
-
-def _fill_at(pad: Pad, point: Any) -> Fill:
+def _fill_at(pad: Any, point: Any) -> Fill:
     """The fill that a click means: the nearest pixel of the picture."""
     place = [min(max(0, round(value)), size - 1) for value, size in zip(point, pad.drawing.shape, strict=True)]
     return Fill((place[0], place[1]), label_value(pad.label), pad.tolerance)

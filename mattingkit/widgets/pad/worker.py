@@ -47,24 +47,10 @@ class Listener(Protocol):
 
 
 class Worker:
-    """Estimate the alpha of the latest trimap in a thread.
+    """Estimate the alpha of the latest trimap in a thread, with a method of :data:`mattingkit.METHODS`.
 
-    Parameters
-    ----------
-    image : ndarray of float64, shape (H, W, 3)
-    listener : Listener
-    method : str, default "closed_form"
-        A name in :data:`mattingkit.METHODS`.
-    parameters : mapping, optional
-        The method's own.
-    latest : Latest, optional
-        Starts a turn for each trimap, and for each change of method or parameters. A listener that keeps an alpha holds
-        its lock meanwhile.
-
-    Raises
-    ------
-    ValueError
-        For an unknown method.
+    ``latest`` starts a turn for each trimap, and for each change of method or parameters. A listener that keeps an
+    alpha holds its lock meanwhile. Raises ValueError for an unknown method.
     """
 
     def __init__(
