@@ -690,11 +690,15 @@ def test_a_pages_theme_goes_before_the_systems(disk, theme, system, paper):
     assert seen.node.evaluate("node => getComputedStyle(node).getPropertyValue('--paper')").strip() == paper
 
 
-def test_handles_are_seen_where_colors_are_forced(disk):
+def test_colors_that_say_something_are_kept_where_colors_are_forced(disk):
     seen = disk("unmix_pixel", forced_colors="active")
     seen.handle("Foreground colour F").focus()
     fill = seen.handle("Foreground colour F").locator(".mk-x-dot").evaluate("node => getComputedStyle(node).fill")
     assert fill == "rgb(217, 214, 128)"
+    seen = disk("scribble_here", forced_colors="active")
+    blue = seen.page.get_by_role("button", name="Blue #438EDB")
+    assert blue.evaluate("node => getComputedStyle(node).backgroundColor") == "rgb(67, 142, 219)"
+    assert blue.evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
 
 
 def test_all_live_on_one_page_and_none_disturbs_another(disk):
