@@ -180,9 +180,11 @@ def cluster(samples, count, most, split_variance, own, means, covs, sizes):  # t
     weights. Returns the number of clusters.
     """
     axes = np.empty((most, 4))
-    own[0, :count] = samples[3, :count]
+    # By a loop, not by slices: to assign an array to a part of another, numba compiles a message, for two seconds.
+    for i in range(count):
+        own[0, i] = samples[3, i]
     sizes[0] = moments(samples, own[0], count, means[0], covs[0])
-    axes[0] = principal_axis(covs[0])
+    principal_axis(covs[0], axes[0])
     clusters = 1
     while clusters < most:
         widest = 0
@@ -199,13 +201,14 @@ def cluster(samples, count, most, split_variance, own, means, covs, sizes):  # t
             break
         stayed = moments(samples, own[widest], count, means[widest], covs[widest])
         if stayed == 0.0:
-            own[widest, :count] += own[clusters, :count]
+            for i in range(count):
+                own[widest, i] += own[clusters, i]
             break
         sizes[widest], sizes[clusters] = stayed, moved
         clusters += 1
         if clusters < most:
-            axes[widest] = principal_axis(covs[widest])
-            axes[clusters - 1] = principal_axis(covs[clusters - 1])
+            principal_axis(covs[widest], axes[widest])
+            principal_axis(covs[clusters - 1], axes[clusters - 1])
     for k in range(clusters):
         covs[k, 0] += NOISE
         covs[k, 3] += NOISE
@@ -250,8 +253,8 @@ def moments(samples, weights, count, mean, cov):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def principal_axis(cov):  # type: ignore[no-untyped-def]
-    """Largest eigenvalue of a covariance, and its eigenvector, by Jacobi rotations."""
+def principal_axis(cov, axis):  # type: ignore[no-untyped-def]
+    """Write the largest eigenvalue of a covariance and its eigenvector to ``axis``, by Jacobi rotations."""
     S = np.empty((3, 3))
     S[0, 0], S[0, 1], S[0, 2], S[1, 1], S[1, 2], S[2, 2] = cov[0], cov[1], cov[2], cov[3], cov[4], cov[5]
     V = np.eye(3)
@@ -271,4 +274,4 @@ def principal_axis(cov):  # type: ignore[no-untyped-def]
         for row in range(3):
             V[row, i], V[row, j] = cos * V[row, i] - sin * V[row, j], sin * V[row, i] + cos * V[row, j]
     widest = 0 if S[0, 0] >= S[1, 1] and S[0, 0] >= S[2, 2] else (1 if S[1, 1] >= S[2, 2] else 2)
-    return S[widest, widest], V[0, widest], V[1, widest], V[2, widest]
+    axis[0], axis[1], axis[2], axis[3] = S[widest, widest], V[0, widest], V[1, widest], V[2, widest]

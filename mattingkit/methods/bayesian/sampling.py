@@ -179,7 +179,8 @@ def _describe(first, last, image, trimap, samples):  # type: ignore[no-untyped-d
         row, col = int(samples[at, PLACE]), int(samples[at, PLACE + 1])
         own = trimap[row, col]
         for radius in (1, 2):
-            mean, square, count = np.zeros(3), np.zeros((3, 3)), 0
+            mean, square = np.zeros(3), np.zeros((3, 3))
+            count = 0
             for r in range(max(row - radius, 0), min(row + radius + 1, height)):
                 for c in range(max(col - radius, 0), min(col + radius + 1, width)):
                     if trimap[r, c] == own:
@@ -191,12 +192,14 @@ def _describe(first, last, image, trimap, samples):  # type: ignore[no-untyped-d
                                     image[r, c, k] - image[row, col, k]
                                 )
             if radius == 1:
-                samples[at, MEAN:COV] = mean / count
+                for j in range(3):
+                    samples[at, MEAN + j] = mean[j] / count
             else:
-                shift = mean / count - image[row, col]
+                for j in range(3):
+                    mean[j] = mean[j] / count - image[row, col, j]
                 for j in range(3):
                     for k in range(j, 3):
-                        samples[at, COV + j * (5 - j) // 2 + k] = square[j, k] / count - shift[j] * shift[k]
+                        samples[at, COV + j * (5 - j) // 2 + k] = square[j, k] / count - mean[j] * mean[k]
                     samples[at, COV + j * (7 - j) // 2] += 10.0 * NOISE
 
 
@@ -240,7 +243,10 @@ def _by_rays(  # type: ignore[no-untyped-def]
             found_F[0], count_F = at % len(samples_F), 1
         if count_B == 0:
             found_B[0], count_B = at % len(samples_B), 1
-        hits[at, 0, :count_F], hits[at, 1, :count_B] = found_F[:count_F], found_B[:count_B]
+        for i in range(count_F):
+            hits[at, 0, i] = found_F[i]
+        for j in range(count_B):
+            hits[at, 1, j] = found_B[j]
         costs[at] = np.inf
         for i in range(count_F):
             for j in range(count_B):
