@@ -53,11 +53,10 @@ class Entry:
     used_trimap : bool
         False for methods that find the subject by themselves.
     alpha : ndarray of float64, shape (H, W), or None
-        None where the method failed.
+        None where the method failed; ``error`` says why.
     seconds : float
         Wall-clock time of the method on this picture; what it imports, loads and compiles before is not counted.
     error : str or None
-        Why it failed.
     warnings : tuple of str
         What it warned of, such as a solver that stopped short.
     scores : dict of str to float
@@ -76,19 +75,16 @@ class Entry:
 
 
 class Table:
-    """A small table that reads well in a shell, in a notebook and in a spreadsheet.
-
-    Parameters
-    ----------
-    header : sequence of str
-    rows : sequence of sequences of str
-        As many texts each as the header has.
+    """A small table of texts, a header and rows, that reads well in a shell, in a notebook and in a spreadsheet.
 
     Examples
     --------
-    >>> print(Table(["method", "seconds"], [["Random walk", "0.12"]]))
+    >>> table = Table(["method", "seconds"], [["Random walk", "0.12"]])
+    >>> print(table)
     method       seconds
     Random walk     0.12
+    >>> table.to_csv()
+    'method,seconds\\nRandom walk,0.12\\n'
     """
 
     def __init__(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -98,14 +94,9 @@ class Table:
     def __str__(self) -> str:
         lines = [self.header, *self.rows]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.header))]
-        padded = [
-            "  ".join(
-                text.ljust(width) if i == 0 else text.rjust(width)
-                for i, (text, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        ]
-        return "\n".join(padded)
+        first, *others = widths
+        padded = ([line[0].ljust(first), *map(str.rjust, line[1:], others)] for line in lines)
+        return "\n".join("  ".join(line).rstrip() for line in padded)
 
     __repr__ = __str__
 
@@ -120,13 +111,7 @@ class Table:
         return f"<table><thead><tr>{row(self.header, 'th')}</tr></thead><tbody>{body}</tbody></table>"
 
     def to_csv(self) -> str:
-        """Return the table as comma-separated values.
-
-        Examples
-        --------
-        >>> Table(["a", "b"], [["1", "2"]]).to_csv()
-        'a,b\\n1,2\\n'
-        """
+        """Return the table as comma-separated values."""
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
         return text.getvalue()
@@ -280,13 +265,11 @@ class Result:
         from mattingkit.foreground import estimate_foreground
 
         target = Path(folder)
-        done = [entry for entry in self if entry.alpha is not None]
-        names = plan_files(folder, [entry.name for entry in done], trimap=self.trimap is not None, overwrite=overwrite)
-        for entry in done:
-            assert entry.alpha is not None
-            save_image(target / f"{entry.name}_alpha.png", entry.alpha)
-            cut = to_rgba(estimate_foreground(self.image, entry.alpha), entry.alpha)
-            save_image(target / f"{entry.name}_cutout.png", cut)
+        alphas = {entry.name: entry.alpha for entry in self if entry.alpha is not None}
+        names = plan_files(folder, list(alphas), trimap=self.trimap is not None, overwrite=overwrite)
+        for name, alpha in alphas.items():
+            save_image(target / f"{name}_alpha.png", alpha)
+            save_image(target / f"{name}_cutout.png", to_rgba(estimate_foreground(self.image, alpha), alpha))
         if self.trimap is not None:
             save_trimap(target / "trimap.png", self.trimap)
         with atomic_write(target / "comparison.png") as file:
@@ -301,18 +284,12 @@ class Result:
     def _record(self) -> dict[str, Any]:
         from mattingkit.version import __version__
 
+        kept = ("parameters", "used_trimap", "seconds", "scores", "warnings", "error")
         return {
             "mattingkit": __version__,
             "size": list(self.image.shape[:2]),
             "methods": {
-                entry.name: {
-                    "parameters": entry.parameters,
-                    "used_trimap": entry.used_trimap,
-                    "seconds": round(entry.seconds, 4),
-                    "scores": entry.scores,
-                    "warnings": list(entry.warnings),
-                    "error": entry.error,
-                }
+                entry.name: {key: getattr(entry, key) for key in kept} | {"seconds": round(entry.seconds, 4)}
                 for entry in self
             },
         }
@@ -327,25 +304,9 @@ class Result:
 def plan_files(
     folder: str | os.PathLike[str], methods: Sequence[str], *, trimap: bool, overwrite: bool = False
 ) -> list[str]:
-    """Name the files that :meth:`Result.save` writes, and refuse those that would replace anybody else's.
+    """Name the files that :meth:`Result.save` writes, and refuse, as it does, those that would replace anybody else's.
 
-    Parameters
-    ----------
-    folder, overwrite
-        As in :meth:`Result.save`.
-    methods : sequence of str
-        Those that have an alpha to save.
-    trimap : bool
-        There is one to save.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    FileExistsError, ValueError
-        As :meth:`Result.save`; here before the methods have run.
+    The methods are those that have an alpha to save. Called with all of them, it refuses before they have run.
     """
     target = Path(folder)
     if target.exists() and not target.is_dir():

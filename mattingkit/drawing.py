@@ -24,7 +24,17 @@ import numpy.typing as npt
 
 from mattingkit.files import atomic_write, png_bytes, read_array
 from mattingkit.images import FloatArray, as_image, check_same_size, own_copy
-from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, Stroke, as_points, as_trimap, save_trimap, stroke_mask
+from mattingkit.trimap import (
+    BACKGROUND,
+    FOREGROUND,
+    UNKNOWN,
+    Stroke,
+    as_points,
+    as_trimap,
+    pixel_boxes,
+    save_trimap,
+    stroke_mask,
+)
 
 __all__ = [
     "LABELS",
@@ -50,18 +60,7 @@ _NAMES = {value: name for name, value in LABELS.items()}
 
 
 def label_value(label: str | float | None) -> float | None:
-    """Return what a label paints, given by name or by value.
-
-    Raises
-    ------
-    ValueError
-        For anything but the four names, 0, 0.5, 1 and None.
-
-    Examples
-    --------
-    >>> label_value("foreground"), label_value(0.5), label_value("erase")
-    (1.0, 0.5, None)
-    """
+    """Return what a label paints, given by one of the four names or by value: 0, 0.5, 1 or None."""
     if isinstance(label, str) and label in LABELS:
         return LABELS[label]
     if not isinstance(label, str) and label in _NAMES:
@@ -78,11 +77,7 @@ class Lasso:
     points : sequence of (row, col) floats
         At least three; crossing outlines follow the even-odd rule.
     label : float or None
-
-    Raises
-    ------
-    ValueError
-        For fewer points, one far beyond any picture, or another label.
+        As of a :class:`mattingkit.Stroke`.
     """
 
     points: Sequence[tuple[float, float]]
@@ -102,13 +97,9 @@ class Fill:
     point : (row, col)
         The pixel clicked.
     label : float or None
+        As of a :class:`mattingkit.Stroke`.
     tolerance : float, default 1
-        How far each channel may be from the clicked pixel's; 1 looks at the trimap alone.
-
-    Raises
-    ------
-    ValueError
-        For a tolerance outside [0, 1], or another label.
+        How far each channel may be from the clicked pixel's, from 0 on; 1 looks at the trimap alone.
     """
 
     point: tuple[int, int]
@@ -123,12 +114,7 @@ class Fill:
 
 
 class Base:
-    """A whole trimap to draw upon, from a file or from an alpha; it covers everything before it.
-
-    Parameters
-    ----------
-    trimap : array_like, shape (H, W)
-    """
+    """A whole trimap to draw upon, from a file or from an alpha; it covers everything before it."""
 
     def __init__(self, trimap: npt.ArrayLike) -> None:
         self.trimap = own_copy(as_trimap(trimap), trimap)
@@ -177,9 +163,7 @@ class Drawing:
         self._marks: tuple[Mark, ...] = ()
         self._past: list[tuple[Mark, ...]] = []
         self._future: list[tuple[Mark, ...]] = []
-        self._below, self._trimap = self._start, self._start.copy()
-        self._said = np.zeros(self.shape, dtype=bool)
-        self._set(tuple(marks))
+        self._set(self._checked(marks))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -222,9 +206,7 @@ class Drawing:
         ValueError
             For a :class:`Base` of another size, or a :class:`Fill` that begins outside the picture.
         """
-        for mark in marks:
-            self._check(mark)
-        if not marks:
+        if not self._checked(marks):
             return
         with self._lock:
             self._past.append(self._marks)
@@ -235,15 +217,12 @@ class Drawing:
 
     def replace(self, marks: Iterable[Mark]) -> None:
         """Put other marks in place of all; one step to undo."""
-        new = tuple(marks)
-        for mark in new:
-            self._check(mark)
+        new = self._checked(marks)
         with self._lock:
-            if new == self._marks:
-                return
-            self._past.append(self._marks)
-            self._future.clear()
-            self._set(new)
+            if new != self._marks:
+                self._past.append(self._marks)
+                self._future.clear()
+                self._set(new)
 
     def clear(self) -> None:
         """Take all marks away; one step to undo."""
@@ -266,8 +245,6 @@ class Drawing:
             return True
 
     def _set(self, marks: tuple[Mark, ...]) -> None:
-        for mark in marks:
-            self._check(mark)
         self._marks = marks
         self._below, self._trimap = self._start, self._start.copy()
         self._said = np.zeros(self.shape, dtype=bool)
@@ -289,35 +266,28 @@ class Drawing:
         self._trimap[window][inside] = self._below[window][inside] if mark.label is None else mark.label
         self._said[window][inside] = mark.label == UNKNOWN
 
-    def _check(self, mark: Mark) -> None:
-        if isinstance(mark, Base):
-            check_same_size(image=self.shape, trimap=mark.trimap.shape)
-        elif isinstance(mark, Fill) and not all(0 <= p < s for p, s in zip(mark.point, self.shape, strict=True)):
-            raise ValueError(f"A fill begins inside the picture of {self.shape}; got {mark.point}.")
-        elif not isinstance(mark, Stroke | Lasso | Fill):
-            raise TypeError(f"A mark is a Stroke, Lasso, Fill or Base; got {type(mark).__name__}.")
+    def _checked(self, marks: Iterable[Mark]) -> tuple[Mark, ...]:
+        """Refuse marks that do not fit the picture, before any is drawn."""
+        checked = tuple(marks)
+        for mark in checked:
+            if isinstance(mark, Base):
+                check_same_size(image=self.shape, trimap=mark.trimap.shape)
+            elif isinstance(mark, Fill) and not all(0 <= p < s for p, s in zip(mark.point, self.shape, strict=True)):
+                raise ValueError(f"A fill begins inside the picture of {self.shape}; got {mark.point}.")
+            elif not isinstance(mark, Mark):
+                raise TypeError(f"A mark is a Stroke, Lasso, Fill or Base; got {type(mark).__name__}.")
+        return checked
 
     def to_json(self) -> bytes:
         """Return the marks as the content of a strokes file, which :meth:`load_json` and :func:`load_strokes` read.
 
         The trimap drawn upon goes along where there is one.
-
-        Examples
-        --------
-        >>> Drawing(np.zeros((2, 3, 3))).to_json()
-        b'{"version": 1, "shape": [2, 3], "strokes": []}'
         """
         with self._lock:
             return _to_json(self._marks, self.shape, self._start if (self._start != UNKNOWN).any() else None)
 
     def load_json(self, content: bytes | str) -> None:
-        """Put a file's marks in place of the present ones; one step to undo.
-
-        Raises
-        ------
-        ValueError
-            Where the content is no such file, or was drawn on a picture of another size.
-        """
+        """Put a file's marks in place of the present ones; one step to undo. ValueError says what is wrong with it."""
         start, marks = _from_json(content, self.shape, "This file")
         if start is not None and not np.array_equal(start.trimap, self._start):
             marks.insert(0, start)
@@ -345,9 +315,7 @@ class Drawing:
         FileNotFoundError, ValueError
             Where there is no such file, it is damaged, or of another size.
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"There is no file {os.fspath(path)!r}. Check the path and its spelling.")
-        self.load_bytes(Path(path).read_bytes(), os.fspath(path))
+        self.load_bytes(_content(path), os.fspath(path))
 
     def load_bytes(self, content: bytes, name: str) -> None:
         """Read what :meth:`load` reads from bytes, as an upload brings them; ``name`` tells the kind."""
@@ -374,67 +342,38 @@ def load_strokes(path: str | os.PathLike[str] | IO[bytes], shape: tuple[int, int
         In the order drawn; first, where the drawing began with a trimap, that trimap as a :class:`Base`.
         ``Drawing(image, marks=marks).trimap`` draws them all, :func:`mattingkit.trimap_from_strokes` strokes alone.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Where there is no such file, something in it is not as it should be, or it belongs to a picture of another size.
-
     Examples
     --------
-    >>> import io
     >>> strokes = b'[{"label": "foreground", "radius": 2, "points": [[2, 3], [2, 9]]}]'
     >>> load_strokes(io.BytesIO(b'{"version": 1, "strokes": ' + strokes + b"}"))
     [Stroke(points=((2.0, 3.0), (2.0, 9.0)), label=1.0, radius=2.0)]
     """
     if isinstance(path, str | os.PathLike):
-        name = os.fspath(path)
-        try:
-            content = Path(path).read_bytes()
-        except FileNotFoundError:
-            raise FileNotFoundError(f"There is no file {name!r}. Check the path and its spelling.") from None
+        name, content = os.fspath(path), _content(path)
     else:
         name, content = getattr(path, "name", "the stream"), path.read()
     start, marks = _from_json(content, shape, repr(name))
     return marks if start is None else [start, *marks]
 
 
+def _content(path: str | os.PathLike[str]) -> bytes:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no file {os.fspath(path)!r}. Check the path and its spelling.")
+    return Path(path).read_bytes()
+
+
 def save_strokes(path: str | os.PathLike[str], strokes: Iterable[Mark], shape: tuple[int, int]) -> None:
-    """Write marks to a strokes file, whole or not at all.
-
-    Parameters
-    ----------
-    path : path
-    strokes : iterable of Stroke, Lasso, Fill and Base
-    shape : (int, int)
-        Height and width of the picture they were drawn on.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), "strokes.json")
-    >>> save_strokes(path, [Stroke([(2, 3)], label=None)], (10, 10))
-    >>> load_strokes(path, (10, 10))[0].label is None
-    True
-    """
+    """Write marks, drawn on a picture of this height and width, to a strokes file, whole or not at all."""
     with atomic_write(path) as file:
         file.write(_to_json(strokes, shape))
 
 
 def lasso_mask(shape: tuple[int, int], lasso: Lasso) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
-    """Rasterise a lasso within its bounding box: pixels whose centre is inside, by the even-odd rule.
-
-    Examples
-    --------
-    >>> window, inside = lasso_mask((9, 9), Lasso([(0.5, 0.5), (0.5, 3.5), (3.5, 3.5), (3.5, 0.5)], label=1))
-    >>> window, int(inside.sum())
-    ((slice(1, 4, None), slice(1, 4, None)), 9)
-    """
+    """Rasterise a lasso as :func:`stroke_mask` does a stroke: pixels whose centre is inside, by the even-odd rule."""
     points = np.asarray(lasso.points)
-    low = np.clip(np.ceil(points.min(axis=0)), 0, shape).astype(int)
-    high = np.maximum(np.clip(np.floor(points.max(axis=0)) + 1, 0, shape).astype(int), low)
-    window = (slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])))
-    rows = np.arange(low[0], high[0], dtype=np.float64)[:, np.newaxis]
-    cols = np.arange(low[1], high[1], dtype=np.float64)[np.newaxis, :]
+    low, high = (bound.tolist() for bound in pixel_boxes(points.min(axis=0), points.max(axis=0), shape))
+    window = (slice(low[0], high[0]), slice(low[1], high[1]))
+    rows, cols = np.ogrid[window]
     inside = np.zeros((rows.size, cols.size), dtype=bool)
     for (row_1, col_1), (row_2, col_2) in zip(points, np.roll(points, -1, axis=0), strict=True):
         # A ray to the left crosses this edge in the rows between its ends, where the edge lies left of the pixel.
@@ -446,14 +385,7 @@ def lasso_mask(shape: tuple[int, int], lasso: Lasso) -> tuple[tuple[slice, slice
 
 
 def fill_mask(trimap: FloatArray, image: FloatArray, fill: Fill) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
-    """Find the area a :class:`Fill` covers: neighbours by their edges, of one level, and of similar colour.
-
-    Examples
-    --------
-    >>> trimap = np.array([[0.5, 0.5, 1.0, 0.5]])
-    >>> fill_mask(trimap, np.zeros((1, 4, 3)), Fill((0, 0), label=0))[1]
-    array([[ True,  True, False, False]])
-    """
+    """Find the area a :class:`Fill` covers: neighbours by their edges, of one level, and of similar colour."""
     from scipy import ndimage
 
     similar = trimap == trimap[fill.point]
@@ -539,7 +471,6 @@ def read_mark(plain: Any, shape: tuple[int, int] | None) -> Mark:
 
 
 def _pack(trimap: FloatArray) -> str:
-    """A trimap as a PNG file in letters."""
     return base64.b64encode(png_bytes(trimap)).decode("ascii")
 
 

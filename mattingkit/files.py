@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import re
 import secrets
 import sys
 import warnings
@@ -49,15 +48,11 @@ FORMATS = {"png": ".png", "webp": ".webp", "tiff": ".tif", "jpg": ".jpg"}
 
 #: What counts as a picture in a folder. Some are here because cameras make them although Pillow may not read them:
 #: those are reported, not passed over.
-PICTURE_SUFFIXES = frozenset(
-    f".{name}"
-    for name in re.findall(
-        r"\w+",
-        "jpg jpeg jpe jfif png apng webp tif tiff gif bmp dib ppm pgm pbm pnm tga jp2 j2k jpf avif heic heif psd ico "
-        "dng cr2 cr3 nef arw orf rw2 raf",
-    )
+_SUFFIXES = (
+    "jpg jpeg jpe jfif png apng webp tif tiff gif bmp dib ppm pgm pbm pnm tga jp2 j2k jpf avif heic heif psd ico "
+    "dng cr2 cr3 nef arw orf rw2 raf"
 )
-
+PICTURE_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
 
 #: The formats that are read, by Pillow's names. Pillow knows more; some start other programs (EPS runs Ghostscript),
 #: some are hardly kept up, and none of them is how a photograph or a trimap arrives.
@@ -263,21 +258,7 @@ def _prepared(target: Path, image: npt.ArrayLike, quality: int, metadata: dict[s
 def png_bytes(picture: npt.ArrayLike, *, compress_level: int = 4) -> bytes:
     """Return a picture, an alpha or a cut-out as the bytes of an 8-bit PNG file.
 
-    Parameters
-    ----------
-    picture : array_like, shape (H, W), (H, W, 3) or (H, W, 4)
-        bool, uint8, uint16, or float in [0, 1].
-    compress_level : int, default 4
-        0 to 9. 1 is the quickest and makes files about a third larger; use it for what a screen shows once.
-
-    Returns
-    -------
-    bytes
-
-    Examples
-    --------
-    >>> png_bytes(np.zeros((4, 4)))[1:4]
-    b'PNG'
+    A ``compress_level`` of 1 is the quickest and makes files about a third larger; use it for what a screen shows once.
     """
     from PIL import Image
 
@@ -287,29 +268,12 @@ def png_bytes(picture: npt.ArrayLike, *, compress_level: int = 4) -> bytes:
 
 
 def refuse_existing(targets: Iterable[str | os.PathLike[str]], overwrite: bool = False) -> None:
-    """Refuse to write where files already are, before any work starts.
-
-    Parameters
-    ----------
-    targets : iterable of path
-        Every file that is going to be written.
-    overwrite : bool, default False
-        True allows all of them to be replaced.
+    """Refuse to write where files already are, before any work starts; ``overwrite=True`` allows it.
 
     Raises
     ------
     FileExistsError
         Names the first that exist, and how to go on.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> (folder / "alpha.png").touch()
-    >>> refuse_existing([folder / "cutout.png"])
-    >>> refuse_existing([folder / "alpha.png"])  # doctest: +IGNORE_EXCEPTION_DETAIL
-    Traceback (most recent call last):
-    FileExistsError: …/alpha.png is already there, and nothing was written. …
     """
     if overwrite:
         return
@@ -326,19 +290,10 @@ def refuse_existing(targets: Iterable[str | os.PathLike[str]], overwrite: bool =
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a file for writing that takes its name only when complete.
+    """Open a file for writing that takes its name only when complete; folders on the way are made.
 
     The bytes go to a temporary file beside the target, which then replaces it in one step. If the block raises, the
     target stays as it was and the temporary file is removed.
-
-    Parameters
-    ----------
-    path : path
-        The target; folders on the way are made.
-
-    Yields
-    ------
-    binary file
 
     Examples
     --------
@@ -369,11 +324,6 @@ def partial_stem(name: str) -> str:
     """Return the part of a file's name that its temporary file ``.STEM.RANDOM.part`` begins with.
 
     It is cut at 200 bytes: file systems allow 255 for the whole.
-
-    Examples
-    --------
-    >>> partial_stem("alpha.png"), len(partial_stem("x" * 255))
-    ('alpha.png', 200)
     """
     encoded = os.fsencode(name)
     return name if len(encoded) <= 200 else encoded[:200].decode(errors="ignore")
@@ -381,18 +331,10 @@ def partial_stem(name: str) -> str:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph read from a file.
+    """A photograph read from a file: its pixels, (H, W, 3), and its name without folder and suffix.
 
-    Parameters
-    ----------
-    image : ndarray of float64, shape (H, W, 3)
-    name : str
-        The file's name without folder and suffix.
-    icc_profile : bytes or None
-        Only a profile of RGB colours, since that is what the pixels are now.
-    dpi : (float, float) or None
-        Dots per inch, across and down.
-
+    ``icc_profile`` is a profile of RGB colours only, since that is what the pixels are now; ``dpi`` counts dots per
+    inch, across and down.
     """
 
     image: FloatArray
@@ -408,16 +350,7 @@ def read_photo(source: str | os.PathLike[str] | IO[bytes], *, largest: float | N
     ----------
     source : path, ``"-"`` for standard input, or binary file
     largest : float, optional
-        Refuse pictures of more megapixels, as ``max_megapixels`` of :func:`load_image`.
-
-    Returns
-    -------
-    Photo
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As :func:`mattingkit.load_image`; and for a picture that is too large.
+        Refuse pictures of more megapixels, as ``max_megapixels`` of :func:`load_image`, whose errors it raises too.
 
     Examples
     --------
@@ -463,24 +396,7 @@ def write_photo(
 ) -> None:
     """Write a picture whole or not at all, with its profile and resolution in the way its format wants.
 
-    Parameters
-    ----------
-    target : path
-        Its suffix names the format.
-    pixels : array_like, shape (H, W), (H, W, 3) or (H, W, 4)
-    icc_profile : bytes, optional
-        Left out for a gray picture, which is no RGB.
-    dpi : (float, float), optional
-    quality : int, default 95
-        For JPEG and WebP.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), "alpha.webp")
-    >>> write_photo(path, np.zeros((3, 4)), dpi=(300, 300))
-    >>> path.exists()
-    True
+    The suffix names the format, as in :func:`save_image`. A gray picture is no RGB: its profile is left out.
     """
     path = Path(target)
     metadata: dict[str, Any] = {"icc_profile": icc_profile if np.ndim(pixels) == 3 else None, "dpi": dpi}

@@ -34,32 +34,11 @@ _WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.b
 
 
 def as_unit_floats(values: npt.ArrayLike, what: str) -> FloatArray:
-    """Convert stored values to float64 in [0, 1], whatever their shape.
+    """Convert stored values of any shape (bool, uint8, uint16, or floats already in [0, 1]) to float64 in [0, 1].
 
-    Parameters
-    ----------
-    values : array_like
-        bool, uint8, uint16, or float already in [0, 1].
-    what : str
-        What the values are, for error messages: ``"image"``, ``"alpha"``.
-
-    Returns
-    -------
-    ndarray of float64
-        The input itself, not a copy, where it is a float64 array in row order that can be written to; nothing in
-        mattingkit does write to it. (A read-only array is copied, since PyMatting's compiled functions refuse one.)
-
-    Raises
-    ------
-    TypeError
-        For any other type of number.
-    ValueError
-        For an empty array, NaN or infinity, or floats outside [0, 1].
-
-    Examples
-    --------
-    >>> as_unit_floats(np.array([0, 51, 255], np.uint8), "alpha")
-    array([0. , 0.2, 1. ])
+    The input itself comes back, not a copy, where it is a float64 array in row order that can be written to; nothing in
+    mattingkit does write to it. (A read-only array is copied, since PyMatting's compiled functions refuse one.) Other
+    types, empty arrays, NaN, infinity and floats outside [0, 1] are refused; ``what`` names the values in the error.
     """
     array = _stored(values)
     if array.size == 0:
@@ -80,9 +59,8 @@ def as_unit_floats(values: npt.ArrayLike, what: str) -> FloatArray:
         )
     # Arithmetic on pictures overshoots by rounding errors; that much is forgiven, and clipped.
     if low < -1e-6 or high > 1 + 1e-6:
-        remedy = (
-            f"divide by 255 or use {what}.astype('uint8')" if low >= 0 and high > 2 else f"use np.clip({what}, 0, 1)"
-        )
+        eight_bits = low >= 0 and high > 2
+        remedy = f"divide by 255 or use {what}.astype('uint8')" if eight_bits else f"use np.clip({what}, 0, 1)"
         raise ValueError(
             f"The {what} has float values from {low:.4g} to {high:.4g}; they must lie in [0, 1]: {remedy}."
         )
@@ -122,10 +100,9 @@ def as_image(image: npt.ArrayLike) -> FloatArray:
     """
     array = _stored(image)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
-        raise ValueError(
-            f"An image has shape (H, W), (H, W, 3) or (H, W, 4); got {array.shape}."
-            + (" Channels go last: use np.moveaxis(image, 0, -1)." if _channels_first(array) else "")
-        )
+        turned = array.ndim == 3 and array.shape[0] in (1, 3, 4)
+        hint = " Channels go last: use np.moveaxis(image, 0, -1)." if turned else ""
+        raise ValueError(f"An image has shape (H, W), (H, W, 3) or (H, W, 4); got {array.shape}.{hint}")
     if array.ndim == 2 or array.shape[2] < 3:
         gray = array if array.ndim == 2 else array[:, :, 0]
         return np.repeat(as_unit_floats(gray, "image")[:, :, np.newaxis], 3, axis=2)
@@ -167,12 +144,6 @@ def own_copy(array: FloatArray, given: Any) -> FloatArray:
     """Return a converted array itself, or a copy where it is (part of) what the caller gave.
 
     For arrays that are kept or handed out: the caller may go on writing to its own.
-
-    Examples
-    --------
-    >>> given = np.zeros((2, 2))
-    >>> own_copy(as_alpha(given), given) is given
-    False
     """
     return array.copy() if isinstance(given, np.ndarray) and np.may_share_memory(array, given) else array
 
@@ -180,18 +151,8 @@ def own_copy(array: FloatArray, given: Any) -> FloatArray:
 def stored_values(picture: Any) -> npt.NDArray[Any]:
     """Return the stored values of a Pillow picture of any mode, channels last: gray, RGB or RGBA.
 
-    Palettes, CMYK, YCbCr, HSV and L*a*b* become RGB. 16-bit gray keeps its depth, and floats their values.
-
-    Raises
-    ------
-    ValueError
-        For 32-bit integers beyond 16 bits: no file says which of them is white.
-
-    Examples
-    --------
-    >>> from PIL import Image
-    >>> stored_values(Image.new("CMYK", (1, 1), (0, 255, 255, 0)))
-    array([[[255,   0,   0]]], dtype=uint8)
+    Palettes, CMYK, YCbCr, HSV and L*a*b* become RGB. 16-bit gray keeps its depth, and floats their values. 32-bit
+    integers beyond 16 bits are refused: no file says which of them is white.
     """
     mode: str = picture.mode
     if mode in ("1", "L", "LA", "RGB", "RGBA"):
@@ -223,52 +184,27 @@ def _stored(values: Any) -> npt.NDArray[Any]:
 def check_same_size(**shapes: tuple[int, ...]) -> None:
     """Check that arrays belong to one picture: that all have the height and width of the first.
 
-    Parameters
-    ----------
-    **shapes : tuple of int
-        The shape of each array, by the name to call it in the error; an underscore reads as a space.
-
-    Raises
-    ------
-    ValueError
-        Names the first array that differs, with both sizes, and says so where one is the other turned on its side.
+    Each is given by its shape, under the name to call it in the error; an underscore reads as a space.
 
     Examples
     --------
     >>> check_same_size(image=(300, 451, 3), trimap=(300, 451))
-    >>> check_same_size(image=(300, 451, 3), trimap=(451, 300))
+    >>> check_same_size(image=(300, 451, 3), ground_truth=(300, 450))
     Traceback (most recent call last):
     ...
-    ValueError: Image and trimap must have the same size; got (300, 451) and (451, 300). They are each other's \
-transpose: turn one of them, as np.swapaxes(array, 0, 1) does.
+    ValueError: Image and ground truth must have the same size; got (300, 451) and (300, 450).
     """
     (first, shape), *others = shapes.items()
     size = tuple(shape[:2])
     for name, other in others:
-        if tuple(other[:2]) == size:
-            continue
-        turned = tuple(other[1::-1]) == size
-        raise ValueError(
-            f"{first.capitalize()} and {name} must have the same size; got ".replace("_", " ")
-            + f"{size} and {tuple(other[:2])}."
-            + (
-                " They are each other's transpose: turn one of them, as np.swapaxes(array, 0, 1) does."
-                if turned
-                else ""
-            )
-        )
-
-
-def _channels_first(array: npt.NDArray[Any]) -> bool:
-    return array.ndim == 3 and array.shape[0] in (1, 3, 4)
+        if tuple(other[:2]) != size:
+            message = f"{first.capitalize()} and {name} must have the same size; got ".replace("_", " ")
+            message += f"{size} and {tuple(other[:2])}."
+            if tuple(other[1::-1]) == size:
+                message += " They are each other's transpose: turn one of them, as np.swapaxes(array, 0, 1) does."
+            raise ValueError(message)
 
 
 def to_uint8(values: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-    """Round values in [0, 1] to the 256 levels of an 8-bit file.
-
-    Examples
-    --------
-    >>> to_uint8([0.0, 0.5, 1.0])
-    array([  0, 128, 255], dtype=uint8)
-    """
+    """Round values in [0, 1] to the 256 levels of an 8-bit file."""
     return np.asarray(np.rint(as_unit_floats(values, "image") * 255), dtype=np.uint8)

@@ -81,28 +81,7 @@ def as_trimap(trimap: npt.ArrayLike) -> FloatArray:
 def check_pair(image: npt.ArrayLike, trimap: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Convert an image and its trimap, and check that together they pose a solvable problem.
 
-    Parameters
-    ----------
-    image : array_like, shape (H, W, 3)
-        As :func:`mattingkit.images.as_image` takes it.
-    trimap : array_like, shape (H, W)
-        As :func:`as_trimap` takes it.
-
-    Returns
-    -------
-    image : ndarray of float64, shape (H, W, 3)
-    trimap : ndarray of float64, shape (H, W)
-
-    Raises
-    ------
-    ValueError
-        Where sizes differ, the picture is smaller than 3 × 3, or foreground or background is missing.
-
-    Examples
-    --------
-    >>> image, trimap = check_pair(np.zeros((3, 3, 3)), np.eye(3))
-    >>> trimap[0]
-    array([1., 0., 0.])
+    ValueError is raised where sizes differ, the picture is smaller than 3 × 3, or foreground or background is missing.
     """
     picture, known = as_image(image), as_trimap(trimap)
     check_same_size(image=picture.shape, trimap=known.shape)
@@ -133,13 +112,12 @@ def load_trimap(path: str | os.PathLike[str] | IO[bytes]) -> FloatArray:
     Raises
     ------
     FileNotFoundError, ValueError
-        As :func:`mattingkit.files.load_image`.
+        As :func:`mattingkit.load_image`.
 
     Examples
     --------
     >>> import io
-    >>> file = io.BytesIO(b"P5 3 1 255 " + bytes([0, 128, 255]))
-    >>> load_trimap(file)
+    >>> load_trimap(io.BytesIO(b"P5 3 1 255 " + bytes([0, 128, 255])))
     array([[0. , 0.5, 1. ]])
     """
     return as_trimap(read_array(path))
@@ -211,18 +189,7 @@ class Stroke:
 
 
 def as_points(points: Sequence[tuple[float, float]], what: str, at_least: int) -> tuple[tuple[float, float], ...]:
-    """Check the points of a mark and return them as pairs of floats.
-
-    Raises
-    ------
-    ValueError
-        For too few points, or one that is not a (row, col) near any picture.
-
-    Examples
-    --------
-    >>> as_points([(1, 2)], "stroke", at_least=1)
-    ((1.0, 2.0),)
-    """
+    """Check the points of a mark, which lie near any picture, and return them as pairs of floats."""
     pairs = tuple((float(row), float(col)) for row, col in points)
     if len(pairs) < at_least:
         raise ValueError(f"A {what} needs at least {at_least} {'point' if at_least == 1 else 'points'}.")
@@ -279,47 +246,34 @@ def trimap_from_strokes(
 
 
 def stroke_mask(shape: tuple[int, int], stroke: Stroke) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
-    """Rasterise one stroke within its bounding box.
+    """Rasterise one stroke: its bounding box, cut at the picture's border, and which of the box's pixels it paints.
 
-    Returns
-    -------
-    window : (slice, slice)
-        The bounding box, cut at the picture's border; empty where the stroke lies outside.
-    inside : ndarray of bool
-        The window's pixels whose centre is no farther than ``radius`` from the polyline.
-
-    Examples
-    --------
-    >>> window, inside = stroke_mask((9, 9), Stroke([(4, 4)], label=1, radius=1))
-    >>> window, int(inside.sum())
-    ((slice(3, 6, None), slice(3, 6, None)), 5)
+    Those are the pixels whose centre is no farther than ``radius`` from the polyline.
     """
     points = np.asarray(stroke.points, dtype=np.float64)
-    low = np.clip(np.ceil(points.min(axis=0) - stroke.radius), 0, shape).astype(int)
-    high = np.clip(np.floor(points.max(axis=0) + stroke.radius) + 1, 0, shape).astype(int)
-    window = (
-        slice(int(low[0]), int(max(low[0], high[0]))),
-        slice(int(low[1]), int(max(low[1], high[1]))),
-    )
-    inside = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), dtype=bool)
-    if not inside.size:
-        return window, inside
-    for start, end in zip(points, points[1:] if len(points) > 1 else points, strict=False):
+    starts, ends = (points[:-1], points[1:]) if len(points) > 1 else (points, points)
+    lows, highs = pixel_boxes(np.minimum(starts, ends) - stroke.radius, np.maximum(starts, ends) + stroke.radius, shape)
+    (top, left), (bottom, right) = lows.min(axis=0).tolist(), highs.max(axis=0).tolist()
+    inside = np.zeros((bottom - top, right - left), dtype=bool)
+    for start, along, low, high in zip(starts, ends - starts, lows, highs, strict=True):
         # Only the segment's own box is measured, so a long stroke costs its length, not its bounding box.
-        near = np.clip(np.ceil(np.minimum(start, end) - stroke.radius), low, high).astype(int)
-        far = np.clip(np.floor(np.maximum(start, end) + stroke.radius) + 1, low, high).astype(int)
-        if (near >= far).any():
+        if (low == high).any():
             continue
-        rows = np.arange(near[0], far[0], dtype=np.float64)[:, np.newaxis]
-        cols = np.arange(near[1], far[1], dtype=np.float64)[np.newaxis, :]
-        along = end - start
-        length2 = float(along @ along)
-        t = ((rows - start[0]) * along[0] + (cols - start[1]) * along[1]) / (length2 or 1.0)
-        t = np.clip(t, 0.0, 1.0)
-        distance2 = (rows - start[0] - t * along[0]) ** 2 + (cols - start[1] - t * along[1]) ** 2
-        box = inside[near[0] - low[0] : far[0] - low[0], near[1] - low[1] : far[1] - low[1]]
+        row = np.arange(low[0], high[0])[:, np.newaxis] - start[0]
+        col = np.arange(low[1], high[1]) - start[1]
+        t = np.clip((row * along[0] + col * along[1]) / (float(along @ along) or 1.0), 0.0, 1.0)
+        distance2 = (row - t * along[0]) ** 2 + (col - t * along[1]) ** 2
+        box = inside[low[0] - top : high[0] - top, low[1] - left : high[1] - left]
         box |= distance2 <= stroke.radius**2 + 1e-9
-    return window, inside
+    return (slice(top, bottom), slice(left, right)), inside
+
+
+def pixel_boxes(
+    low: FloatArray, high: FloatArray, shape: tuple[int, int]
+) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
+    """Find the pixels between (row, col) bounds, shape (…, 2): the first row and column, and those after the last."""
+    first = np.clip(np.ceil(low), 0, shape).astype(int)
+    return first, np.clip(np.floor(high).astype(int) + 1, first, shape)
 
 
 def trimap_from_alpha(
