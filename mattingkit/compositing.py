@@ -14,27 +14,12 @@ import numpy.typing as npt
 
 from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size, own_copy
 
-__all__ = [
-    "Triangulation",
-    "checkerboard",
-    "composite",
-    "fit_background",
-    "linear_to_srgb",
-    "parse_color",
-    "premultiply",
-    "srgb_to_linear",
-    "to_rgba",
-    "triangulate",
-    "unpremultiply",
-]
+__all__ = ["Triangulation", "checkerboard", "composite", "fit_background", "linear_to_srgb", "parse_color"]
+__all__ += ["premultiply", "srgb_to_linear", "to_rgba", "triangulate", "unpremultiply"]
 
 
 def composite(
-    foreground: npt.ArrayLike,
-    background: npt.ArrayLike | str,
-    alpha: npt.ArrayLike,
-    *,
-    linear_light: bool = False,
+    foreground: npt.ArrayLike, background: npt.ArrayLike | str, alpha: npt.ArrayLike, *, linear_light: bool = False
 ) -> FloatArray:
     """Lay a foreground over a background: ``αF + (1 − α)B``.
 
@@ -74,8 +59,7 @@ def composite(
     back = _background(background, (matte.shape[0], matte.shape[1]))
     weight = matte[:, :, np.newaxis]
     if linear_light:
-        mixed = weight * srgb_to_linear(front) + (1 - weight) * srgb_to_linear(back)
-        return linear_to_srgb(mixed)
+        return linear_to_srgb(weight * srgb_to_linear(front) + (1 - weight) * srgb_to_linear(back))
     return np.asarray(weight * front + (1 - weight) * back, dtype=np.float64)
 
 
@@ -98,21 +82,7 @@ def _background(background: npt.ArrayLike | str, shape: tuple[int, int]) -> Floa
 
 
 def parse_color(color: str | Sequence[float]) -> FloatArray:
-    """Read a colour name, a hex code or an RGB triple.
-
-    Parameters
-    ----------
-    color : str or three floats in [0, 1]
-        Names are CSS's (through Pillow's ``ImageColor``); hex codes have 3 or 6 digits, ``#`` may be left out.
-
-    Returns
-    -------
-    ndarray of float64, shape (3,)
-
-    Raises
-    ------
-    ValueError
-        For anything else.
+    """Read a colour: a CSS name, a hex code of 3 or 6 digits, with or without ``#``, or three floats in [0, 1].
 
     Examples
     --------
@@ -139,19 +109,7 @@ def parse_color(color: str | Sequence[float]) -> FloatArray:
 
 
 def checkerboard(shape: tuple[int, int], *, square: int = 16) -> FloatArray:
-    """The gray checkerboard that stands for transparency.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Height and width.
-    square : int, default 16
-        Side of a square in pixels.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W, 3)
-        Values 0.8 and 0.6.
+    """The gray checkerboard, of 0.8 and 0.6, that stands for transparency.
 
     Examples
     --------
@@ -163,37 +121,15 @@ def checkerboard(shape: tuple[int, int], *, square: int = 16) -> FloatArray:
 
 
 def fit_background(background: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
-    """Scale a picture to cover a size and cut off what overhangs, centred.
-
-    Parameters
-    ----------
-    background : array_like, shape (H', W', 3)
-    shape : (int, int)
-        Height and width wanted.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W, 3)
-
-    Examples
-    --------
-    >>> fit_background(np.zeros((10, 30, 3)), (20, 20)).shape
-    (20, 20, 3)
-    """
+    """Scale a picture to cover a size (height and width) and cut off what overhangs, centred."""
     from PIL import Image, ImageOps
 
     picture = as_image(background)
     if picture.shape[:2] == tuple(shape):
         return own_copy(picture, background)
-    channels = [
-        ImageOps.fit(
-            Image.fromarray(picture[:, :, c].astype(np.float32)),
-            shape[::-1],
-            Image.Resampling.BICUBIC,
-        )
-        for c in range(3)
-    ]
-    return np.clip(np.stack([np.asarray(c, dtype=np.float64) for c in channels], axis=2), 0.0, 1.0)
+    channels = [Image.fromarray(picture[:, :, c].astype(np.float32)) for c in range(3)]
+    fitted = [np.asarray(ImageOps.fit(channel, shape[::-1], Image.Resampling.BICUBIC)) for channel in channels]
+    return np.clip(np.stack(fitted, axis=2).astype(np.float64), 0.0, 1.0)
 
 
 def to_rgba(foreground: npt.ArrayLike, alpha: npt.ArrayLike) -> FloatArray:
@@ -224,21 +160,7 @@ def to_rgba(foreground: npt.ArrayLike, alpha: npt.ArrayLike) -> FloatArray:
 
 
 def premultiply(rgba: npt.ArrayLike) -> FloatArray:
-    """Multiply the colours of a cut-out by its alpha, as compositing programs keep them.
-
-    Parameters
-    ----------
-    rgba : array_like, shape (H, W, 4)
-        Floats in [0, 1], not premultiplied.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W, 4)
-
-    References
-    ----------
-    Porter, Duff: Compositing Digital Images. SIGGRAPH 1984.
-    https://doi.org/10.1145/800031.808606
+    """Multiply the colours of a cut-out, of shape (H, W, 4), by its alpha, as compositing programs keep them.
 
     Examples
     --------
@@ -253,15 +175,6 @@ def premultiply(rgba: npt.ArrayLike) -> FloatArray:
 def unpremultiply(rgba: npt.ArrayLike) -> FloatArray:
     """Divide premultiplied colours by alpha; where alpha is 0 the colour is unknowable and becomes 0.
 
-    Parameters
-    ----------
-    rgba : array_like, shape (H, W, 4)
-        Floats in [0, 1], premultiplied.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W, 4)
-
     Examples
     --------
     >>> unpremultiply([[[0.5, 0.25, 0.0, 0.5], [0.0, 0.0, 0.0, 0.0]]])
@@ -275,14 +188,7 @@ def unpremultiply(rgba: npt.ArrayLike) -> FloatArray:
 
 
 class Triangulation(NamedTuple):
-    """What two shots before two backgrounds tell.
-
-    Parameters
-    ----------
-    alpha : ndarray of float64, shape (H, W)
-    foreground : ndarray of float64, shape (H, W, 3)
-        Not premultiplied; 0 where alpha is 0.
-    """
+    """What two shots before two backgrounds tell: alpha, and the foreground, not premultiplied; 0 where alpha is 0."""
 
     alpha: FloatArray
     foreground: FloatArray
@@ -346,16 +252,12 @@ def triangulate(
     return Triangulation(alpha, np.clip(foreground, 0.0, 1.0))
 
 
-#: Stored value below which the sRGB curve is a straight line.
+#: Stored value below which the sRGB curve (IEC 61966-2-1:1999) is a straight line.
 _SRGB_KNEE = 0.04045
 
 
 def srgb_to_linear(values: npt.ArrayLike) -> FloatArray:
     """Convert stored sRGB values to linear light.
-
-    References
-    ----------
-    IEC 61966-2-1:1999, the sRGB transfer function.
 
     Examples
     --------
@@ -368,10 +270,6 @@ def srgb_to_linear(values: npt.ArrayLike) -> FloatArray:
 
 def linear_to_srgb(values: npt.ArrayLike) -> FloatArray:
     """Convert linear light to stored sRGB values; the inverse of :func:`srgb_to_linear`.
-
-    References
-    ----------
-    IEC 61966-2-1:1999, the sRGB transfer function.
 
     Examples
     --------

@@ -75,19 +75,25 @@ def show(
     >>> [axes.get_title() for axes in figure.axes]
     ['black', 'white']
     """
-    named = _named(pictures, titles)
-    arrays = [_cut(np.asarray(picture), crop) for _, picture in named]
+    if isinstance(pictures, Mapping):
+        titles, pictures = [str(title) for title in pictures], list(pictures.values())
+    titles = [""] * len(pictures) if titles is None else titles
+    if len(titles) != len(pictures):
+        raise ValueError(f"{len(pictures)} pictures need as many titles; got {len(titles)}.")
+    if not len(pictures):
+        raise ValueError("There is no picture to show; give at least one.")
+    arrays = [_cut(np.asarray(picture), crop) for picture in pictures]
     columns = min(columns or 4, len(arrays))
     rows = -(-len(arrays) // columns)
     tallest = max(array.shape[0] / array.shape[1] for array in arrays)
     cell = width / columns
-    lines = max(_fitted(title, cell)[0].count("\n") for title, _ in named)
+    lines = max(_fitted(title, cell)[0].count("\n") for title in titles)
     height = rows * (cell * tallest + 0.32 + 0.17 * lines)
     figure = new_figure(figsize=(width, height), layout="constrained", dpi=110)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, (title, _), array in zip(grid.flat, named, arrays, strict=False):
+    for axes, title, array in zip(grid.flat, titles, arrays, strict=False):
         _draw(axes, array, difference)
         axes.set_title(*_fitted(title, cell))
     return figure
@@ -124,21 +130,6 @@ def new_figure(**options: Any) -> Figure:
     return Sheet(**options)
 
 
-def _named(
-    pictures: Mapping[str, npt.ArrayLike] | Sequence[npt.ArrayLike], titles: Sequence[str] | None
-) -> list[tuple[str, npt.ArrayLike]]:
-    if isinstance(pictures, Mapping):
-        named = [(str(title), picture) for title, picture in pictures.items()]
-    else:
-        texts = [""] * len(pictures) if titles is None else list(titles)
-        if len(texts) != len(pictures):
-            raise ValueError(f"{len(pictures)} pictures need as many titles; got {len(texts)}.")
-        named = list(zip(texts, pictures, strict=True))
-    if not named:
-        raise ValueError("There is no picture to show; give at least one.")
-    return named
-
-
 def _cut(array: npt.NDArray[Any], crop: tuple[int, int, int, int] | None) -> npt.NDArray[Any]:
     if crop is None:
         return array
@@ -149,20 +140,17 @@ def _cut(array: npt.NDArray[Any], crop: tuple[int, int, int, int] | None) -> npt
 def _draw(axes: Axes, array: npt.NDArray[Any], difference: bool) -> None:
     # Enlarged small pictures show their pixels; reduced ones are averaged, not sampled.
     interpolation = "nearest" if max(array.shape[:2]) <= 200 else "antialiased"
+    look: dict[str, Any] = {"interpolation": interpolation}
     if difference:
-        limit = DIFFERENCE_LIMIT
-        axes.imshow(array, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation=interpolation)
+        look |= {"cmap": "RdBu_r", "vmin": -DIFFERENCE_LIMIT, "vmax": DIFFERENCE_LIMIT}
     elif array.ndim == 2:
-        axes.imshow(array, cmap="gray", vmin=0, vmax=_white(array), interpolation=interpolation)
+        white = np.iinfo(array.dtype).max if array.dtype.kind == "u" else 1
+        look |= {"cmap": "gray", "vmin": 0, "vmax": white}
     elif array.shape[2] == 4:
-        over = composite(array[:, :, :3], "checkerboard", array[:, :, 3])
-        axes.imshow(over, interpolation=interpolation)
+        array = composite(array[:, :, :3], "checkerboard", array[:, :, 3])
     else:
-        axes.imshow(as_image(array), interpolation=interpolation)
-
-
-def _white(array: npt.NDArray[Any]) -> float:
-    return float(np.iinfo(array.dtype).max) if array.dtype.kind == "u" else 1.0
+        array = as_image(array)
+    axes.imshow(array, **look)
 
 
 def show_errors(
@@ -182,15 +170,6 @@ def show_errors(
     columns, width, crop
         As in :func:`show`.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ValueError
-        Where sizes differ.
-
     Examples
     --------
     >>> show_errors({"guess": np.full((4, 4), 0.25)}, np.zeros((4, 4))).axes[0].get_title()
@@ -202,16 +181,7 @@ def show_errors(
 
 
 def difference_to_rgb(difference: npt.ArrayLike) -> FloatArray:
-    """Colour a signed difference: blue below 0, white at 0, red above.
-
-    Parameters
-    ----------
-    difference : array_like, shape (H, W)
-        In [-1, 1]; beyond ±0.5 the colour saturates.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W, 3)
+    """Colour a signed difference in [-1, 1]: blue below 0, white at 0, red above; beyond ±0.5 the colour saturates.
 
     Examples
     --------
@@ -227,21 +197,7 @@ def difference_to_rgb(difference: npt.ArrayLike) -> FloatArray:
 def overlay_trimap(image: npt.ArrayLike, trimap: npt.ArrayLike, *, opacity: float = 0.55) -> FloatArray:
     """Tint a picture by its trimap: foreground blue, background vermilion, unknown untouched.
 
-    Parameters
-    ----------
-    image : array_like, shape (H, W, 3)
-    trimap : array_like, shape (H, W)
-    opacity : float, default 0.55
-        0 shows the picture alone, 1 the tint alone.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W, 3)
-
-    Raises
-    ------
-    ValueError
-        Where sizes differ.
+    An ``opacity`` of 0 shows the picture alone, 1 the tint alone.
 
     Examples
     --------
@@ -259,23 +215,7 @@ def overlay_trimap(image: npt.ArrayLike, trimap: npt.ArrayLike, *, opacity: floa
 
 
 def crop(picture: npt.NDArray[Any], window: tuple[int, int, int, int]) -> npt.NDArray[Any]:
-    """Cut a window out of a picture.
-
-    Parameters
-    ----------
-    picture : ndarray, shape (H, W) or (H, W, C)
-    window : (top, left, height, width)
-        In pixels; must lie inside.
-
-    Returns
-    -------
-    ndarray
-        A view.
-
-    Raises
-    ------
-    ValueError
-        Where the window reaches outside.
+    """Cut the window (top, left, height, width) out of a picture, as a view; it must lie inside.
 
     Examples
     --------

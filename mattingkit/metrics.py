@@ -85,10 +85,6 @@ def mse(alpha: npt.ArrayLike, truth: npt.ArrayLike, trimap: npt.ArrayLike | None
     TypeError, ValueError
         As :func:`sad`.
 
-    References
-    ----------
-    Rhemann et al., CVPR 2009. https://doi.org/10.1109/CVPR.2009.5206503
-
     Examples
     --------
     >>> mse([[0.0, 0.5]], [[0.0, 1.0]])
@@ -99,11 +95,7 @@ def mse(alpha: npt.ArrayLike, truth: npt.ArrayLike, trimap: npt.ArrayLike | None
 
 
 def gradient_error(
-    alpha: npt.ArrayLike,
-    truth: npt.ArrayLike,
-    trimap: npt.ArrayLike | None = None,
-    *,
-    sigma: float = 1.4,
+    alpha: npt.ArrayLike, truth: npt.ArrayLike, trimap: npt.ArrayLike | None = None, *, sigma: float = 1.4
 ) -> float:
     """Squared difference of gradient magnitudes, summed over the unknown pixels, divided by 1000.
 
@@ -152,14 +144,9 @@ def _gradient_magnitude(alpha: FloatArray, sigma: float) -> FloatArray:
     gauss = np.exp(-(x**2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))
     slope = -x * gauss / sigma**2
     scale = math.sqrt(float((gauss**2).sum() * (slope**2).sum()))
-    across, down = (
-        ndimage.convolve1d(
-            ndimage.convolve1d(alpha, slope, axis=axis, mode="nearest"),
-            gauss,
-            axis=1 - axis,
-            mode="nearest",
-        )
-        for axis in (1, 0)
+    down, across = (
+        ndimage.convolve1d(ndimage.convolve1d(alpha, slope, axis, mode="nearest"), gauss, 1 - axis, mode="nearest")
+        for axis in (0, 1)
     )
     return np.asarray(np.hypot(across, down) / scale, dtype=np.float64)
 
@@ -221,15 +208,7 @@ def connectivity_error(
 
 
 def largest_part(mask: _Mask) -> _Mask:
-    """Return the largest connected part of a mask; an empty mask where there is none.
-
-    Pixels hang together by their edges.
-
-    Examples
-    --------
-    >>> largest_part(np.array([[True, False, True, True]]))
-    array([[False, False,  True,  True]])
-    """
+    """Return the largest part of a mask whose pixels hang together by their edges; an empty mask without any."""
     from scipy import ndimage
 
     labels, count = ndimage.label(mask)

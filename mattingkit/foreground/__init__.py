@@ -22,13 +22,7 @@ Method = Literal["multilevel", "closed_form"]
 
 
 class Layers(NamedTuple):
-    """The two colour layers of a picture.
-
-    Parameters
-    ----------
-    foreground, background : ndarray of float64, shape (H, W, 3)
-        sRGB values in [0, 1], defined at every pixel.
-    """
+    """The two colour layers of a picture: sRGB values in [0, 1], shape (H, W, 3), defined at every pixel."""
 
     foreground: FloatArray
     background: FloatArray
@@ -125,10 +119,6 @@ def estimate_foreground(
     ------
     TypeError, ValueError
         As :func:`estimate_layers`.
-
-    References
-    ----------
-    Germer et al., ICPR 2020, equations 2 to 5.
 
     Examples
     --------

@@ -1,4 +1,6 @@
-"""Multi-level foreground estimation, Germer et al. 2020: the colours of both layers behind a known alpha.
+"""Multi-level foreground estimation: the colours of both layers behind a known alpha.
+
+T. Germer, T. Uelwer, S. Conrad, S. Harmeling: *Fast Multi-Level Foreground Estimation*, ICPR 2020, arXiv:2006.14970.
 
 What is minimised, for each colour channel by itself (the paper's equation 3), is
 
@@ -39,31 +41,13 @@ def solve_layers(
 ) -> tuple[FloatArray, FloatArray]:
     """Solve for the two layers of a picture by multi-level sweeps, in single precision inside.
 
-    Parameters
-    ----------
-    image : ndarray of float64, shape (H, W, 3)
-        In [0, 1].
-    alpha : ndarray of float64, shape (H, W)
-        In [0, 1].
-    smoothness : float, default 1
-        The factor s of the second sum. PyMatting minimises with 0.5.
-    background : bool, default True
-        Return the background too. It is solved for in any case; leaving it away saves its memory.
-
-    Returns
-    -------
-    foreground, background : ndarray of float64, shape (H, W, 3)
-        In [0, 1]; the second is empty where it was not wanted.
+    ``smoothness`` is the factor s of the second sum; PyMatting minimises with 0.5. The background is solved for in any
+    case, but an empty one is returned where it is not wanted, which saves its memory.
 
     Notes
     -----
     The second sum meets every pair of neighbours twice, once from either side. So setting its derivative to zero gives
     a neighbour the weight ``2 s (ε_r + ω |α_i − α_j|)`` in the 2 × 2 system.
-
-    References
-    ----------
-    T. Germer, T. Uelwer, S. Conrad, S. Harmeling: Fast Multi-Level Foreground Estimation. ICPR 2020,
-    arXiv:2006.14970.
 
     Examples
     --------
@@ -81,8 +65,7 @@ def solve_layers(
         sweeps = SMALL_SWEEPS if max(rows, columns) <= SMALL_SIZE else SWEEPS
         last = level == levels
         kept = min(rows, sweeps + 2) if last else rows
-        F = np.empty((kept, columns, 3), np.float32)
-        B = np.empty((kept, columns, 3), np.float32)
+        F, B = np.empty((2, kept, columns, 3), np.float32)
         full_F = np.empty((height, width, 3)) if last else nothing
         full_B = np.empty((height, width, 3)) if last and background else nothing
         _sweep(image, alpha, above_F, above_B, rows, sweeps, np.float32(2 * smoothness), F, B, full_F, full_B)

@@ -16,18 +16,7 @@ _RECORD = ".mattingkit-lessons.json"
 
 
 def lessons_folder() -> Path:
-    """Find the notebooks: inside an installed package, or beside it in a checkout.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where neither has any.
-
-    Examples
-    --------
-    >>> lessons_folder().is_dir()
-    True
-    """
+    """Find the notebooks: inside an installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "_notebooks", package.parent / "notebooks"):
         if folder.is_dir():
@@ -37,13 +26,7 @@ def lessons_folder() -> Path:
 
 @dataclass
 class Copied:
-    """What :func:`copy_lessons` did with each file.
-
-    Examples
-    --------
-    >>> Copied(new=["00_quickstart.ipynb"]).kept
-    []
-    """
+    """Names of lessons that are new, updated to a newer version, kept as the reader changed them, or the same."""
 
     new: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
@@ -54,20 +37,7 @@ class Copied:
 def copy_lessons(source: Path, folder: Path) -> Copied:
     """Copy the lessons to a folder; a file that its reader has changed is never overwritten.
 
-    Parameters
-    ----------
-    source, folder : Path
-        ``folder`` is made if need be. Files there that are not lessons are left alone.
-
-    Returns
-    -------
-    Copied
-        Names of files that are new, updated to a newer version, kept as the reader changed them, or the same.
-
-    Raises
-    ------
-    ValueError
-        Where ``folder`` is a file, or the source itself.
+    The folder is made if need be. Files there that are not lessons are left alone.
 
     Examples
     --------

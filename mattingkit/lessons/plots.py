@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mattingkit.figures import BACKGROUND_HUE, FOREGROUND_HUE, new_figure
+from mattingkit.figures import BACKGROUND_HUE, FOREGROUND_HUE, new_figure, show
 from mattingkit.images import FloatArray
 
 if TYPE_CHECKING:
@@ -53,10 +53,6 @@ def color_space(
         A line above.
     width : float, default 5.5
         Of the figure, in inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------
@@ -130,10 +126,6 @@ def curves(
     colours : sequence of color names, optional
         ``colors`` as 0.1.0 spelled it, for lessons copied then.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> curves([0, 1], {"identity": [0, 1]}, xlabel="x").axes[0].get_xlabel()
@@ -146,9 +138,7 @@ def curves(
         axes.plot(np.asarray(x), np.asarray(y), label=label, color=hue, linewidth=2)
     for label, position in (marks or {}).items():
         axes.axvline(position, color="gray", linestyle="--", linewidth=1)
-        axes.annotate(
-            label, (position, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -14), textcoords="offset points"
-        )
+        axes.text(position, 0.98, f" {label}", transform=axes.get_xaxis_transform(), verticalalignment="top")
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
@@ -156,27 +146,12 @@ def curves(
 
 
 def swatches(colors: Mapping[str, npt.ArrayLike], *, width: float = 6.0) -> Figure:
-    """Show single colours as squares with their names.
-
-    Parameters
-    ----------
-    colors : mapping of name to array_like, shape (3,)
-        sRGB in [0, 1].
-    width : float, default 6
-        In inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    """Show single colours, sRGB in [0, 1], as squares with their names.
 
     Examples
     --------
     >>> [axes.get_title() for axes in swatches({"F": [1, 0, 0], "B": [0, 0, 1]}).axes]
     ['F', 'B']
     """
-    from mattingkit.figures import show
-
-    squares = {
-        name: np.broadcast_to(np.asarray(colour, dtype=np.float64), (2, 3, 3)) for name, colour in colors.items()
-    }
+    squares = {name: np.full((2, 3, 3), colour, dtype=np.float64) for name, colour in colors.items()}
     return show(squares, columns=len(squares), width=width)

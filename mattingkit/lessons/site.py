@@ -38,7 +38,7 @@ def build_site(
     source: Path | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> Path:
-    """Build the site; it appears whole or not at all.
+    """Build the site, and return its first page; it appears whole or not at all.
 
     Parameters
     ----------
@@ -51,28 +51,10 @@ def build_site(
     on_progress : callable, optional
         Called with the number of lessons executed so far; raising from it cancels, and leaves ``out`` as it was.
 
-    Returns
-    -------
-    Path
-        The first page.
-
     Raises
     ------
-    FileNotFoundError
-        Where there are no notebooks.
-    ValueError
-        For a lesson there is not; where ``out`` is a file, or a folder that holds something else.
-    ImportError
-        Where Sphinx and what belongs to it are not installed.
     RuntimeError
         Where a lesson fails, a page warns or a link leads nowhere; it holds what Sphinx said.
-
-    Examples
-    --------
-    >>> build_site(Path(tempfile.mkdtemp()), source=Path(tempfile.mkdtemp()))
-    Traceback (most recent call last):
-    ...
-    FileNotFoundError: There are no notebooks in ...
     """
     notebooks = find_lessons(lessons, source=source)
     for module in ("sphinx", "myst_nb", "pydata_sphinx_theme", "numpydoc", "sphinx_design", "latex2mathml", "ziamath"):
@@ -94,27 +76,10 @@ def build_site(
 
 
 def find_lessons(names: Sequence[str] = (), *, source: Path | None = None) -> list[Path]:
-    """Find lessons by number or name.
+    """Find lessons, in their order, each once; all lessons without names.
 
-    Parameters
-    ----------
-    names : sequence of str, default ()
-        Numbers (``"3"``, ``"03"``), file names (``"03_bayesian.ipynb"``) or how the name goes on after the number
-        (``"closed"``); all lessons without any.
-    source : Path, optional
-        Folder of the notebooks; the package's own lessons without it.
-
-    Returns
-    -------
-    list of Path
-        In the lessons' order, each once.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where there are no notebooks.
-    ValueError
-        For a lesson there is not, or a name that fits several.
+    A lesson may be named by its number (``"3"``, ``"03"``), its file (``"03_bayesian.ipynb"``) or how the file's name
+    goes on after the number (``"closed"``). Without ``source`` they are the package's own.
 
     Examples
     --------
@@ -164,15 +129,9 @@ def _run_sphinx(source: Path, out: Path, total: int, some: bool, on_progress: Pr
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-b", "html", "-j", "auto"]
     if some:
         command += ["-D", "suppress_warnings=myst.header,myst.xref_missing,toc.not_readable"]
-    environment = {
-        **os.environ,
-        "MATTINGKIT_SITE": "1",
-        "MATTINGKIT_SITE_CACHE": str(_cache()),
-        "PYTHONUNBUFFERED": "1",
-    }
-    environment["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
-    )
+    paths = filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
+    environment = {**os.environ, "MATTINGKIT_SITE": "1", "MATTINGKIT_SITE_CACHE": str(_cache())}
+    environment |= {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(paths)}
     process = subprocess.Popen(
         [*command, str(source), str(out)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )

@@ -134,23 +134,7 @@ def cat() -> Sample:
 
 
 def data_path(name: str) -> Path:
-    """Find one of the data files, in a checkout as in an installed package.
-
-    Parameters
-    ----------
-    name : str
-        The file's name, such as ``"portrait.png"``.
-
-    Returns
-    -------
-    Path
-        Of a file that exists.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where it is in neither place.
-    """
+    """Find one of the data files, such as ``"portrait.png"``, in a checkout as in an installed package."""
     package = Path(__file__).resolve().parents[1]
     # A wheel carries data/ inside the package; a checkout, and an editable install of it, has it beside the package.
     folders = (package / "_data", package.parent / "data")
