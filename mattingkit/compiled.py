@@ -28,7 +28,7 @@ from typing import Any
 
 from mattingkit.progress import Progress, ProgressCallback
 
-__all__ = ["JOBS", "OWN_JOBS", "CompileClock", "begin", "ensure", "jobs_of", "kernel", "missing", "wait"]
+__all__ = ["JOBS", "CompileClock", "begin", "ensure", "jobs_of", "kernel", "missing", "wait"]
 
 #: What can be compiled by itself, and the function that does so by running it on something small. The longest first.
 JOBS: dict[str, str] = {
@@ -40,9 +40,6 @@ JOBS: dict[str, str] = {
     "bayesian_laplacian": "mattingkit.methods:run_small",
     "pymatting": "mattingkit.methods.pymatting:compile_kernels",
 }
-
-#: All but PyMatting's, which take longest and are needed by few.
-OWN_JOBS = tuple(job for job in JOBS if job != "pymatting")
 
 #: What else a job's kernels rest on.
 _NEEDS = {"closed_form": ("direct",), "bayesian_laplacian": ("direct", "closed_form", "bayesian")}
@@ -64,27 +61,9 @@ _waited: set[str] = set()
 def kernel(function: Any = None, *, fastmath: Any = False) -> Any:
     """Declare a function that numba compiles, without Python's global lock, and keeps on disk.
 
-    Parameters
-    ----------
-    function : callable
-    fastmath : bool or set of str, default False
-        Liberties with the order of floating-point arithmetic, as numba names them.
-
-    Returns
-    -------
-    callable
-        numba's dispatcher.
-
-    Notes
-    -----
-    numba keeps compiled code beside the source or, where that folder is read-only, in the user's cache folder. Where
-    neither can be written to, as in a container without a home, this function names a temporary folder.
-
-    Examples
-    --------
-    >>> from mattingkit.foreground.multilevel import solve_layers  # its sweeps are declared with @kernel
-    >>> solve_layers.__module__
-    'mattingkit.foreground.multilevel'
+    ``fastmath`` names liberties with the order of floating-point arithmetic, as numba does. The compiled code is kept
+    beside the source or, where that folder is read-only, in the user's cache folder. Where neither can be written to,
+    as in a container without a home, this function names a temporary folder.
     """
     if function is None:
         return functools.partial(kernel, fastmath=fastmath)
@@ -98,19 +77,7 @@ def kernel(function: Any = None, *, fastmath: Any = False) -> Any:
 
 
 class CompileClock:
-    """Count the seconds that numba spends compiling in this process while the block runs.
-
-    Attributes
-    ----------
-    seconds : float
-
-    Examples
-    --------
-    >>> with CompileClock() as clock:
-    ...     pass
-    >>> clock.seconds
-    0.0
-    """
+    """Count the seconds that numba spends compiling in this process while the block runs."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -164,18 +131,9 @@ def missing(jobs: Iterable[str]) -> list[str]:
 def ensure(jobs: Iterable[str], *, on_progress: ProgressCallback | None = None) -> list[str]:
     """Have jobs done in other processes, side by side, and wait for them.
 
-    Parameters
-    ----------
-    jobs : iterable of str
-        Names in :data:`JOBS`.
-    on_progress : callable, optional
-        Receives a :class:`mattingkit.progress.Progress` about ten times a second, only where there is something to do.
-        Raising from it goes on without waiting; what has begun ends by itself.
-
-    Returns
-    -------
-    list of str
-        The jobs that were missing. One that fails is not tried again: its kernels are compiled when first called.
+    The jobs are names in :data:`JOBS`. ``on_progress`` is called about ten times a second where there is something to
+    do; raising from it goes on without waiting, and what has begun ends by itself. Returns the jobs that were missing.
+    One that fails is not tried again: its kernels are compiled when first called.
     """
     left = missing(jobs)
     if not left or os.environ.get(_MARK):
@@ -250,13 +208,7 @@ def _processes() -> int:
 
 
 def compile_job(job: str) -> None:
-    """Do one job in this process, unless it has been done, and leave the mark.
-
-    Raises
-    ------
-    ValueError
-        For a job there is not.
-    """
+    """Do one job in this process, unless it has been done, and leave the mark."""
     if job not in JOBS:
         raise ValueError(f"There is no job {job!r}; known: {', '.join(JOBS)}.")
     from filelock import FileLock

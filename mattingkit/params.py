@@ -71,15 +71,8 @@ class Parameter:
 def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
     """Read a method's tunable parameters from its signature.
 
-    Parameters
-    ----------
-    function : callable
-        A function whose keyword-only arguments carry ``Annotated[type, Range(…)]`` or ``Annotated[type, Choice(…)]``.
-
-    Returns
-    -------
-    dict of str to Parameter
-        In the order of the signature; arguments without annotation metadata have ``domain=None``.
+    They are its keyword-only arguments, ``Annotated[type, Range(…)]`` or ``Annotated[type, Choice(…)]``; those with no
+    such annotation have ``domain=None``.
 
     Examples
     --------
@@ -102,13 +95,7 @@ def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
 
 
 def needs_trimap(function: Callable[..., Any]) -> bool:
-    """Whether a method cannot do without a trimap, read from its signature.
-
-    Examples
-    --------
-    >>> needs_trimap(lambda image, trimap, *, epsilon=1e-7: None), needs_trimap(lambda image: None)
-    (True, False)
-    """
+    """Whether a method cannot do without a trimap, read from its signature."""
     argument = inspect.signature(function).parameters.get("trimap")
     return argument is not None and argument.default is argument.empty
 
@@ -119,12 +106,7 @@ def takes_trimap(function: Callable[..., Any]) -> bool:
 
 
 def check_parameters(name: str, function: Callable[..., Any], given: dict[str, Any]) -> None:
-    """Refuse a parameter the method does not have, naming the nearest one.
-
-    Raises
-    ------
-    TypeError
-        For a name that is not in the method's signature.
+    """Refuse by a TypeError a parameter that the method does not have, naming the nearest one.
 
     Examples
     --------
@@ -142,30 +124,14 @@ def check_parameters(name: str, function: Callable[..., Any], given: dict[str, A
 
 
 def check_above_zero(**values: float) -> None:
-    """Refuse what is not a finite number above 0, by its name.
-
-    Examples
-    --------
-    >>> check_above_zero(epsilon=1e-7, sigma=0)
-    Traceback (most recent call last):
-    ...
-    ValueError: sigma must be a number above 0; got 0.
-    """
+    """Refuse what is not a finite number above 0, by its name."""
     for name, value in values.items():
         if not 0 < value < math.inf:
             raise ValueError(f"{name} must be a number above 0; got {value!r}.")
 
 
 def check_whole(least: int, **values: float) -> None:
-    """Refuse what is not a whole number, ``least`` or more, by its name.
-
-    Examples
-    --------
-    >>> check_whole(1, radius=2.5)
-    Traceback (most recent call last):
-    ...
-    ValueError: radius must be a whole number, 1 or more; got 2.5.
-    """
+    """Refuse what is not a whole number, ``least`` or more, by its name."""
     for name, value in values.items():
         if value % 1 != 0 or value < least:
             raise ValueError(f"{name} must be a whole number, {least} or more; got {value!r}.")

@@ -44,24 +44,8 @@ ProgressCallback = Callable[[Progress], None]
 def interruptible(*numbers: int, on_first: Callable[[], None] | None = None) -> Iterator[Callable[[], bool]]:
     """Let long work stop where it may: the first signal sets a flag that it reads, the second raises KeyboardInterrupt.
 
-    Parameters
-    ----------
-    *numbers : int
-        The signals, such as ``signal.SIGINT``, which is Ctrl-C.
-    on_first : callable, optional
-        Called when the first one arrives, to say what happens now.
-
-    Yields
-    ------
-    callable
-        Whether one has arrived.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        At the second signal.
-    ValueError
-        Outside the main thread, which alone receives signals.
+    The numbers are signals, such as ``signal.SIGINT``, which is Ctrl-C; ``on_first`` is called when the first arrives.
+    Yields a function that tells whether one has. Works in the main thread only, which alone receives signals.
 
     Examples
     --------

@@ -7,7 +7,7 @@ from typing import Annotated
 import pytest
 
 from mattingkit.errors import did_you_mean
-from mattingkit.params import Choice, Range, check_parameters, parameters
+from mattingkit.params import Choice, Range, check_above_zero, check_parameters, check_whole, parameters
 
 
 def method(
@@ -52,3 +52,17 @@ def test_a_logarithmic_range_starts_above_zero():
 def test_the_hint_ignores_case_and_hyphens_and_shows_the_name_as_spelt():
     assert did_you_mean("SIGMA-c", ["radius", "sigma_C"]) == "; did you mean 'sigma_C'?"
     assert did_you_mean(["no", "name"], ["radius"]) == "."
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf")])
+def test_what_is_no_number_above_zero_is_refused_by_name(value):
+    check_above_zero(epsilon=1e-7, sigma=3)
+    with pytest.raises(ValueError, match=f"sigma must be a number above 0; got {value!r}"):
+        check_above_zero(epsilon=1e-7, sigma=value)
+
+
+@pytest.mark.parametrize("value", [0, 2.5, float("nan"), float("inf")])
+def test_what_is_no_whole_number_is_refused_by_name(value):
+    check_whole(1, steps=1, radius=2.0)
+    with pytest.raises(ValueError, match=f"radius must be a whole number, 1 or more; got {value!r}"):
+        check_whole(1, steps=1, radius=value)

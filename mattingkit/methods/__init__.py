@@ -131,12 +131,7 @@ WITH_WEIGHTS: dict[str, Method] = {
 
 
 def find_method(name: str) -> Method:
-    """Look a method up by name.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name; the nearest known one is suggested.
+    """Look a method up by name; of an unknown one, the ValueError suggests the nearest.
 
     Examples
     --------
@@ -215,15 +210,7 @@ def estimate_alpha(
 
 
 def run_small(method: str, **parameters: Any) -> None:
-    """Run a method on a small picture: afterwards everything it imports, loads and compiles is there.
-
-    Parameters
-    ----------
-    method : str
-        A name in :data:`METHODS`.
-    **parameters
-        The method's own, since some choose other code.
-    """
+    """Run a method on a small picture: afterwards everything it imports, loads and compiles is there."""
     alpha = np.tile(np.clip(np.linspace(-0.5, 1.5, 96), 0, 1), (96, 1))
     image = alpha[..., np.newaxis] * [0.9, 0.6, 0.2] + (1 - alpha[..., np.newaxis]) * [0.1, 0.3, 0.7]
     trimap = np.where((alpha > 0) & (alpha < 1), 0.5, alpha)

@@ -56,7 +56,7 @@ def estimate_alpha_knn(
     far_neighbors : int, default 10
         Neighbours found where position weighs little, so that distant strands share evidence.
     max_iterations : int, default 10000
-        Conjugate-gradient steps before the best alpha so far is returned.
+        Conjugate-gradient steps before the best alpha so far is returned, with a :class:`ConvergenceWarning`.
     on_progress : callable, optional
         Called after each step with the iterate; raising from it cancels.
 
@@ -68,11 +68,6 @@ def estimate_alpha_knn(
     ------
     TypeError, ValueError
         For input that :func:`mattingkit.trimap.check_pair` refuses.
-
-    Warns
-    -----
-    ConvergenceWarning
-        Where the solver stops short.
 
     References
     ----------
@@ -115,7 +110,7 @@ def estimate_alpha_lbdm(
     radius : int, default 1
         Windows have ``2 * radius + 1`` pixels a side.
     max_iterations : int, default 10000
-        Conjugate-gradient steps before the best alpha so far is returned.
+        Conjugate-gradient steps before the best alpha so far is returned, with a :class:`ConvergenceWarning`.
     on_progress : callable, optional
         Called after each step with the iterate; raising from it cancels.
 
@@ -127,11 +122,6 @@ def estimate_alpha_lbdm(
     ------
     TypeError, ValueError
         For input that :func:`mattingkit.trimap.check_pair` refuses, or a picture smaller than the window.
-
-    Warns
-    -----
-    ConvergenceWarning
-        Where the solver stops short.
 
     References
     ----------
@@ -174,7 +164,7 @@ def estimate_alpha_lkm(
         Windows have ``2 * radius + 1`` pixels a side; in a picture less than ``4 * radius + 1`` pixels wide or high
         they are as large as fits.
     max_iterations : int, default 10000
-        Conjugate-gradient steps before the best alpha so far is returned.
+        Conjugate-gradient steps before the best alpha so far is returned, with a :class:`ConvergenceWarning`.
     on_progress : callable, optional
         Called after each step with the iterate; raising from it cancels.
 
@@ -186,11 +176,6 @@ def estimate_alpha_lkm(
     ------
     TypeError, ValueError
         For input that :func:`mattingkit.trimap.check_pair` refuses, or a radius below 1.
-
-    Warns
-    -----
-    ConvergenceWarning
-        Where the solver stops short.
 
     References
     ----------
@@ -240,7 +225,7 @@ def estimate_alpha_rw(
     radius : int, default 1
         How far one step reaches, in pixels.
     max_iterations : int, default 10000
-        Conjugate-gradient steps before the best alpha so far is returned.
+        Conjugate-gradient steps before the best alpha so far is returned, with a :class:`ConvergenceWarning`.
     on_progress : callable, optional
         Called after each step with the iterate; raising from it cancels.
 
@@ -252,11 +237,6 @@ def estimate_alpha_rw(
     ------
     TypeError, ValueError
         For input that :func:`mattingkit.trimap.check_pair` refuses, or a picture smaller than the window.
-
-    Warns
-    -----
-    ConvergenceWarning
-        Where the solver stops short.
 
     References
     ----------
@@ -354,9 +334,7 @@ def _solve(
     check_whole(1, max_iterations=max_iterations)
     if not (trimap == UNKNOWN).any():
         return trimap.copy()
-    steps = 0
-    best = trimap.copy()
-    smallest = np.inf
+    steps, best, smallest = 0, trimap, np.inf
 
     def watch(_matrix: Any, x: FloatArray, _b: Any, _norm_b: float, _r: Any, norm_r: float) -> None:
         nonlocal steps, best, smallest
@@ -368,12 +346,8 @@ def _solve(
 
     function: Callable[..., FloatArray] = getattr(pymatting, name)
     try:
-        alpha = function(
-            image,
-            trimap,
-            laplacian_kwargs=laplacian,
-            cg_kwargs={"maxiter": max_iterations, "callback": watch},
-        )
+        limits = {"maxiter": max_iterations, "callback": watch}
+        alpha = function(image, trimap, laplacian_kwargs=laplacian, cg_kwargs=limits)
     except ValueError as error:
         if "did not converge" not in str(error):
             raise

@@ -23,15 +23,7 @@ __all__ = ["Cluster", "Explanation", "explain"]
 
 @dataclass(frozen=True)
 class Cluster:
-    """One cluster of samples, taken as a Gaussian.
-
-    Parameters
-    ----------
-    mean : ndarray of float64, shape (3,)
-    cov : ndarray of float64, shape (3, 3)
-    weight : float
-        The cluster's share of its layer's weight, in (0, 1].
-    """
+    """One cluster of samples, taken as a Gaussian: mean (3,), covariance (3, 3), share of its layer's weight."""
 
     mean: FloatArray
     cov: FloatArray
@@ -45,10 +37,8 @@ class Explanation:
     Parameters
     ----------
     row, col : int
-    ring : int
-        In which ring it was solved.
-    radius : int
-        Of the window it needed.
+    ring, radius : int
+        In which ring it was solved, and in a window of which radius.
     samples_F, samples_B : ndarray of float64, shape (N, 4)
         Colours (three columns) and weights of the samples of either layer.
     clusters_F, clusters_B : list of Cluster
@@ -112,10 +102,6 @@ def explain(
     ValueError
         For a pixel outside the picture, or one the trimap knows.
 
-    References
-    ----------
-    Chuang et al., CVPR 2001, equations 4 to 10.
-
     Examples
     --------
     >>> image = np.tile(np.linspace(0, 1, 9)[:, None], (9, 1, 3))
@@ -136,11 +122,7 @@ def explain(
     else:
         # Pixels never change once solved, and only earlier rings are looked at: the march's end serves every pixel.
         march.alpha, march.foreground, march.background = solution[:3]
-    return _explain(march, row, col)
-
-
-def _explain(march: March, row: int, col: int) -> Explanation:
-    """Solve one pixel again, keeping what each step computed."""
+    # Solve the pixel again, keeping what each step computes.
     settings, ring = march.settings, int(march.order[row, col])
     layer_F, layer_B = march.layers_before(ring)
     radius = int(window_radius(row, col, settings.radius, settings.min_samples, layer_F, layer_B))

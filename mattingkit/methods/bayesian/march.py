@@ -157,15 +157,6 @@ def solve(
     -------
     Solution
 
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`estimate_alpha_bayesian`.
-
-    References
-    ----------
-    Chuang et al., CVPR 2001, equations 4 to 10.
-
     Examples
     --------
     >>> image = np.tile(np.linspace(0, 1, 9)[:, None], (9, 1, 3))
@@ -200,12 +191,10 @@ def settings_of(given: dict[str, Any]) -> Settings:
 def checked(settings: Settings) -> Settings:
     """Refuse parameters out of range; return the others as the types that compiled code takes."""
     kinds = get_type_hints(Settings)
-    for name, value in settings._asdict().items():
-        if kinds[name] is float:
-            check_above_zero(**{name: value})
-        else:
-            check_whole(1, **{name: value})
-    return Settings(**{name: kinds[name](value) for name, value in settings._asdict().items()})
+    given = settings._asdict()
+    check_above_zero(**{name: value for name, value in given.items() if kinds[name] is float})
+    check_whole(1, **{name: value for name, value in given.items() if kinds[name] is int})
+    return Settings(**{name: kinds[name](value) for name, value in given.items()})
 
 
 class March:
@@ -255,26 +244,15 @@ class March:
 
     def solution(self) -> Solution:
         """Everything found, with the layers completed where they cannot be seen."""
-        return Solution(
-            self.alpha,
-            _complete(self.foreground, self.alpha > 0),
-            _complete(self.background, self.alpha < 1),
-            self.order,
-            self.likelihood,
-            self.margin,
-            self.samples,
-            self._confidence(),
-        )
-
-    def _confidence(self) -> FloatArray:
-        """Trust in alpha: a good fit, between colours that the noise cannot confuse.
-
-        Alpha is a projection onto the line from B to F; noise of σ_C moves it by ``σ_C / |F − B|``. The second factor
-        falls to 0 as F and B come as close as ten times the noise, about the width of a cluster.
-        """
+        foreground, background = _complete(self.foreground, self.alpha > 0), _complete(self.background, self.alpha < 1)
+        # Trust in alpha: a good fit, between colours that the noise cannot confuse. Alpha is a projection onto the line
+        # from B to F; noise of σ_C moves it by σ_C / |F − B|. The second factor falls to 0 as F and B come as close as
+        # ten times the noise, about the width of a cluster.
         apart = ((self.foreground - self.background) ** 2).sum(axis=2)
         separable = apart / (apart + (10 * self.settings.sigma_C) ** 2)
-        return np.where(self.order == 0, 1.0, np.exp(self.likelihood) * separable)
+        confidence = np.where(self.order == 0, 1.0, np.exp(self.likelihood) * separable)
+        found = self.order, self.likelihood, self.margin, self.samples
+        return Solution(self.alpha, foreground, background, *found, confidence)
 
 
 def _complete(layer: FloatArray, seen: npt.NDArray[np.bool_]) -> FloatArray:
@@ -290,12 +268,8 @@ def solve_pixels(  # type: ignore[no-untyped-def]
     """Solve the pixels ``first`` to ``last`` of one ring: write alpha, their colours in both layers, and the rest."""
     most, space = settings.max_clusters, room(settings.radius, layer_F)
     samples, own, sizes = np.empty((4, space)), np.empty((most, space)), np.empty(most)
-    means_F, covs_F, means_B, covs_B = (
-        np.empty((most, 3)),
-        np.empty((most, 6)),
-        np.empty((most, 3)),
-        np.empty((most, 6)),
-    )
+    means_F, covs_F = np.empty((most, 3)), np.empty((most, 6))
+    means_B, covs_B = np.empty((most, 3)), np.empty((most, 6))
     trace = np.empty((settings.max_iterations, 2))
     for at in range(first, last):
         row, col = rows[at], cols[at]
@@ -330,8 +304,7 @@ def solve_pixels(  # type: ignore[no-untyped-def]
 def start_alpha(row, col, alpha, order, ring):  # type: ignore[no-untyped-def]
     """Mean alpha of the neighbours solved in earlier rings: where the alternation starts."""
     height, width = order.shape
-    total = 0.0
-    count = 0
+    total, count = 0.0, 0
     for r in range(max(row - 1, 0), min(row + 2, height)):
         for c in range(max(col - 1, 0), min(col + 2, width)):
             if order[r, c] < ring:

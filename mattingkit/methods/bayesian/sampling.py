@@ -54,13 +54,7 @@ HALF_TRUST, HALF_APART = 1e-3, 0.03
 
 
 class Evidence(NamedTuple):
-    """What sampling says of each pixel, and how far to trust it.
-
-    Parameters
-    ----------
-    alpha, confidence : ndarray of float64, shape (H, W)
-        In [0, 1]; known pixels keep their value, with confidence 1.
-    """
+    """What sampling says of each pixel, and how far to trust it, in [0, 1]; of known ones their value, and 1."""
 
     alpha: FloatArray
     confidence: FloatArray
@@ -69,19 +63,7 @@ class Evidence(NamedTuple):
 def expand_trimap(image: FloatArray, trimap: FloatArray) -> FloatArray:
     """Settle unknown pixels that are very near a known one, both in place and in colour.
 
-    Parameters
-    ----------
-    image : ndarray of float64, shape (H, W, 3)
-    trimap : ndarray of float64, shape (H, W)
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W)
-        A trimap with as many unknown pixels, or fewer.
-
-    References
-    ----------
-    Gastal, Oliveira 2010, section 3.1.
+    Returns a trimap with as many unknown pixels, or fewer (Gastal, Oliveira 2010, section 3.1).
 
     Examples
     --------
@@ -96,17 +78,7 @@ def expand_trimap(image: FloatArray, trimap: FloatArray) -> FloatArray:
 def gather_evidence(image: FloatArray, trimap: FloatArray, sigma_C: float) -> Evidence:
     """Estimate alpha of every unknown pixel from the best pair of known colours found for it.
 
-    Parameters
-    ----------
-    image : ndarray of float64, shape (H, W, 3)
-    trimap : ndarray of float64, shape (H, W)
-        With foreground and background.
-    sigma_C : float
-        Standard deviation of the camera's noise.
-
-    Returns
-    -------
-    Evidence
+    The trimap has foreground and background; ``sigma_C`` is the standard deviation of the camera's noise.
 
     Examples
     --------
