@@ -28,7 +28,7 @@ from typing import Any
 
 from mattingkit.progress import Progress, ProgressCallback
 
-__all__ = ["JOBS", "CompileClock", "begin", "ensure", "jobs_of", "kernel", "missing", "wait"]
+__all__ = ["JOBS", "OWN_JOBS", "CompileClock", "begin", "ensure", "jobs_of", "kernel", "missing", "wait"]
 
 #: What can be compiled by itself, and the function that does so by running it on something small. The longest first.
 JOBS: dict[str, str] = {
@@ -40,6 +40,9 @@ JOBS: dict[str, str] = {
     "bayesian_laplacian": "mattingkit.methods:run_small",
     "pymatting": "mattingkit.methods.pymatting:compile_kernels",
 }
+
+#: All but PyMatting's, which take longest and are needed by few.
+OWN_JOBS = tuple(job for job in JOBS if job != "pymatting")
 
 #: What else a job's kernels rest on.
 _NEEDS = {"closed_form": ("direct",), "bayesian_laplacian": ("direct", "closed_form", "bayesian")}
