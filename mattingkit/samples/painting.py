@@ -17,6 +17,7 @@ from PIL import Image
 from mattingkit.images import FloatArray
 
 Array32 = npt.NDArray[np.float32]
+Values = npt.NDArray[np.floating]
 Color = tuple[float, float, float]
 
 #: Pixels of the shorter side: of the smallest scene, and of the largest at which strands are drawn one by one.
@@ -113,11 +114,10 @@ def strands(
     if stage.unit > FINEST:
         # No lens resolves more: on a larger picture strands are drawn at that size and enlarged.
         small = Stage(*(max(SMALLEST, round(side * FINEST / stage.unit)) for side in stage.shape))
-        cover, mean = (Image.fromarray(part) for part in strands(small, path, tone, width))
-        size = stage.shape[::-1]
         # Bilinear, since what overshoots would no longer be a coverage.
-        bilinear = Image.Resampling.BILINEAR
-        return np.asarray(cover.resize(size, bilinear)), np.asarray(mean.resize(size, bilinear))
+        size, bilinear = stage.shape[::-1], Image.Resampling.BILINEAR
+        cover, mean = (Image.fromarray(part).resize(size, bilinear) for part in strands(small, path, tone, width))
+        return np.asarray(cover), np.asarray(mean)
     mass, tinted = np.zeros(stage.shape[0] * stage.shape[1]), np.zeros(stage.shape[0] * stage.shape[1])
     rough_y, rough_x = path(np.linspace(0, 1, 33, dtype=np.float32)[np.newaxis, :])
     longest = float(np.hypot(np.diff(rough_y), np.diff(rough_x)).sum(axis=1).max())
@@ -130,34 +130,20 @@ def strands(
     ds = np.hypot(dy, dx)
     middle = (s[:, 1:] + s[:, :-1]) / 2
     wide = width[:, np.newaxis] * stage.unit * np.sqrt(1 - middle)
+    middle_y, middle_x = (y[:, 1:] + y[:, :-1]) / 2, (x[:, 1:] + x[:, :-1]) / 2
     normal_y, normal_x = dx / np.maximum(ds, 1e-6), -dy / np.maximum(ds, 1e-6)
     for lane in range(lanes):
         # Strands wider than a pixel are drawn as several lanes side by side.
         aside = ((lane + 0.5) / lanes - 0.5) * wide
-        spread(
-            stage.shape,
-            (y[:, 1:] + y[:, :-1]) / 2 + aside * normal_y,
-            (x[:, 1:] + x[:, :-1]) / 2 + aside * normal_x,
-            wide * ds / lanes,
-            np.broadcast_to(tone[:, np.newaxis], ds.shape),
-            mass,
-            tinted,
-        )
-    mean_tone = tinted / np.maximum(mass, 1e-9)
-    return (
-        np.minimum(mass, 1).astype(np.float32).reshape(stage.shape),
-        mean_tone.astype(np.float32).reshape(stage.shape),
-    )
+        where_y, where_x = middle_y + aside * normal_y, middle_x + aside * normal_x
+        tones = np.broadcast_to(tone[:, np.newaxis], ds.shape)
+        spread(stage.shape, where_y, where_x, wide * ds / lanes, tones, mass, tinted)
+    coverage, mean_tone = (part.astype(np.float32) for part in (np.minimum(mass, 1), tinted / np.maximum(mass, 1e-9)))
+    return coverage.reshape(stage.shape), mean_tone.reshape(stage.shape)
 
 
 def spread(
-    shape: tuple[int, int],
-    y: npt.NDArray[np.floating],
-    x: npt.NDArray[np.floating],
-    amount: npt.NDArray[np.floating],
-    tone: Array32,
-    mass: FloatArray,
-    tinted: FloatArray,
+    shape: tuple[int, int], y: Values, x: Values, amount: Values, tone: Array32, mass: FloatArray, tinted: FloatArray
 ) -> None:
     """Share amounts among the four pixels nearest to (y, x), adding them to ``mass`` and times tone to ``tinted``."""
     row, col = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)

@@ -8,7 +8,6 @@ Only numpy's seeded generator, Pillow's resampling and arithmetic are used, so a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,18 +15,7 @@ from PIL import Image
 
 from mattingkit.compositing import composite
 from mattingkit.images import FloatArray
-from mattingkit.samples.painting import (
-    SMALLEST,
-    Array32,
-    Color,
-    Stage,
-    dark_and_light,
-    hsv,
-    noise,
-    over,
-    shade,
-    strands,
-)
+from mattingkit.samples.painting import SMALLEST, Array32, Stage, dark_and_light, hsv, noise, over, shade, strands
 from mattingkit.trimap import trimap_from_alpha
 
 __all__ = ["KINDS", "Scene", "render"]
@@ -166,12 +154,11 @@ def _hair(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     cy, cx = -0.06 + 0.03 * rng.normal(), 0.05 * rng.normal() * stage.half[1] * 2
     ry, rx = 0.27, 0.21 + 0.01 * rng.normal()
     alpha, colors = np.zeros(stage.shape, np.float32), shade(noise(rng, stage, 20, 3, 4.0), dark, light)
-    neck = np.maximum(np.abs(stage.x - np.float32(cx)) - 0.09, -(stage.y - np.float32(cy)))
+    aside = np.abs(stage.x - np.float32(cx))
+    neck = np.maximum(aside - 0.09, -(stage.y - np.float32(cy)))
     alpha, colors = over(alpha, colors, stage.cover(neck), (0.72, 0.52, 0.42))
-    shoulders = stage.ellipse(cy + 0.62, cx, 0.27, 0.46)
-    shoulders = np.minimum(
-        shoulders, np.maximum(np.abs(stage.x - np.float32(cx)) - 0.46, np.float32(cy + 0.6) - stage.y)
-    )
+    bust = np.maximum(aside - 0.46, np.float32(cy + 0.6) - stage.y)
+    shoulders = np.minimum(stage.ellipse(cy + 0.62, cx, 0.27, 0.46), bust)
     alpha, colors = over(alpha, colors, stage.cover(shoulders), cloth)
     head = shade(noise(rng, stage, 30, 2, 5.0), dark, tuple(np.add(dark, light) / 2))
     alpha, colors = over(alpha, colors, stage.cover(stage.ellipse(cy, cx, ry, rx), 0.01), head)
@@ -196,7 +183,7 @@ def _hair(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     return over(alpha, colors, cover, shade(tint, dark, light) * shine[..., np.newaxis])
 
 
-_HAIR: list[tuple[Color, Color]] = [
+_HAIR = [
     ((0.10, 0.06, 0.04), (0.42, 0.27, 0.16)),
     ((0.35, 0.22, 0.10), (0.88, 0.70, 0.42)),
     ((0.04, 0.04, 0.05), (0.25, 0.23, 0.24)),
@@ -256,7 +243,7 @@ def _fur(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     return over(alpha, colors, nose, (0.35, 0.16, 0.15))
 
 
-_FUR: list[tuple[Color, Color]] = [
+_FUR = [
     ((0.28, 0.18, 0.10), (0.90, 0.72, 0.50)),
     ((0.22, 0.22, 0.23), (0.86, 0.86, 0.88)),
     ((0.36, 0.15, 0.05), (0.95, 0.60, 0.28)),
@@ -310,15 +297,12 @@ def _smoke(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     plume = np.asarray(Image.fromarray(thin).resize(stage.shape[::-1], Image.Resampling.BICUBIC))
     alpha = np.clip(plume, 0, 1)
     colors = shade(noise(rng, stage, 3, 4), (0.68, 0.69, 0.72), (0.93, 0.93, 0.95))
-    wax = shade(
-        np.clip(0.9 - 8 * np.abs(stage.x + 0.03), 0, 1) * np.ones(stage.shape, np.float32),
-        *dark_and_light(rng, 0.5, 0.95, 0.3),
-    )
-    candle = np.maximum(np.abs(stage.x) - np.float32(0.07), np.float32(base + 0.04) - stage.y)
+    aside = np.abs(stage.x)
+    sheen = np.clip(0.9 - 8 * np.abs(stage.x + 0.03), 0, 1) * np.ones(stage.shape, np.float32)
+    wax = shade(sheen, *dark_and_light(rng, 0.5, 0.95, 0.3))
+    candle = np.maximum(aside - np.float32(0.07), np.float32(base + 0.04) - stage.y)
     alpha, colors = over(alpha, colors, stage.cover(candle), wax)
-    wick = np.maximum(
-        np.abs(stage.x) - np.float32(0.006), np.abs(stage.y - np.float32(base + 0.02)) - np.float32(0.025)
-    )
+    wick = np.maximum(aside - np.float32(0.006), np.abs(stage.y - np.float32(base + 0.02)) - np.float32(0.025))
     return over(alpha, colors, stage.cover(wick), (0.08, 0.07, 0.07))
 
 
@@ -368,28 +352,20 @@ def _holes(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
     net = np.maximum(np.maximum(wire, disc - np.float32(r)), np.float32(0.62 * r) - disc)
     rim = np.abs(disc - np.float32(r)) - np.float32(0.028)
     collar = np.abs(disc - np.float32(0.62 * r)) - np.float32(0.02)
-    brushed = (
-        noise(rng, stage, 40, 2) * 0.25 + 0.5 + 0.35 * np.cos(3 * np.arctan2(dy, dx) + np.float32(rng.uniform(0, 6)))
-    )
+    brushed = noise(rng, stage, 40, 2) * 0.25 + 0.5
+    brushed = brushed + 0.35 * np.cos(3 * np.arctan2(dy, dx) + np.float32(rng.uniform(0, 6)))
     metal = shade(np.clip(brushed, 0, 1), *_METAL[rng.integers(len(_METAL))])
     alpha = stage.cover(np.minimum(np.minimum(plate, net), np.minimum(rim, collar)), 0.003)
     return alpha, metal
 
 
-_METAL: list[tuple[Color, Color]] = [
+_METAL = [
     ((0.30, 0.31, 0.34), (0.90, 0.91, 0.93)),
     ((0.35, 0.20, 0.08), (0.96, 0.76, 0.42)),
     ((0.30, 0.13, 0.08), (0.92, 0.58, 0.44)),
 ]
 
-_PAINTERS: dict[str, Callable[[np.random.Generator, Stage], tuple[Array32, Array32]]] = {
-    "hair": _hair,
-    "fur": _fur,
-    "glass": _glass,
-    "smoke": _smoke,
-    "motion_blur": _motion_blur,
-    "holes": _holes,
-}
-
 #: The kinds of scene that :func:`render` knows.
-KINDS: tuple[str, ...] = tuple(_PAINTERS)
+KINDS: tuple[str, ...] = ("hair", "fur", "glass", "smoke", "motion_blur", "holes")
+
+_PAINTERS = dict(zip(KINDS, (_hair, _fur, _glass, _smoke, _motion_blur, _holes), strict=True))

@@ -254,7 +254,7 @@ def solve_chain(problem: Problem, scales: tuple[int, ...], job: Job, start: Leve
 def _solve_level(problem: Problem, scale: int, above: Level | None, job: Job) -> Level | None:
     """Solve one reduced picture; where too little is known of its cells, hand back the level above."""
     cells = problem.cells(scale)
-    if not ((cells == FOREGROUND).any() and (cells == BACKGROUND).any()):
+    if not decided(cells):
         return above
     # A mean over scale² pixels has so much less noise variance, which is what epsilon is held against.
     picture, epsilon = problem.pyramid.reduced(scale), problem.pyramid.epsilon / scale**2
@@ -269,6 +269,11 @@ def _solve_level(problem: Problem, scale: int, above: Level | None, job: Job) ->
         prior = chained if prior is None else prior + chained
     alpha = solve_checked(laplacian, cells, prior, job)
     return Level(scale, fit(picture, alpha, epsilon, problem.pyramid.radius))
+
+
+def decided(trimap: FloatArray) -> bool:
+    """Whether a trimap marks both foreground and background."""
+    return bool((trimap == FOREGROUND).any() and (trimap == BACKGROUND).any())
 
 
 def _known_cells(share: FloatArray, value: FloatArray) -> FloatArray:

@@ -94,12 +94,9 @@ def matting_laplacian(
             f"Windows of radius {radius} need a picture of at least {side} × {side} pixels; got {height} × {width}."
         )
     checked_epsilon(epsilon)
-    if known is None:
-        is_known = np.zeros((height, width), dtype=np.bool_)
-    else:
-        is_known = np.ascontiguousarray(known, dtype=np.bool_)
-        if is_known.shape != (height, width):
-            raise ValueError(f"known has shape {is_known.shape}; the picture is {(height, width)}.")
+    is_known = np.ascontiguousarray(np.zeros((height, width)) if known is None else known, dtype=np.bool_)
+    if is_known.shape != (height, width):
+        raise ValueError(f"known has shape {is_known.shape}; the picture is {(height, width)}.")
     return build_laplacian(colours, float(epsilon), int(radius), is_known)
 
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray, as_image
-from mattingkit.methods.closed_form.estimate import Level, Problem, scales_for, solve_chain, solve_problem
+from mattingkit.methods.closed_form.estimate import Level, Problem, decided, scales_for, solve_chain, solve_problem
 from mattingkit.methods.closed_form.laplacian import checked_epsilon, checked_radius
 from mattingkit.methods.closed_form.pyramid import Pyramid
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.threads import CancelledError, Latest, Ticket, responsive
-from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, as_trimap
+from mattingkit.trimap import UNKNOWN, as_trimap
 
 __all__ = ["LiveMatting"]
 
@@ -115,7 +115,7 @@ class LiveMatting:
         job = ticket.job()
         level = None
         try:
-            if not _decided(known):
+            if not decided(known):
                 alpha = known.copy()
             elif problem.scales == (1,):
                 alpha = solve_problem(problem, job)
@@ -152,7 +152,7 @@ class LiveMatting:
             ticket, problem, level = self._latest.ticket, self._problem, self._level
         if problem is None:
             raise ValueError("There is no trimap yet; call update(trimap) first.")
-        if not _decided(problem.known):
+        if not decided(problem.known):
             alpha = problem.known.copy()
             if on_progress is not None:
                 on_progress(Progress(100, 100, alpha))
@@ -182,8 +182,3 @@ class LiveMatting:
 def _preview_scales(scales: tuple[int, ...], unknown: int) -> tuple[int, ...]:
     """Return the first levels of a chain: those that a preview has time for, and at least one."""
     return tuple(scale for scale in scales if unknown <= _PREVIEW_CELLS * scale**2) or scales[:1]
-
-
-def _decided(trimap: FloatArray) -> bool:
-    """Whether a trimap marks both foreground and background."""
-    return bool((trimap == FOREGROUND).any() and (trimap == BACKGROUND).any())

@@ -36,6 +36,7 @@ from mattingkit.trimap import UNKNOWN, as_trimap
 __all__ = ["Prior", "solve"]
 
 BoolArray = npt.NDArray[np.bool_]
+Inverse = Callable[[FloatArray], FloatArray]
 SparseMatrix: TypeAlias = "scipy.sparse.csr_matrix | scipy.sparse.csr_array"
 
 #: Matrices that reach farther than this (radius 4 windows reach 8) are no use to nested dissection.
@@ -312,21 +313,21 @@ class _Watch:
 
     def __init__(
         self,
-        matrix: scipy.sparse.csr_matrix,
+        system: scipy.sparse.csr_matrix,
         right: FloatArray,
         start: FloatArray,
-        inverse: Callable[[FloatArray], FloatArray],
+        inverse: Inverse,
         show: Callable[[FloatArray, int], None],
     ) -> None:
         self.x = self.best = start
         self.step = -1
         self.residual = self.least = np.inf
-        self._matrix, self._inverse, self._show = matrix, inverse, show
+        self._system, self._inverse, self._show = system, inverse, show
         self._size = abs(right @ inverse(right))
 
     def multiply(self, direction: FloatArray) -> FloatArray:
         """Return the product of the matrix and the direction of the next step; first of all, and the start."""
-        product = np.asarray(self._matrix @ direction)
+        product = np.asarray(self._system @ direction)
         if self.step >= 0 and not direction @ product > 0:
             raise _EnoughError
         return product
@@ -350,7 +351,7 @@ class _Watch:
         return z
 
 
-def _preconditioner(system: scipy.sparse.csr_matrix, job: Job) -> Callable[[FloatArray], FloatArray]:
+def _preconditioner(system: scipy.sparse.csr_matrix, job: Job) -> Inverse:
     """An incomplete Cholesky factor where one can be had, else the inverse diagonal."""
     from pymatting.preconditioner.ichol import ichol
 
@@ -362,9 +363,7 @@ def _preconditioner(system: scipy.sparse.csr_matrix, job: Job) -> Callable[[Floa
         try:
             # PyMatting prints advice where a factor fails; it is not addressed to our caller.
             with contextlib.redirect_stdout(io.StringIO()):
-                factor: Callable[[FloatArray], FloatArray] = ichol(
-                    system.tocsc(), discard_threshold=1e-4, shifts=[shift * mean]
-                )
+                factor: Inverse = ichol(system.tocsc(), discard_threshold=1e-4, shifts=[shift * mean])
             return factor
         except ValueError:
             continue
@@ -384,9 +383,7 @@ def _checked_matrix(laplacian: SparseMatrix, shape: tuple[int, ...]) -> scipy.sp
         raise ValueError(
             f"A trimap of {shape[0]} × {shape[1]} needs a Laplacian of shape {(size, size)}; got {laplacian.shape}."
         )
-    matrix = scipy.sparse.csr_matrix(laplacian)
-    if matrix.data.dtype != np.float64:
-        matrix = matrix.astype(np.float64)
+    matrix = scipy.sparse.csr_matrix(laplacian, dtype=np.float64)
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()

@@ -72,6 +72,10 @@ class Dissection:
         np.cumsum(np.cumsum(unknown, axis=0, dtype=np.int32), axis=1, out=counts[1:, 1:])
         self.size = int(counts[-1, -1])
         boxes, parent, owner = _dissect(self.unknown, counts, reach, _LEAF)
+        # Depth-first numbers, reversed, put every child before its parent.
+        last = parent.size - 1
+        boxes, parent = boxes[::-1].copy(), np.where(parent < 0, -1, last - parent)[::-1].copy()
+        owner = np.where(owner < 0, -1, last - owner)
         self.order, start, position = _order(owner.ravel(), parent.size)
         border, border_start = _borders(boxes, start, position, self.unknown, reach)
         pivots = np.diff(start).astype(np.int64)
@@ -267,7 +271,7 @@ def _best_cut(counts, box, along_x, reach):  # type: ignore[no-untyped-def]
 def _dissect(unknown, counts, reach, leaf):  # type: ignore[no-untyped-def]
     """Cut the picture up. Returns the nodes' boxes and parents, and for every unknown pixel its node.
 
-    Nodes are numbered so that every subtree is a run of consecutive numbers that ends with its root.
+    Nodes are numbered depth-first, so every subtree is a run of consecutive numbers that begins with its root.
     """
     height, width = unknown.shape
     owner = np.full((height, width), -1, np.int32)
@@ -312,17 +316,7 @@ def _dissect(unknown, counts, reach, leaf):  # type: ignore[no-untyped-def]
                 else:
                     waiting[top, axis] = strip[axis + 1]
                 top += 1
-    # Depth-first numbers, reversed, put every child before its parent.
-    for y in range(height):
-        for x in range(width):
-            if owner[y, x] >= 0:
-                owner[y, x] = nodes - 1 - owner[y, x]
-    above = np.empty(nodes, np.int32)
-    reversed_boxes = np.empty((nodes, 4), np.int64)
-    for node in range(nodes):
-        above[nodes - 1 - node] = nodes - 1 - parent[node] if parent[node] >= 0 else -1
-        _put(boxes[node], reversed_boxes[nodes - 1 - node])
-    return reversed_boxes, above, owner
+    return boxes[:nodes], parent[:nodes], owner
 
 
 def _order(owner: IntArray, nodes: int) -> tuple[IntArray, IntArray, IntArray]:
