@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -37,3 +38,13 @@ def test_static_picture_goes_along(ramp: Any) -> None:
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         assert "application/vnd.jupyter.widget-view+json" in data
         Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).verify()
+
+
+@pytest.mark.parametrize("pixel", [(8, 0), (0, 12), (-1, 3)])
+def test_a_picker_refuses_a_pixel_outside_its_picture(pixel: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="outside the picture"):
+        mk.widgets.PixelPicker(np.zeros((8, 12, 3)), pixel=pixel)
+    picker = mk.widgets.PixelPicker(np.zeros((8, 12, 3)), pixel=(7, 11))
+    with pytest.raises(ValueError, match="outside the picture"):
+        picker.pixel = pixel
+    assert picker.pixel == (7, 11)

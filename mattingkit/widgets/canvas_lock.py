@@ -22,11 +22,10 @@ _LOCK = threading.RLock()
 def held(canvas: Any) -> Iterator[Any]:
     """Collect drawing commands and send them as one message, with the lock held."""
     with _LOCK:
-        failure: BaseException | None = None
-        with ipycanvas.hold_canvas():
-            try:
-                yield canvas
-            except BaseException as error:
-                failure = error
-        if failure is not None:
-            raise failure
+        held_back = ipycanvas.hold_canvas()
+        held_back.__enter__()
+        try:
+            yield canvas
+        finally:
+            # Left as if nothing had gone wrong: only then is caching switched off.
+            held_back.__exit__(None, None, None)

@@ -209,7 +209,6 @@ class AlphaComparison(anywidget.AnyWidget):
         return png
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Show the widget, with a static picture for pages and viewers that run none."""
         return with_static(
             super()._repr_mimebundle_(**options), self.snapshot(), "zoom, wipe and measure in all pictures at once"
         )

@@ -14,7 +14,7 @@ from typing import Any
 import ipywidgets
 import numpy as np
 
-__all__ = ["answer", "as_png", "as_widget", "with_static"]
+__all__ = ["answer", "as_png", "as_widget", "picture", "with_static"]
 
 
 def as_png(shown: Any) -> bytes:
@@ -29,12 +29,18 @@ def as_png(shown: Any) -> bytes:
     return png
 
 
+def picture(png: bytes) -> Any:
+    """Return a widget that shows a PNG file at its own size; stretched to its box's width it would be blurred."""
+    layout = ipywidgets.Layout(max_width="100%", align_self="flex-start")
+    return ipywidgets.Image(value=png, format="png", layout=layout)
+
+
 def as_widget(shown: Any) -> Any:
     """Return the widget that shows a figure, a picture, a table, or else its text."""
     if isinstance(shown, ipywidgets.Widget):
         return shown
     if isinstance(shown, np.ndarray) or hasattr(shown, "_repr_png_"):
-        return ipywidgets.Image(value=as_png(shown), format="png", layout=ipywidgets.Layout(max_width="100%"))
+        return picture(as_png(shown))
     if hasattr(shown, "_repr_html_"):
         return ipywidgets.HTML(value=shown._repr_html_())
     return ipywidgets.HTML(value=f"<pre>{html.escape(str(shown))}</pre>")

@@ -37,11 +37,12 @@ __all__ = ["Studio"]
 #: Pixels up to which a photograph is worked on as it is.
 _LARGEST = 12_000_000
 
+#: Backgrounds to choose from, with their names and the ends of their CSS classes.
 _SWATCHES = {
-    "Transparent": ("checkerboard", "none"),
-    "White": ("white", "white"),
-    "Blue #438EDB": ("#438edb", "blue"),
-    "Red #D9001B": ("#d9001b", "red"),
+    "checkerboard": ("Transparent", "none"),
+    "white": ("White", "white"),
+    "#438edb": ("Blue #438EDB", "blue"),
+    "#d9001b": ("Red #D9001B", "red"),
 }
 
 
@@ -111,14 +112,10 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
         choose = _folded("Several methods at once", _wrap(*self._compared.values(), compare))
         self._comparison = ipywidgets.VBox()
         self._swatches = {}
-        for title, (value, style) in _SWATCHES.items():
+        for value, (title, style) in _SWATCHES.items():
             swatch = button(title, f"Put the cut-out on {title}", self.set_background, value)
-            swatch.add_class("mk-swatch")
-            swatch.add_class(f"mk-swatch-{style}")
-            self._swatches[value] = swatch
-        self._color = ipywidgets.ColorPicker(
-            value="#2e7d32", description="Other", concise=False, layout={"width": "190px"}
-        )
+            self._swatches[value] = swatch.add_class("mk-swatch").add_class(f"mk-swatch-{style}")
+        self._color = ipywidgets.ColorPicker(value="#2e7d32", description="Other", layout={"width": "190px"})
         self._color.observe(lambda change: self._note.guard(self.set_background, change["new"]), "value")
         backdrop = DropZone("Background picture…", "or drop it here", self._backdrop_opened, self._note)
         self._files = ipywidgets.HTML()
@@ -143,8 +140,7 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
                 _folded("The same in Python", self._code),
             ]
         )
-        self.add_class("mk-pad")
-        self.add_class("mk-studio")
+        self.add_class("mk-pad").add_class("mk-studio")
         if image is None:
             self._name, image = "portrait", samples.portrait().image
         self._show(image, None)
@@ -350,9 +346,7 @@ def _decode(content: bytes, name: str) -> FloatArray:
 
 
 def _step(title: str) -> Any:
-    heading = ipywidgets.HTML(f"<h3>{title}</h3>")
-    heading.add_class("mk-step")
-    return heading
+    return ipywidgets.HTML(f"<h3>{title}</h3>").add_class("mk-step")
 
 
 def _folded(title: str, child: Any) -> Any:

@@ -1,8 +1,7 @@
 """A function with sliders: move one, and its picture is drawn anew.
 
-It does what ``ipywidgets.interact`` does, but without its Output widget, which captures what one thread shows. So it
-works on whatever thread a kernel calls back, leaves a static picture where no widgets run, and does not make notebook
-runners wait for replies that an Output's own messages hold up.
+It does what ``ipywidgets.interact`` does, but without its Output widget, which captures what one thread shows and keeps
+notebook runners waiting for replies. So it works on whatever thread a kernel calls back, and leaves a static picture.
 """
 
 from __future__ import annotations
@@ -69,13 +68,9 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
     def _show(self, change: Any = None) -> None:
         self.kwargs = {name: control.value for name, control in self.controls.items()}
         self.answer = answer(lambda: self._function(**self.kwargs))
-        if isinstance(self.answer, ipywidgets.Image):
-            # At its own size: a box would stretch it to the page's width, and blur it.
-            self.answer.layout.align_self = "flex-start"
         self.children = (*self.controls.values(), self.answer)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Add the picture as a static one, for pages and viewers that run no widgets."""
         png = self.answer.value if isinstance(self.answer, ipywidgets.Image) else b""
         return with_static(super()._repr_mimebundle_(**options), png, "move the controls, and the picture follows")
 

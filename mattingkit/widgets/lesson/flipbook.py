@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from mattingkit.widgets.display import as_png, with_static
+from mattingkit.widgets.display import as_png, picture, with_static
 
 __all__ = ["Flipbook"]
 
@@ -52,9 +52,7 @@ class Flipbook(ipywidgets.VBox):  # type: ignore[misc]
         self.play = ipywidgets.Play(min=0, max=last, interval=interval, description="play", repeat=True)
         self.slider = ipywidgets.IntSlider(0, 0, last, description="frame", readout=False)
         self.caption = ipywidgets.Label(self._captions[0])
-        # At its own size: a box would stretch it to the page's width, and blur it.
-        layout = ipywidgets.Layout(max_width="100%", align_self="flex-start")
-        self.image = ipywidgets.Image(value=self._pictures[0], format="png", layout=layout)
+        self.image = picture(self._pictures[0])
         # Linked in the page: playing goes on while the kernel is busy with something else.
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
         self.slider.observe(self._turn, "value")
@@ -65,5 +63,4 @@ class Flipbook(ipywidgets.VBox):  # type: ignore[misc]
         self.caption.value = self._captions[change["new"]]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Add the last frame as a static picture, for pages and viewers that run no widgets."""
         return with_static(super()._repr_mimebundle_(**options), self._pictures[-1], "press play, or move the slider")

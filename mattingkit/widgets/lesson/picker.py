@@ -74,12 +74,10 @@ class PixelPicker(ipywidgets.VBox):  # type: ignore[misc]
         height, width = picture.shape[:2]
         start = (height // 2, width // 2) if pixel is None else (int(pixel[0]), int(pixel[1]))
         self._shape = (height, width)
-        self._check(start)
         self.zoom = zoom or max(1, round(_DISPLAYED / max(height, width)))
         self._show = show
-        self._photo = ipywidgets.Image(
-            value=png_bytes(picture.repeat(self.zoom, axis=0).repeat(self.zoom, axis=1)), format="png"
-        )
+        enlarged = picture.repeat(self.zoom, axis=0).repeat(self.zoom, axis=1)
+        self._photo = ipywidgets.Image(value=png_bytes(enlarged), format="png")
         size = (width * self.zoom, height * self.zoom)
         layout = ipywidgets.Layout(width=f"{size[0]}px", height=f"{size[1]}px", flex="0 0 auto")
         self.canvas = ipycanvas.Canvas(width=size[0], height=size[1], layout=layout)
@@ -99,14 +97,11 @@ class PixelPicker(ipywidgets.VBox):  # type: ignore[misc]
         self._picked()
         self.observe(self._picked, "pixel")
 
-    def _check(self, pixel: tuple[int, int]) -> None:
+    @traitlets.validate("pixel")
+    def _inside(self, proposal: Any) -> tuple[int, int]:
+        pixel: tuple[int, int] = proposal["value"]
         if not all(0 <= place < size for place, size in zip(pixel, self._shape, strict=True)):
             raise ValueError(f"Pixel {pixel} (row, column) lies outside the picture of {self._shape}.")
-
-    @traitlets.validate("pixel")
-    def _validate(self, proposal: Any) -> tuple[int, int]:
-        self._check(proposal["value"])
-        pixel: tuple[int, int] = proposal["value"]
         return pixel
 
     def _clicked(self, x: float, y: float) -> None:
@@ -139,7 +134,6 @@ class PixelPicker(ipywidgets.VBox):  # type: ignore[misc]
                 canvas.stroke_rect(*corner, side, side)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Add a static picture, for pages and viewers that run no widgets."""
         png = self.answer.value if isinstance(self.answer, ipywidgets.Image) else b""
         return with_static(
             super()._repr_mimebundle_(**options), png, "click the picture, and the answer is about that pixel"

@@ -43,16 +43,12 @@ def button(text: str, tooltip: str, action: Callable[..., Any], *arguments: Any)
 
 def group(*children: Any) -> Any:
     """Return widgets that stay together when a row wraps."""
-    box = ipywidgets.HBox(list(children))
-    box.add_class("mk-group")
-    return box
+    return ipywidgets.HBox(children).add_class("mk-group")
 
 
 def row(*children: Any) -> Any:
     """Return a row of widgets that wraps where the page is narrow."""
-    box = ipywidgets.HBox(list(children), layout={"flex_flow": "row wrap"})
-    box.add_class("mk-bar")
-    return box
+    return ipywidgets.HBox(children, layout={"flex_flow": "row wrap"}).add_class("mk-bar")
 
 
 def download_links(files: Mapping[str, bytes]) -> str:

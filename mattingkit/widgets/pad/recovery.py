@@ -49,11 +49,7 @@ class Recovery:
     """
 
     def __init__(
-        self,
-        drawing: Drawing,
-        start: Base | None,
-        autosave: bool | str | os.PathLike[str],
-        fail: Callable[[str], None],
+        self, drawing: Drawing, start: Base | None, autosave: bool | str | os.PathLike[str], fail: Callable[[str], None]
     ) -> None:
         self._drawing, self._start, self._fail = drawing, start, fail
         self._place = _default_place(drawing.image) if autosave is True else Path(autosave) if autosave else None

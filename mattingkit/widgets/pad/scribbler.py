@@ -354,7 +354,8 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
             self._refine_colours(alpha)
 
     def _show_other(self) -> None:
-        self._show_result()
+        with self._latest.lock:
+            self._show_result()
         if self.shown != "alpha" and self.alpha is not None and self._final and self._foreground is None:
             alpha = self.alpha
             threading.Thread(target=self.guarded, args=(self._refine_colours, alpha), daemon=True).start()
@@ -374,7 +375,6 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
 
     def failed(self, reason: str) -> None:
         """Show what went wrong; called from the worker's thread."""
-        self.bar.working(False)
         self.bar.status.fail(reason)
 
     def rested(self) -> None:
@@ -383,7 +383,6 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
 
     def _set_stale(self, stale: bool) -> None:
         self.stale = stale
-        self.surface.set_stale(stale)
         self.bar.mark_stale(stale)
 
     def _show_result(self) -> None:
@@ -391,9 +390,7 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
             return
         # A preview is as fine as the screen, to be there sooner; the full answer has every pixel.
         step = 1 if self._final else max(1, int(self.image.shape[1] / (self._shown_width * self.view[0])))
-        picture = result_file(self.shown, self.image, self.alpha, self._foreground, self.backdrop, step)
-        with self._latest.lock:
-            self.surface.show_result(picture, self.stale)
+        self.surface.show_result(result_file(self.shown, self.image, self.alpha, self._foreground, self.backdrop, step))
 
     # Recovery --------------------------------------------------------------------------------------------------------
 
@@ -417,7 +414,6 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     # The notebook ----------------------------------------------------------------------------------------------------
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Show the widget, with a static picture for pages and viewers that run none."""
         if self._worker is not None:
             self.solve()
         return with_static(super()._repr_mimebundle_(**options), self.snapshot(), "draw, and alpha follows")

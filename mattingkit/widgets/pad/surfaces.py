@@ -1,8 +1,7 @@
 """Two surfaces for one pad: ipycanvas, drawn on by the kernel, and the page, which draws by itself.
 
-Which is better depends on the way to the kernel. With ipycanvas each event takes a round trip: smooth enough to be the
-default where the kernel is near, but slow over a network. The page waits for nothing, and is the default on Colab and
-Binder (``benchmarks/widgets.py`` prints the milliseconds of both).
+With ipycanvas each event takes a round trip: smooth enough to be the default where the kernel is near, but slow over a
+network. The page waits for nothing, and is the default on Colab and Binder (``benchmarks/widgets.py`` times both).
 
 A surface shows what its pad, a :class:`mattingkit.widgets.Scribbler`, holds and tells it what the person did, in image
 coordinates. It keeps nothing that could not be drawn anew after a reload.
@@ -62,12 +61,10 @@ class CanvasSurface:
         self.canvas = ipycanvas.MultiCanvas(4, width=self._size[0], height=self._size[1], layout=layout)
         self.result_canvas = ipycanvas.Canvas(width=self._size[0], height=self._size[1], layout=layout)
         self._aid = _Aid(name=name)
-        frame = ipywidgets.Box([self.canvas, self._aid])
-        frame.add_class("mk-frame")
-        self.result_frame = ipywidgets.Box([self.result_canvas], layout={"display": "none"})
-        self.result_frame.add_class("mk-frame")
-        self.widget = ipywidgets.Box([frame, self.result_frame], layout={"flex_flow": "row wrap"})
-        self.widget.add_class("mk-stage")
+        frame = ipywidgets.Box([self.canvas, self._aid]).add_class("mk-frame")
+        self.result_frame = ipywidgets.Box([self.result_canvas], layout={"display": "none"}).add_class("mk-frame")
+        frames = [frame, self.result_frame]
+        self.widget: Any = ipywidgets.Box(frames, layout={"flex_flow": "row wrap"}).add_class("mk-stage")
         for attach, handler in (
             (self.canvas.on_mouse_down, self._down),
             (self.canvas.on_mouse_move, self._move),
@@ -86,6 +83,7 @@ class CanvasSurface:
         self._aid.on_msg(functools.partial(pad.guarded, self._wheel))
         pad.observe(lambda change: self.redraw(), ["view", "opacity"])
         pad.observe(self._brush_changed, ["label", "radius", "tool"])
+        pad.observe(self._mark_stale, "stale")
 
     # Geometry ------------------------------------------------------------------------------------------------------
 
@@ -252,16 +250,14 @@ class CanvasSurface:
         with held(self.canvas):
             self._draw_overlay()
 
-    def show_result(self, picture: bytes, stale: bool) -> None:
+    def show_result(self, picture: bytes) -> None:
         """Show an image file beside the pad."""
         self._result.value = picture
         self.result_frame.layout.display = ""
-        self.set_stale(stale)
         self._draw_result()
 
-    def set_stale(self, stale: bool) -> None:
-        """Mark the result as older than the strokes, or not."""
-        (self.result_frame.add_class if stale else self.result_frame.remove_class)("mk-stale")
+    def _mark_stale(self, change: Any) -> None:
+        (self.result_frame.add_class if change["new"] else self.result_frame.remove_class)("mk-stale")
 
     def _draw_result(self) -> None:
         if self._result.value:
@@ -297,7 +293,7 @@ class PageSurface(anywidget.AnyWidget):
         self._pad = pad
         self._arrived = 0.0
         super().__init__(name=name, shape=list(pad.drawing.shape), width=width, photo=photo_file(pad.drawing.image))
-        for trait in ("label", "radius", "opacity", "tool", "view"):
+        for trait in ("label", "radius", "opacity", "tool", "view", "stale"):
             traitlets.link((pad, trait), (self, trait))
         self.widget = self
         self.sync()
@@ -321,14 +317,10 @@ class PageSurface(anywidget.AnyWidget):
         with self.hold_sync():
             self.seen, self.overlay = self._arrived, picture
 
-    def show_result(self, picture: bytes, stale: bool) -> None:
+    def show_result(self, picture: bytes) -> None:
         """Show an image file beside the pad."""
         with self.hold_sync():
-            self.result, self.result_shown, self.stale = picture, True, stale
-
-    def set_stale(self, stale: bool) -> None:
-        """Mark the result as older than the strokes, or not."""
-        self.stale = stale
+            self.result, self.result_shown = picture, True
 
 
 def _span(touches: list[tuple[float, float]]) -> tuple[float, float, float]:

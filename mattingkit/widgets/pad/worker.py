@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mattingkit.images import FloatArray
 from mattingkit.methods import estimate_alpha, find_method
@@ -21,7 +21,7 @@ from mattingkit.widgets.messages import explain
 if TYPE_CHECKING:
     from mattingkit.methods.closed_form.live import LiveMatting
 
-__all__ = ["Listener", "Worker"]
+__all__ = ["Worker"]
 
 #: Seconds to wait for another stroke before work starts, and for more work before the thread ends.
 _DEBOUNCE, _IDLE = 0.03, 10.0
@@ -30,33 +30,19 @@ _DEBOUNCE, _IDLE = 0.03, 10.0
 _LIVE = {"epsilon", "radius"}
 
 
-class Listener(Protocol):
-    """What a :class:`Worker` calls, from its own thread."""
-
-    def solved(self, alpha: FloatArray, ticket: Ticket, final: bool) -> None:
-        """Take an alpha, a preview or the full one; it is worth showing while ``ticket.current``."""
-
-    def progressed(self, progress: Progress) -> None:
-        """Take the method's report of progress."""
-
-    def failed(self, reason: str) -> None:
-        """Take the reason for which the method raised."""
-
-    def rested(self) -> None:
-        """Nothing is left to do."""
-
-
 class Worker:
     """Estimate the alpha of the latest trimap in a thread, with a method of :data:`mattingkit.METHODS`.
 
-    ``latest`` starts a turn for each trimap, and for each change of method or parameters. A listener that keeps an
-    alpha holds its lock meanwhile. Raises ValueError for an unknown method.
+    The thread tells the listener, a :class:`mattingkit.widgets.Scribbler`, how things go: ``solved(alpha, ticket,
+    final)`` for a preview or the full alpha, worth showing while ``ticket.current``; ``progressed(progress)``;
+    ``failed(reason)``; and ``rested()`` when nothing is left to do. ``latest`` starts a turn for each trimap, and for
+    each change of method or parameters; a listener that keeps an alpha holds its lock meanwhile.
     """
 
     def __init__(
         self,
         image: FloatArray,
-        listener: Listener,
+        listener: Any,
         method: str = "closed_form",
         parameters: Mapping[str, Any] | None = None,
         latest: Latest | None = None,
