@@ -25,6 +25,7 @@ extensions = [
     "sphinx.ext.linkcode",
     "sphinx_copybutton",
     "sphinx_design",
+    "explorable",
     "mathml",
     "notebook_pictures",
 ]
@@ -91,8 +92,8 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
     try:
         path = Path(inspect.getsourcefile(found) or "").resolve()
         lines, first = inspect.getsourcelines(found)
-    except (TypeError, OSError):
+        inside = path.relative_to(Path(mattingkit.__file__).resolve().parent)
+    except (TypeError, OSError, ValueError):  # made at run time, or inherited from another package
         return None
-    inside = path.relative_to(Path(mattingkit.__file__).resolve().parent)
     last = first + len(lines) - 1
     return f"https://github.com/mattingkit/mattingkit/blob/main/mattingkit/{inside}#L{first}-L{last}"

@@ -14,6 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import mattingkit as mk
+import mattingkit.explorables as mk_explorables
 from mattingkit.lessons.site import build_site, find_lessons
 from mattingkit.methods import METHODS
 from mattingkit.progress import Progress
@@ -50,6 +51,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]
     folder = tmp_path_factory.mktemp("lessons")
     lesson(folder, "00_first", PICTURE, PICKER, "print(6 * 7)")
     lesson(folder, "08_id_photo", "1", text="# Look on\n\nas in [the first](00_first.ipynb), $x_i$")
+    for name in ("01_take_a_picture_apart", "02_say_what_you_know", "03_bayesian", "04_closed_form", "05_u2net"):
+        lesson(folder, name, "1")
     seen: list[Progress] = []
     index = build_site(tmp_path_factory.mktemp("out") / "site", source=folder, on_progress=seen.append)
     return index.parent, seen
@@ -63,7 +66,7 @@ def test_a_lesson_is_executed(site) -> None:
     page = read(site, "lessons/00_first")
     assert ">42" in re.sub(r"<[^>]+>(?=42)", ">", page)
     assert re.search(r'<img alt="gray"', page)
-    assert [(one.step, one.total) for one in site[1]][-1] == (2, 2)
+    assert [(one.step, one.total) for one in site[1]][-1] == (7, 7)
 
 
 def test_formulas_are_drawn_by_the_browser(site) -> None:
@@ -103,9 +106,15 @@ def test_links_lead_from_lesson_to_lesson(site) -> None:
     assert 'href="00_first.html"' in read(site, "lessons/08_id_photo")
 
 
+def test_pictures_to_play_with_are_in_their_pages(site) -> None:
+    for name in mk_explorables.names():
+        assert f'data-explorable="{name}"' in read(site, f"play/{name}")
+
+
 def test_every_public_name_has_a_page(site) -> None:
     listed = {path.stem.removeprefix("mattingkit.") for path in (site[0] / "api" / "generated").glob("*.html")}
     names = set(mk.__all__) - {"__version__", "samples", "widgets"}
+    names |= {f"explorables.{name}" for name in mk_explorables.__all__}
     names |= {f"widgets.{name}" for name in mk.widgets.__all__} | {f"samples.{name}" for name in mk.samples.__all__}
     functions = {method.path.replace(":", ".").removeprefix("mattingkit.") for method in METHODS.values()}
     missing = (names | functions) - listed - {"samples.KINDS", "samples.data_path", "samples.load_strokes"}
