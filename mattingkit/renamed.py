@@ -10,10 +10,9 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["RENAMED", "install"]
 
@@ -62,12 +61,14 @@ class _Alias(ModuleType):
         return getattr(self, self.__name__.rpartition(".")[2])(*args, **options)
 
 
-class _Finder(MetaPathFinder, Loader):
+class _Finder:
+    """Finds and loads the aliases; no subclass of ``importlib.abc``'s classes, whose import takes longer than all else."""
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         known = fullname.startswith("mattingkit.") and fullname.removeprefix("mattingkit.") in RENAMED
-        return ModuleSpec(fullname, self) if known else None
+        return ModuleSpec(fullname, cast(Any, self)) if known else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         new = RENAMED[spec.name.removeprefix("mattingkit.")]
