@@ -62,7 +62,7 @@ class _Alias(ModuleType):
 
 
 class _Finder:
-    """Finds and loads the aliases; no subclass of ``importlib.abc``'s classes, whose import takes longer than all else."""
+    """Finds and loads the aliases. No subclass of ``importlib.abc``'s classes: importing them takes longest of all."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
