@@ -109,13 +109,7 @@ def parse_color(color: str | Sequence[float]) -> FloatArray:
 
 
 def checkerboard(shape: tuple[int, int], *, square: int = 16) -> FloatArray:
-    """The gray checkerboard, of 0.8 and 0.6, that stands for transparency.
-
-    Examples
-    --------
-    >>> checkerboard((1, 4), square=2)[0, :, 0]
-    array([0.8, 0.8, 0.6, 0.6])
-    """
+    """The gray checkerboard, of 0.8 and 0.6, that stands for transparency."""
     rows, cols = np.indices(shape) // square
     return np.repeat(np.where((rows + cols) % 2, 0.6, 0.8)[:, :, np.newaxis], 3, axis=2)
 
@@ -195,10 +189,7 @@ class Triangulation(NamedTuple):
 
 
 def triangulate(
-    image_1: npt.ArrayLike,
-    background_1: npt.ArrayLike | str,
-    image_2: npt.ArrayLike,
-    background_2: npt.ArrayLike | str,
+    image_1: npt.ArrayLike, background_1: npt.ArrayLike | str, image_2: npt.ArrayLike, background_2: npt.ArrayLike | str
 ) -> Triangulation:
     """Recover alpha and foreground exactly from one subject before two known backgrounds.
 

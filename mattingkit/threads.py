@@ -17,7 +17,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -115,19 +115,6 @@ class Latest:
     It may be used from any thread. Its ``ticket`` is the current turn. ``lock`` is held while a turn starts; who stores
     an answer only where it is still wanted holds it from asking ``ticket.current`` to storing, so that no newer answer
     is overwritten.
-
-    Examples
-    --------
-    >>> latest = Latest()
-    >>> first = latest.start()
-    >>> job = first.job()
-    >>> second = latest.start()
-    >>> first.current, second.current
-    (False, True)
-    >>> job.check()
-    Traceback (most recent call last):
-    ...
-    mattingkit.threads.CancelledError
     """
 
     def __init__(self) -> None:
@@ -178,15 +165,6 @@ def over_rows(kernel: Callable[..., Any], rows: int | tuple[int, int], *argument
 
     The kernel releases the global lock, and writes only what belongs to its own rows. ``rows`` is how many, or from
     which one to which. A band has ``smallest`` rows at least, so that small pictures do not pay for threads.
-
-    Examples
-    --------
-    >>> squares = np.zeros(100)
-    >>> def kernel(first, last, out):
-    ...     out[first:last] = np.arange(first, last) ** 2
-    >>> over_rows(kernel, 100, squares)
-    >>> float(squares[99])
-    9801.0
     """
     begin, end = (0, rows) if isinstance(rows, int) else rows
     # More bands than threads, because rows differ in how much is to be done in them.
@@ -204,36 +182,22 @@ def responsive(
 ) -> FloatArray:
     """Compute an alpha in a background thread, so that the caller can report progress and cancel.
 
-    Parameters
-    ----------
-    work : callable
-        It should look at its job's ``stop`` now and then; once that is nonzero its result no longer matters.
-    on_progress : callable or None
-        Called in the caller's thread about every 20 ms, and once more with the result. An exception it raises cancels
-        the work and reaches the caller at once, even where the work needs a moment longer to notice; so does Ctrl-C.
-    stacklevel : int, default 2
-        To which caller warnings belong, as in :func:`warnings.warn`; 1 is the caller of this function.
-    job : Job, optional
-        What ``work`` receives, such as :meth:`Ticket.job` makes. Where somebody else cancels it, work raises
-        :class:`CancelledError`.
+    ``work`` should look at its job's ``stop`` now and then; once that is nonzero its result no longer matters. The job
+    may be given, such as :meth:`Ticket.job` makes; where somebody else cancels it, :class:`CancelledError` is raised.
 
-    Examples
-    --------
-    >>> steps = []
-    >>> alpha = responsive(lambda job: np.ones((2, 2)), lambda progress: steps.append(progress.step))
-    >>> steps[-1]
-    100
+    ``on_progress`` is called in the caller's thread about every 20 ms, and once more with the result. An exception it
+    raises cancels the work and reaches the caller at once, even where the work needs a moment longer to notice; so does
+    Ctrl-C. Warnings are given to the caller that ``stacklevel`` tells, as in :func:`warnings.warn`.
     """
     job = Job() if job is None else job
     job.watched = on_progress is not None
-    outcome: list[FloatArray] = []
-    failure: list[BaseException] = []
+    outcome: Future[FloatArray] = Future()
 
     def run() -> None:
         try:
-            outcome.append(work(job))
+            outcome.set_result(work(job))
         except BaseException as error:  # handed to the caller's thread below
-            failure.append(error)
+            outcome.set_exception(error)
 
     thread = threading.Thread(target=run, name="mattingkit", daemon=True)
     thread.start()
@@ -246,9 +210,8 @@ def responsive(
         job.cancel()
         raise
     job.give_warnings(stacklevel + 1)
-    if failure:
-        raise failure[0]
+    alpha = outcome.result()
     if on_progress is not None:
         last = 100 if job.total is not None else job.step
-        on_progress(Progress(last, last, outcome[0]))
-    return outcome[0]
+        on_progress(Progress(last, last, alpha))
+    return alpha

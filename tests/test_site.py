@@ -173,6 +173,12 @@ def test_a_lesson_there_is_not(name: str) -> None:
         find_lessons([name])
 
 
+def test_a_folder_without_lessons_makes_no_site(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="There are no notebooks in"):
+        build_site(tmp_path / "site", source=tmp_path)
+    assert not (tmp_path / "site").exists()
+
+
 def test_the_command_builds_one_lesson(tmp_path: Path) -> None:
     command = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
 

@@ -48,11 +48,6 @@ def solve_layers(
     -----
     The second sum meets every pair of neighbours twice, once from either side. So setting its derivative to zero gives
     a neighbour the weight ``2 s (ε_r + ω |α_i − α_j|)`` in the 2 × 2 system.
-
-    Examples
-    --------
-    >>> solve_layers(np.full((4, 4, 3), 0.25), np.ones((4, 4)), background=False)[0][0, 0].round(2)
-    array([0.25, 0.25, 0.25])
     """
     height, width = alpha.shape
     above_F = _mean_color(image, alpha, alpha > 0.9)

@@ -38,14 +38,6 @@ def copy_lessons(source: Path, folder: Path) -> Copied:
     """Copy the lessons to a folder; a file that its reader has changed is never overwritten.
 
     The folder is made if need be. Files there that are not lessons are left alone.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> source, folder = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
-    >>> _ = (source / "00.ipynb").write_text("{}")
-    >>> copy_lessons(source, folder).new, copy_lessons(source, folder).same
-    (['00.ipynb'], ['00.ipynb'])
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{str(folder)!r} is a file; name a folder for the lessons.")

@@ -49,10 +49,8 @@ def color_space(
         Segments between two colours.
     azimuth, elevation : float, in degrees
         Where the eye stands.
-    title : str, default ""
-        A line above.
-    width : float, default 5.5
-        Of the figure, in inches.
+    title, width
+        A line above, and the figure's width in inches.
 
     Examples
     --------
@@ -120,11 +118,9 @@ def curves(
     marks : mapping of label to x, optional
         Upright lines.
     colors : sequence of color names, optional
-        One for each curve.
+        One for each curve; ``colours`` is the same, for lessons copied when 0.1.0 spelled it so.
     width : float, default 6
         In inches.
-    colours : sequence of color names, optional
-        ``colors`` as 0.1.0 spelled it, for lessons copied then.
 
     Examples
     --------

@@ -32,24 +32,13 @@ _INCLUDED = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
 
 
 def build_site(
-    out: Path,
-    *,
-    lessons: Sequence[str] = (),
-    source: Path | None = None,
-    on_progress: ProgressCallback | None = None,
+    out: Path, *, lessons: Sequence[str] = (), source: Path | None = None, on_progress: ProgressCallback | None = None
 ) -> Path:
     """Build the site, and return its first page; it appears whole or not at all.
 
-    Parameters
-    ----------
-    out : Path
-        Folder of the site. One that an earlier call wrote is replaced; any other that holds files is refused.
-    lessons : sequence of str, default ()
-        Which, as :func:`find_lessons` takes them; all without any. What links to a lesson left out becomes text.
-    source : Path, optional
-        Folder of the notebooks; the package's own lessons without it.
-    on_progress : callable, optional
-        Called with the number of lessons executed so far; raising from it cancels, and leaves ``out`` as it was.
+    ``out`` is its folder: one that an earlier call wrote is replaced, any other that holds files is refused. Without
+    ``lessons``, named as for :func:`find_lessons`, it has all; what links to a lesson left out becomes text.
+    ``on_progress`` gets the number of lessons executed so far; raising from it cancels, and leaves ``out`` as it was.
 
     Raises
     ------
@@ -93,13 +82,9 @@ def find_lessons(names: Sequence[str] = (), *, source: Path | None = None) -> li
     wanted = set()
     for name in names:
         asked = name.removesuffix(".ipynb")
-        found = [
-            path
-            for path in notebooks
-            if path.stem == asked
-            or (asked.isdecimal() and int(path.stem[:2]) == int(asked))
-            or (asked and path.stem[3:].startswith(asked))
-        ]
+        if asked.isdecimal():
+            asked = f"{int(asked):02}_"
+        found = [p for p in notebooks if asked and (p.stem.startswith(asked) or p.stem[3:].startswith(asked))]
         if len(found) != 1:
             raise ValueError(
                 f"There is no lesson {name!r}, or more than one; there are: {', '.join(p.stem for p in notebooks)}."

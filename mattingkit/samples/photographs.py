@@ -55,10 +55,6 @@ class Sample(NamedTuple):
     def scribbles(self) -> FloatArray:
         """Rasterise the strokes to a trimap: what half a minute of scribbling tells, where ``trimap`` tells nearly all.
 
-        Returns
-        -------
-        ndarray of float64, shape (H, W)
-
         Examples
         --------
         >>> scribbles = cat().scribbles()

@@ -50,11 +50,7 @@ class Scene(NamedTuple):
 
 
 def render(
-    kind: str,
-    shape: tuple[int, int] = (480, 640),
-    seed: int = 0,
-    *,
-    band: Literal["narrow", "wide"] | int = "narrow",
+    kind: str, shape: tuple[int, int] = (480, 640), seed: int = 0, *, band: Literal["narrow", "wide"] | int = "narrow"
 ) -> Scene:
     """Render a scene with exactly known alpha, foreground and background.
 

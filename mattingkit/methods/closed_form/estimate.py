@@ -126,8 +126,7 @@ def estimate_alpha_closed_form(
     """
     picture, known = check_pair(image, trimap)
     checked_epsilon(epsilon)
-    if min(known.shape) < 2 * checked_radius(radius) + 1:
-        raise ValueError(f"Windows of radius {radius} do not fit into a picture of {known.shape}; take a smaller one.")
+    checked_radius(radius, known.shape)
     guess = checked_prior(prior, prior_weight, known.shape)
     return estimate_settled(
         picture, known, known, epsilon=epsilon, radius=radius, scale=scale, prior=guess, on_progress=on_progress
@@ -149,14 +148,6 @@ def estimate_settled(
 
     ``known`` is the trimap with these. They lie scattered among unknown ones: on a reduced picture they count only
     where they fill a cell. The prior draws each pixel as strongly as it says.
-
-    Examples
-    --------
-    >>> image = np.linspace(0, 1, 5)[np.newaxis, :, np.newaxis] * np.ones((5, 1, 3))
-    >>> given = np.full((5, 5), 0.5); given[:, 0] = 0; given[:, -1] = 1
-    >>> known = given.copy(); known[2, 1] = 0.25
-    >>> estimate_settled(image, given, known, epsilon=1e-7)[2].round(2)
-    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
     scales = _checked_scales(scale, known, radius)
     problem = Problem(Pyramid(picture, float(epsilon), int(radius)), given, known, scales, prior)

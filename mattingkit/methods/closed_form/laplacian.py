@@ -9,9 +9,6 @@ trimap.
 Equation (12) of the paper gives ``L`` as a sum over windows. Lesson 04 writes it down as it stands, in a dozen lines of
 NumPy (``window_laplacian`` and ``naive_laplacian``); read that first. Here the same sum is made fast: rows of the
 sparse matrix are filled in place, by several threads, in four passes. Each says which loop of the equation it is.
-
-The paper is A. Levin, D. Lischinski, Y. Weiss: *A Closed-Form Solution to Natural Image Matting*, IEEE TPAMI 30(2),
-2008, doi:10.1109/TPAMI.2007.1177.
 """
 
 from __future__ import annotations
@@ -87,17 +84,11 @@ def matting_laplacian(
     True
     """
     colours = _colours(image)
-    height, width = colours.shape[:2]
-    side = 2 * checked_radius(radius) + 1
-    if min(height, width) < side:
-        raise ValueError(
-            f"Windows of radius {radius} need a picture of at least {side} × {side} pixels; got {height} × {width}."
-        )
-    checked_epsilon(epsilon)
-    is_known = np.ascontiguousarray(np.zeros((height, width)) if known is None else known, dtype=np.bool_)
-    if is_known.shape != (height, width):
-        raise ValueError(f"known has shape {is_known.shape}; the picture is {(height, width)}.")
-    return build_laplacian(colours, float(epsilon), int(radius), is_known)
+    shape = colours.shape[:2]
+    is_known = np.ascontiguousarray(np.zeros(shape) if known is None else known, dtype=np.bool_)
+    if is_known.shape != shape:
+        raise ValueError(f"known has shape {is_known.shape}; the picture is {shape}.")
+    return build_laplacian(colours, checked_epsilon(epsilon), checked_radius(radius, shape), is_known)
 
 
 def build_laplacian(colours: FloatArray, epsilon: float, radius: int, known: BoolArray) -> scipy.sparse.csr_matrix:
@@ -153,10 +144,16 @@ def checked_epsilon(epsilon: float) -> float:
     return float(epsilon)
 
 
-def checked_radius(radius: int) -> int:
-    """Refuse what is no window radius."""
+def checked_radius(radius: int, shape: tuple[int, ...]) -> int:
+    """Refuse what is no window radius, and windows that do not fit into a picture."""
     if isinstance(radius, bool) or int(radius) != radius or radius < 1:
         raise ValueError(f"radius must be a whole number of at least 1; got {radius!r}.")
+    side = 2 * int(radius) + 1
+    if min(shape[:2]) < side:
+        raise ValueError(
+            f"Windows of radius {radius} do not fit into a picture of {shape[0]} × {shape[1]} pixels; "
+            f"it must have at least {side} × {side}."
+        )
     return int(radius)
 
 

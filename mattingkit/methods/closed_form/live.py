@@ -1,10 +1,8 @@
-"""Closed-form matting that answers while a person draws.
+"""Closed-form matting that answers while a person draws: :class:`LiveMatting` is the object behind the drawing pad.
 
-:class:`LiveMatting` is the object behind the drawing pad. It keeps what depends on the picture alone, so that a stroke
-costs only what the stroke changes. :meth:`LiveMatting.update` solves the coarse levels of the chain in
-:mod:`mattingkit.methods.closed_form.estimate` and carries them to the full picture, well within a blink;
-:meth:`LiveMatting.refine` goes on through the finer levels of the same chain, to the very answer of
-:func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`.
+It keeps what depends on the picture alone, so that a stroke costs only what the stroke changes. A preview comes from
+the coarse levels of the chain in :mod:`mattingkit.methods.closed_form.estimate`, well within a blink; the full answer
+goes on from there through the finer levels.
 """
 
 from __future__ import annotations
@@ -59,9 +57,7 @@ class LiveMatting:
 
     def __init__(self, image: npt.ArrayLike, *, epsilon: float = 1e-7, radius: int = 1) -> None:
         picture = as_image(image)
-        if min(picture.shape[:2]) < 2 * checked_radius(radius) + 1:
-            raise ValueError(f"Windows of radius {radius} do not fit into a picture of {picture.shape[:2]}.")
-        self._pyramid = Pyramid(picture, checked_epsilon(epsilon), int(radius))
+        self._pyramid = Pyramid(picture, checked_epsilon(epsilon), checked_radius(radius, picture.shape))
         #: A turn for each trimap; work for any but the latest is abandoned.
         self._latest = Latest()
         self._problem: Problem | None = None

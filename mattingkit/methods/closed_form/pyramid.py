@@ -59,13 +59,7 @@ def reduce_picture(picture: FloatArray, scale: int) -> FloatArray:
 
 
 def reduce_known(trimap: FloatArray, scale: int) -> tuple[FloatArray, FloatArray]:
-    """Tell which share of each cell of ``scale × scale`` pixels is known, and the mean of what is; 0.5 without any.
-
-    Examples
-    --------
-    >>> reduce_known(np.array([[0, 0.5, 1, 1]]), 2)
-    (array([[0.5, 1. ]]), array([[0., 1.]]))
-    """
+    """Tell which share of each cell of ``scale × scale`` pixels is known, and the mean of what is; 0.5 without any."""
     share = np.empty(reduced_shape(trimap.shape, scale))
     value = np.empty_like(share)
     over_rows(_known_share, share.shape[0], trimap, scale, share, value)

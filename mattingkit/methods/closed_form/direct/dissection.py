@@ -14,7 +14,9 @@ Equations*, ACM TOMS 9(3), 1983, doi:10.1145/356044.356047.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,9 @@ __all__ = ["Dissection", "NotPositiveDefiniteError", "compile_kernels", "grid_re
 
 IntArray = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
+Flag = npt.NDArray[Any]
+#: A node, and its packed update matrix.
+Update = tuple[int, FloatArray]
 
 #: Pieces of so many pixels are no longer cut.
 _LEAF = 96
@@ -92,7 +97,7 @@ class Dissection:
         self,
         matrix: scipy.sparse.csr_matrix,
         diagonal: FloatArray | None = None,
-        stop: npt.NDArray[np.uint8] | None = None,
+        stop: Flag | None = None,
         on_node: Callable[[float], None] | None = None,
     ) -> None:
         """Compute the Cholesky factor of the rows and columns of the unknown pixels.
@@ -107,7 +112,7 @@ class Dissection:
         factor = np.zeros(self.factor_entries)
         failed = np.zeros(1, dtype=np.int32)
         #: For every node that waits, its children's update matrices.
-        updates: dict[int, list[tuple[int, FloatArray]]] = {}
+        updates: dict[int, list[Update]] = {}
         total, done = float(self._work.sum()) or 1.0, 0.0
 
         def finished(root: int, first: int, update: FloatArray) -> None:
@@ -117,15 +122,11 @@ class Dissection:
             if on_node is not None:
                 on_node(done / total)
 
-        def subtree(root: int, first: int) -> Callable[[], None]:
-            def job() -> None:
-                update = fronts.factor_subtree(first, root, self._tree, entries, factor, flag, failed)
-                finished(root, first, update)
-
-            return job
+        def subtree(root: int, first: int) -> None:
+            finished(root, first, fronts.factor_subtree(first, root, self._tree, entries, factor, flag, failed))
 
         subtrees, rest = self._subtrees()
-        run_all([subtree(root, first) for root, first in subtrees])
+        run_all([functools.partial(subtree, *nodes) for nodes in subtrees])
         for node in rest:
             if flag[0] or failed[0]:
                 break
@@ -176,13 +177,7 @@ class Dissection:
         return sorted(roots, key=lambda root: -weight[root[0]]), rest[::-1]
 
     def _factor_top(
-        self,
-        node: int,
-        children: list[tuple[int, FloatArray]],
-        entries: fronts.Entries,
-        factor: FloatArray,
-        stop: npt.NDArray[np.uint8],
-        failed: IntArray,
+        self, node: int, children: list[Update], entries: fronts.Entries, factor: FloatArray, stop: Flag, failed: Flag
     ) -> FloatArray:
         """Factorise one large front with all threads; return its packed update matrix."""
         tree = self._tree
