@@ -353,6 +353,12 @@ pad.cancel(); pad.clear(); pad.look(1, 0, 0); pad.label = "foreground"; pad.tool
     def click(self, label: str) -> None:
         self.book.click(label, self.nth)
 
+    def choose(self, choice: str) -> None:
+        """Press a label's or a tool's button, and wait until the page knows: the choice goes by way of the kernel."""
+        self.click(choice)
+        button = self.book.button(choice, self.nth)
+        until(lambda: "mod-active" in button.get_attribute("class").split(), f"{choice} is chosen")
+
     def marks(self, number: int) -> None:
         # Some kernels call back on a thread of its own: the marks are there a moment before the trimap is told.
         self.book.until(f"len(pad.strokes) == {number} and bool((pad.trimap == pad.drawing.trimap).all())")

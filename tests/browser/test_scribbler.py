@@ -62,11 +62,11 @@ def pad(book: Any, request: pytest.FixtureRequest) -> MarkedPad:
 
 def test_three_colours_by_mouse_then_three_alphas(pad: MarkedPad) -> None:
     book = pad.book
-    pad.click("Foreground")
+    pad.choose("Foreground")
     pad.canvas.drag((0.35, 0.6), (0.55, 0.85))
-    pad.click("Background")
+    pad.choose("Background")
     pad.canvas.drag((0.1, 0.1), (0.1, 0.4))
-    pad.click("Unknown")
+    pad.choose("Unknown")
     pad.canvas.drag((0.7, 0.2), (0.9, 0.3))
     pad.marks(3)
     assert pad.level(0.45, 0.725) == 1.0
@@ -170,7 +170,7 @@ def test_undo_redo_clear_erase_by_button(pad: MarkedPad) -> None:
     pad.click("Redo")
     pad.marks(1)
     pad.comes_to_show("foreground", 0.5, 0.3)
-    pad.click("Erase")
+    pad.choose("Erase")
     pad.canvas.drag((0.5, 0.2), (0.5, 0.4))
     pad.marks(2)
     assert pad.level(0.5, 0.3) == 0.5
@@ -196,7 +196,7 @@ def test_zoomed_strokes_land_on_the_right_pixels(pad: MarkedPad) -> None:
 
 def test_the_hand_moves_the_enlarged_picture(pad: MarkedPad) -> None:
     pad.book.execute("pad.look(4, 64, 128)")
-    pad.click("Hand")
+    pad.choose("Hand")
     pad.canvas.drag((0.5, 0.5), (0.25, 0.5))
     pad.book.until("abs(pad.view[2] - 144) < 2 and abs(pad.view[1] - 64) < 1")
     assert pad.book.evaluate("len(pad.strokes)") == 0
@@ -214,13 +214,13 @@ def test_wheel_scrolls_the_page_and_zooms_with_ctrl(pad: MarkedPad) -> None:
 
 
 def test_lasso_and_fill(pad: MarkedPad) -> None:
-    pad.click("Lasso")
+    pad.choose("Lasso")
     pad.canvas.drag((0.2, 0.2), (0.6, 0.2), (0.6, 0.6), (0.2, 0.6), (0.2, 0.22))
     pad.marks(1)
     assert pad.level(0.4, 0.4) == 1.0
     assert pad.level(0.7, 0.7) == 0.5
-    pad.click("Background")
-    pad.click("Fill")
+    pad.choose("Background")
+    pad.choose("Fill")
     pad.canvas.click(0.8, 0.8)
     pad.marks(2)
     assert pad.level(0.9, 0.1) == 0.0

@@ -77,10 +77,10 @@ def pad(book: Any, request: pytest.FixtureRequest) -> LivePad:
 
 
 def test_strokes_bring_a_preview_and_then_the_full_answer(pad: LivePad) -> None:
-    pad.click("Foreground")
+    pad.choose("Foreground")
     pad.canvas.drag((0.4, 0.9), (0.6, 0.9))
     pad.says("Now mark some background")
-    pad.click("Background")
+    pad.choose("Background")
     pad.canvas.drag((0.05, 0.05), (0.05, 0.4))
     pad.marks(2)
     pad.rests()
@@ -232,7 +232,7 @@ def test_a_dead_kernel_loses_no_stroke(book: Any) -> None:
     for ink in ("canvas", "page"):
         book.execute(f"pad = pads[{ink!r}]; pad.clear(); pad.tool = 'brush'; pad.look(1, 0, 0)")
         pad = LivePad(book, ink)
-        pad.click("Background")
+        pad.choose("Background")
         pad.canvas.drag((0.3, 0.7), (0.6, 0.7))
         pad.marks(1)
         # Saved a moment after each stroke, over what the tests before this one drew.
@@ -255,7 +255,7 @@ def test_a_dead_kernel_loses_no_stroke(book: Any) -> None:
         pad = LivePad(book, ink)
         assert book.evaluate("len(pad.strokes)") == 0
         # What is drawn before the question is answered stays too.
-        pad.click("Background")
+        pad.choose("Background")
         pad.canvas.drag((0.3, 0.2), (0.6, 0.2))
         pad.marks(1)
         # The first one is gone once it was pressed.
