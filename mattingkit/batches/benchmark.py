@@ -40,15 +40,8 @@ TABLES = ("scores.csv", "table.csv", "ranks.png")
 class Score:
     """One method on one picture with one trimap.
 
-    Parameters
-    ----------
-    method, picture, trimaps : str
-    errors : dict of str to float
-        By the names in :data:`mattingkit.metrics.METRICS`; empty where the method failed.
-    seconds : float
-        Wall-clock time of the method alone, on as many threads as the run gave it.
-    reason : str
-        Why it failed.
+    ``errors`` go by the names in :data:`mattingkit.metrics.METRICS`, and are empty where the method failed, for the
+    ``reason`` given; ``seconds`` are the wall-clock time of the method alone, on as many threads as the run gave it.
     """
 
     method: str
@@ -62,10 +55,6 @@ class Score:
 @dataclass
 class Benchmark:
     """All scores of a run, and what they amount to.
-
-    Parameters
-    ----------
-    scores : list of Score
 
     Examples
     --------
@@ -163,12 +152,7 @@ class Benchmark:
         return figure
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write ``scores.csv`` (every score), ``table.csv`` and ``ranks.png``.
-
-        Returns
-        -------
-        list of Path
-        """
+        """Write ``scores.csv`` (every score), ``table.csv`` and ``ranks.png``."""
         target = Path(folder)
         files = [target / name for name in TABLES]
         text = io.StringIO()
@@ -245,14 +229,7 @@ def _alpha_name(picture: TestPicture, method: str) -> str:
 def run_job(job: dict[str, Any]) -> dict[str, Any]:
     """Score one method on one picture; what a worker runs.
 
-    Parameters
-    ----------
-    job : dict
-
-    Returns
-    -------
-    dict
-        ``errors``, ``seconds``, the ``sha256`` of the alpha written and the ``stamp`` of what it was made from.
+    Of the alpha written, ``sha256`` is the checksum, and ``stamp`` sums up what it was made from.
     """
     from mattingkit.images import as_alpha
     from mattingkit.methods import estimate_alpha, find_method

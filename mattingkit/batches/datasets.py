@@ -31,21 +31,7 @@ ALPHAMATTING = {
 
 @dataclass(frozen=True)
 class TestPicture:
-    """One picture of a data set with one of its trimaps.
-
-    Parameters
-    ----------
-    name : str
-        Of the file, without suffix: ``"GT01"``.
-    trimaps : str
-        The set the trimap belongs to: ``"Trimap1"``.
-    image, trimap, truth : Path
-
-    Examples
-    --------
-    >>> TestPicture("GT01", "Trimap1", Path("i.png"), Path("t.png"), Path("a.png")).name
-    'GT01'
-    """
+    """One picture of a data set, such as GT01, with its true alpha and its trimap of one set, such as Trimap1."""
 
     # pytest collects classes whose name begins with Test; this is none.
     __test__ = False
@@ -58,7 +44,7 @@ class TestPicture:
 
 
 def find_pictures(folder: str | os.PathLike[str]) -> list[TestPicture]:
-    """Find the pictures of a data set, each with its trimaps and its true alpha.
+    """Find the pictures of a data set, each with its trimaps and its true alpha; by set of trimaps, then by name.
 
     Parameters
     ----------
@@ -67,27 +53,12 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[TestPicture]:
         ``alpha`` or ``truth``), and trimaps in one or several folders (``trimap…``), or in folders inside one, as
         ``trimap_training_lowres/Trimap1``. Files belong together by name.
 
-    Returns
-    -------
-    list of TestPicture
-        By set of trimaps, then by name.
-
     Raises
     ------
     FileNotFoundError
         Where the folder, or a part of the layout, is missing.
     ValueError
         Where a trimap or a true alpha has no partner.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> for name in ("input/a.png", "trimap1/a.png", "trimap2/a.png", "alpha/a.png"):
-    ...     (folder / name).parent.mkdir()
-    ...     (folder / name).touch()
-    >>> [(picture.name, picture.trimaps) for picture in find_pictures(folder)]
-    [('a', 'trimap1'), ('a', 'trimap2')]
     """
     root = Path(folder)
     if not root.is_dir():
@@ -126,11 +97,9 @@ def _one_folder(root: Path, beginnings: tuple[str, ...], what: str) -> Path:
 def _trimap_folders(root: Path) -> list[Path]:
     places = []
     for place in _folders(root, ("trimap",)):
-        if _pictures_in(place):
-            places.append(place)
-        else:
-            # alphamatting.com: trimap_training_lowres/Trimap1, …
-            places += sorted(path for path in place.rglob("*") if path.is_dir() and _pictures_in(path))
+        # alphamatting.com: trimap_training_lowres/Trimap1, …
+        inner = sorted(path for path in place.rglob("*") if path.is_dir() and _pictures_in(path))
+        places += [place] if _pictures_in(place) else inner
     if not places:
         raise FileNotFoundError(f"{str(root)!r} has no folder of trimaps: one whose name begins with trimap.")
     return places
@@ -151,7 +120,7 @@ def fetch_alphamatting(
     files: Mapping[str, str] = ALPHAMATTING,
     progress: bool = True,
 ) -> Path:
-    """Fetch alphamatting.com's 27 training pictures, 21 MB, from its authors.
+    """Fetch alphamatting.com's 27 training pictures, 21 MB, from its authors; :func:`find_pictures` reads them.
 
     Parameters
     ----------
@@ -164,21 +133,12 @@ def fetch_alphamatting(
     progress : bool, default True
         Draw a progress bar on stderr.
 
-    Returns
-    -------
-    Path
-        The folder, ready for :func:`find_pictures`.
-
     Raises
     ------
     ConnectionError
         Where the site cannot be reached; the message says which files to place where.
     ValueError
         Where what arrived has another checksum.
-
-    References
-    ----------
-    Rhemann et al.: A Perceptually Motivated Online Benchmark for Image Matting. CVPR 2009.
     """
     import pooch
 

@@ -21,17 +21,9 @@ __all__ = ["ID_SIZES", "Box", "Head", "IdSize", "crop_box", "crop_id_photo", "fi
 
 
 class IdSize(NamedTuple):
-    """One standard of ID photographs.
+    """One standard of ID photographs: its pixels at 300 dots per inch, and where the head is, in shares of the height.
 
-    Parameters
-    ----------
-    width, height : int
-        Pixels at 300 dots per inch.
-    head : float
-        Crown to chin, as a share of the height.
-    margin : float
-        Above the crown, as a share of the height.
-    title : str
+    ``head`` runs from crown to chin, ``margin`` is what stays free above the crown.
     """
 
     width: int
@@ -55,15 +47,7 @@ _LARGEST_HEAD = 0.88
 
 
 class Head(NamedTuple):
-    """Where a portrait's head is, in pixels.
-
-    Parameters
-    ----------
-    top, chin : float
-        Rows of the crown (hair included) and of the chin.
-    center : float
-        Column of its middle.
-    """
+    """Where a portrait's head is, in pixels: rows of the crown (hair included) and the chin, column of its middle."""
 
     top: float
     chin: float
@@ -71,12 +55,7 @@ class Head(NamedTuple):
 
 
 class Box(NamedTuple):
-    """A part of a picture, in pixels; it may reach beyond the border.
-
-    Parameters
-    ----------
-    top, left, height, width : float
-    """
+    """A part of a picture, in pixels; it may reach beyond the border."""
 
     top: float
     left: float
@@ -85,16 +64,7 @@ class Box(NamedTuple):
 
 
 def find_head(alpha: npt.ArrayLike) -> Head:
-    """Find crown, chin and centre of the head in a portrait's alpha.
-
-    Parameters
-    ----------
-    alpha : array_like, shape (H, W)
-        Of one upright person, head and shoulders at least.
-
-    Returns
-    -------
-    Head
+    """Find crown, chin and centre of the head in the alpha of one upright person, head and shoulders at least.
 
     Raises
     ------
@@ -177,33 +147,15 @@ def _head_height(profile: FloatArray) -> float:
 
 
 def id_box(alpha: npt.ArrayLike, size: str) -> Box:
-    """Place the crop of an ID photo by the head in the alpha.
+    """Place the crop of an ID photo, of a size named in :data:`ID_SIZES`, by the head in the alpha.
 
-    Parameters
-    ----------
-    alpha : array_like, shape (H, W)
-    size : str
-        A name in :data:`ID_SIZES`.
-
-    Returns
-    -------
-    Box
-        It may reach beyond the picture above and at the sides, never below, where the bust would be seen to float:
-        a picture that ends early is cropped closer.
+    The box may reach beyond the picture above and at the sides, never below, where the bust would be seen to float: a
+    picture that ends early is cropped closer.
 
     Raises
     ------
     ValueError
         For an unknown size, no subject, or a picture that ends too close below the chin.
-
-    Examples
-    --------
-    >>> rows, cols = np.mgrid[:200, :160]
-    >>> person = ((rows - 70) / 40) ** 2 + ((cols - 80) / 30) ** 2 <= 1
-    >>> person |= ((rows - 200) / 75) ** 2 + ((cols - 80) / 75) ** 2 <= 1
-    >>> box = id_box(person, "2x2in")
-    >>> round(box.left + box.width / 2), round(box.height / box.width, 2)
-    (80, 1.0)
     """
     if size not in ID_SIZES:
         raise ValueError(f"There is no ID photo size {size!r}; known: {', '.join(ID_SIZES)}.")
@@ -221,48 +173,26 @@ def id_box(alpha: npt.ArrayLike, size: str) -> Box:
 
 
 def crop_box(picture: npt.ArrayLike, box: Box, shape: tuple[int, int], *, extend: bool = True) -> FloatArray:
-    """Cut a box out of a picture and scale it to a size.
+    """Cut a box out of a picture of floats, shape (H, W, C), and scale it to ``shape``, the height and width wanted.
 
-    Parameters
-    ----------
-    picture : array_like, shape (H, W, C)
-        Floats.
-    box : Box
-    shape : (int, int)
-        Height and width wanted.
-    extend : bool, default True
-        Beyond the border continue the border's own colours; else zeros.
-
-    Returns
-    -------
-    ndarray of float64, shape (*shape, C)
-
-    Examples
-    --------
-    >>> crop_box(np.ones((4, 4, 1)), Box(-2, 0, 4, 4), (4, 4), extend=False)[:, 0, 0].round(1)
-    array([0., 0., 1., 1.])
+    Beyond the picture's border it continues the border's own colours, or zeros where ``extend`` is False.
     """
     from PIL import Image
 
     array = np.asarray(picture, dtype=np.float64)
     # Lanczos reads three source pixels around each, more when it shrinks.
     room = int(np.ceil(3 * max(1.0, box.height / shape[0]))) + 1
-    before = (max(0, int(np.ceil(room - box.top))), max(0, int(np.ceil(room - box.left))))
-    after = (
-        max(0, int(np.ceil(box.top + box.height + room - array.shape[0]))),
-        max(0, int(np.ceil(box.left + box.width + room - array.shape[1]))),
-    )
-    widths = [(before[0], after[0]), (before[1], after[1]), (0, 0)]
-    padded = np.pad(array, widths, mode="edge") if extend else np.pad(array, widths)
-    top, left = box.top + before[0], box.left + before[1]
+    start, size = np.array([box.top, box.left]), np.array([box.height, box.width])
+    before = np.maximum(0, np.ceil(room - start)).astype(int)
+    after = np.maximum(0, np.ceil(start + size + room - array.shape[:2])).astype(int)
+    padded = np.pad(array, [*zip(before, after, strict=True), (0, 0)], mode="edge" if extend else "constant")
+    top, left = start + before
     region = (left, top, left + box.width, top + box.height)
     channels = [
-        Image.fromarray(padded[:, :, channel].astype(np.float32)).resize(
-            (shape[1], shape[0]), Image.Resampling.LANCZOS, box=region
-        )
-        for channel in range(array.shape[2])
+        Image.fromarray(channel).resize((shape[1], shape[0]), Image.Resampling.LANCZOS, box=region)
+        for channel in np.moveaxis(padded.astype(np.float32), 2, 0)
     ]
-    return np.stack([np.asarray(channel, dtype=np.float64) for channel in channels], axis=2)
+    return np.stack(channels, axis=2).astype(np.float64)
 
 
 def crop_id_photo(foreground: npt.ArrayLike, alpha: npt.ArrayLike, size: str = "35x45mm") -> FloatArray:

@@ -33,13 +33,7 @@ Only = Literal["rgba", "alpha", "composite"]
 
 @dataclass(frozen=True)
 class Product:
-    """A picture made by a recipe, and the resolution to save it with.
-
-    Parameters
-    ----------
-    pixels : ndarray of float64, shape (H, W), (H, W, 3) or (H, W, 4)
-    dpi : (float, float) or None
-    """
+    """A picture made by a recipe, (H, W), (H, W, 3) or (H, W, 4), and the dots per inch to save it with."""
 
     pixels: FloatArray
     dpi: tuple[float, float] | None
@@ -102,17 +96,9 @@ class Recipe:
         return FORMATS[self.format]
 
     def check(self, *, guesses: bool = False) -> None:
-        """Refuse what cannot work, before any work starts.
+        """Refuse what cannot work, before any work starts, naming the remedy.
 
-        Parameters
-        ----------
-        guesses : bool, default False
-            There will be photographs without a trimap, so U²-Net's weights have to be here.
-
-        Raises
-        ------
-        ValueError, TypeError, FileNotFoundError
-            With what was got, what is wanted and the remedy.
+        ``guesses`` says that there will be photographs without a trimap, so U²-Net's weights have to be here.
         """
         check_parameters(self.method, find_method(self.method).function, self.parameters)
         if self.format not in FORMATS:
@@ -193,29 +179,16 @@ def _cropped(parts: Separated, size: str) -> Separated:
 def full_set(image: npt.ArrayLike, parts: Separated, color: Any = ID_BLUE, onto: Any = None) -> dict[str, FloatArray]:
     """Make every picture there is to make of one cut-out, by the ending of its file's name.
 
-    Parameters
-    ----------
-    image : array_like, shape (H, W, 3)
-        The photograph, for the strip.
-    parts : Separated
-    color : colour name, hex code or RGB triple, default the blue of ID photographs
-        For ``_bg_color_trans``.
-    onto : picture, path or ``"blur"``, optional
-        For ``_synthesis``, which is left out without it.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``_alpha``, ``_1-alpha``, ``_fg`` and ``_bg`` (each transparent where the other is), ``_bg_color_trans``,
-        ``_synthesis`` and ``_joint``, the strip of all.
+    They are ``_alpha``, ``_1-alpha``, ``_fg`` and ``_bg`` (each transparent where the other is), ``_bg_color_trans``
+    (over ``color``), ``_synthesis`` (over ``onto``, a picture, its path or ``"blur"``; only where given) and the strip
+    ``_joint`` of the photograph, ``image``, and all of them.
 
     Examples
     --------
     >>> picture, one = np.ones((4, 4, 3)), np.ones((4, 4))
-    >>> made = full_set(picture, Separated(one, picture, picture, one))
-    >>> {name: pixels.shape for name, pixels in made.items()}
+    >>> {name: made.shape for name, made in full_set(picture, Separated(one, picture, picture, one)).items()}
     {'_alpha': (4, 4), '_1-alpha': (4, 4), '_fg': (4, 4, 4), '_bg': (4, 4, 4), '_bg_color_trans': (4, 4, 3), \
-'_joint': (4, 24, 3)}
+    '_joint': (4, 24, 3)}
     """
     alpha = parts.alpha
     made = {
@@ -234,8 +207,6 @@ def full_set(image: npt.ArrayLike, parts: Separated, color: Any = ID_BLUE, onto:
 
 def _opaque(pixels: FloatArray) -> FloatArray:
     """Turn any of the pictures into RGB: gray as gray, transparency over a checkerboard."""
-    if pixels.ndim == 2:
-        return np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
-    if pixels.shape[2] == 4:
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
         return composite(pixels[..., :3], checkerboard((pixels.shape[0], pixels.shape[1])), pixels[..., 3])
-    return pixels
+    return as_image(pixels)
