@@ -8,8 +8,6 @@ places; it says who usually wins, where a mean error can be decided by one hard 
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +23,6 @@ from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, s
 from mattingkit.batches.workers import default_workers, run_local
 from mattingkit.comparison import Table
 from mattingkit.files import atomic_write, load_image, refuse_existing, save_image
-from mattingkit.images import FloatArray
 from mattingkit.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -93,19 +90,14 @@ class Benchmark:
         from scipy.stats import rankdata
 
         pictures = sorted({s.picture for s in self.scores if s.trimaps == trimaps})
-        by_key = {(s.method, s.picture): s for s in self.scores if s.trimaps == trimaps}
-        places: list[FloatArray] = []
+        errors = {(s.method, s.picture): s.errors for s in self.scores if s.trimaps == trimaps}
+        places = []
         for picture in pictures:
             for name in [error] if error else METRICS:
-                values = []
-                for method in self.methods:
-                    score = by_key.get((method, picture))
-                    values.append(score.errors[name] if score is not None and score.errors else np.inf)
+                values = [errors.get((method, picture), {}).get(name, np.inf) for method in self.methods]
                 # A difference in the sixth digit is no victory.
-                rounded = [value if np.isinf(value) else float(f"{value:.6g}") for value in values]
-                places.append(np.asarray(rankdata(rounded), dtype=np.float64))
-        means = np.mean(places, axis=0)
-        return {method: float(mean) for method, mean in zip(self.methods, means, strict=True)}
+                places.append(rankdata([float(f"{value:.6g}") for value in values]))
+        return dict(zip(self.methods, np.mean(places, axis=0).tolist(), strict=True))
 
     def table(self) -> Table:
         """Mean errors, seconds and ranks, by set of trimaps and in the order of rank."""
@@ -155,15 +147,14 @@ class Benchmark:
         """Write ``scores.csv`` (every score), ``table.csv`` and ``ranks.png``."""
         target = Path(folder)
         files = [target / name for name in TABLES]
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["trimaps", "picture", "method", *METRICS, "seconds", "reason"])
+        rows = []
         for s in sorted(self.scores, key=lambda s: (s.trimaps, s.picture, s.method)):
             errors = [f"{s.errors[name]:.6g}" if s.errors else "" for name in METRICS]
-            writer.writerow([s.trimaps, s.picture, s.method, *errors, f"{s.seconds:.3f}", s.reason])
-        for file, content in zip(files, (text.getvalue(), self.table().to_csv()), strict=False):
+            rows.append([s.trimaps, s.picture, s.method, *errors, f"{s.seconds:.3f}", s.reason])
+        scores = Table(["trimaps", "picture", "method", *METRICS, "seconds", "reason"], rows)
+        for file, table in zip(files, (scores, self.table()), strict=False):
             with atomic_write(file) as out:
-                out.write(content.encode())
+                out.write(table.to_csv().encode())
         with atomic_write(files[-1]) as out:
             self.figure().savefig(out, format="png", dpi=150)
         return files
@@ -182,13 +173,8 @@ def _scores(
     jobs = []
     for picture, method in tasks:
         name = _alpha_name(picture, method)
-        made_from = (
-            f"{method} {sorted(parameters[method].items())} {threads}",
-            picture.image,
-            picture.trimap,
-            picture.truth,
-        )
-        known = journal.finished(name, *made_from)
+        recipe = f"{method} {sorted(parameters[method].items())} {threads}"
+        known = journal.finished(name, recipe, picture.image, picture.trimap, picture.truth)
         if known is not None and set(METRICS) <= known.get("errors", {}).keys():
             yield Score(method, picture.name, picture.trimaps, known["errors"], known.get("seconds", 0.0))
             continue
@@ -206,7 +192,7 @@ def _scores(
                 **{key: os.path.abspath(getattr(picture, key)) for key in ("image", "trimap", "truth")},
                 "name": name,
                 "output": os.path.abspath(journal.folder / name),
-                "recipe": made_from[0],
+                "recipe": recipe,
                 "replaceable": replaceable,
                 "overwrite": overwrite,
             }
@@ -258,12 +244,11 @@ def run_benchmark(
     overwrite: bool = False,
     on_score: Callable[[Score, int], None] | None = None,
 ) -> Benchmark:
-    """Run methods over a data set.
+    """Run methods over a data set, which :func:`mattingkit.batches.datasets.find_pictures` reads.
 
     Parameters
     ----------
     folder : path
-        As :func:`mattingkit.batches.datasets.find_pictures` reads it.
     methods : sequence of str, optional
         Names in :data:`mattingkit.METHODS`; all of them by default.
     output : path, default "benchmark"
@@ -275,18 +260,10 @@ def run_benchmark(
     threads : int, default 1
         In each process.
     overwrite : bool, default False
-        Replace files in ``output`` that no benchmark made, and those that were edited since.
+        Replace files in ``output`` that no benchmark made, and those that were edited since. Without it they are
+        refused, like a layout or settings that cannot work, before any work starts.
     on_score : callable, optional
         Called with each score as it comes, and with the number of scores there will be.
-
-    Returns
-    -------
-    Benchmark
-
-    Raises
-    ------
-    FileNotFoundError, ValueError, TypeError, FileExistsError
-        Before any work starts, for a layout or settings that cannot work, and files that are in the way.
 
     Examples
     --------

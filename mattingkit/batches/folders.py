@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from mattingkit.files import PICTURE_SUFFIXES
@@ -22,14 +23,7 @@ Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 @dataclass(frozen=True)
 class Found:
-    """One photograph: where it is, and what it is called below the folder it was found in.
-
-    Parameters
-    ----------
-    path : Path
-    name : Path
-        Relative; keeps the sub-folders: ``cats/tom.jpg`` for ``in/cats/tom.jpg``, found in ``in``.
-    """
+    """One photograph, and its name below the folder it was found in: ``cats/tom.jpg`` for ``in/cats/tom.jpg``."""
 
     path: Path
     name: Path
@@ -37,16 +31,10 @@ class Found:
 
 @dataclass
 class Plan:
-    """What :func:`find_photos` found.
+    """What :func:`find_photos` found: the photographs in the order of their names, each file once, and what is none.
 
-    Parameters
-    ----------
-    photos : list of Found
-        In the order of their names, each file once.
-    ignored : list of Path
-        Files in the folders that are no pictures by their suffix.
-    unreadable : list of (Path, str)
-        Folders that could not be entered, and why.
+    ``ignored`` are files in the folders that are no pictures by their suffix, ``unreadable`` the folders that could not
+    be entered, and why.
     """
 
     photos: list[Found] = field(default_factory=list)
@@ -64,10 +52,6 @@ def find_photos(paths: Paths, output: Path) -> Plan:
         ``**`` match as in a shell. Hidden files are passed over.
     output : Path
         The folder of results; should it lie inside a searched one, it is not searched.
-
-    Returns
-    -------
-    Plan
 
     Raises
     ------
@@ -124,12 +108,7 @@ def _refuse_same(searched: Path, own: str) -> None:
 
 def _fixed_part(pattern: Path) -> Path:
     """The folder in front of a pattern's first wildcard."""
-    parts = []
-    for part in pattern.parts[:-1]:
-        if glob.has_magic(part):
-            break
-        parts.append(part)
-    return Path(*parts)
+    return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts[:-1]))
 
 
 def _walk(folder: Path, plan: Plan, own: str) -> Iterator[Found]:
@@ -151,20 +130,10 @@ def _walk(folder: Path, plan: Plan, own: str) -> Iterator[Found]:
 
 
 def plan_outputs(photos: list[Found], output: Path, suffix: str) -> list[Path]:
-    """Name the result of each photograph.
+    """Name the result of each photograph; all names differ.
 
-    Parameters
-    ----------
-    photos : list of Found
-    output : Path
-        The folder of results.
-    suffix : str
-        What comes after the photograph's name, such as ``".png"`` or ``"_alpha.png"``.
-
-    Returns
-    -------
-    list of Path
-        In the same order, all different. Photographs that differ only in their suffix keep it in the result's name.
+    ``suffix`` is what comes after the photograph's name, such as ``".png"`` or ``"_alpha.png"``. Photographs that
+    differ only in their own suffix keep it in the result's name.
 
     Examples
     --------
@@ -192,28 +161,7 @@ def plan_outputs(photos: list[Found], output: Path, suffix: str) -> list[Path]:
 def refuse_inputs(outputs: Iterable[str | os.PathLike[str]], inputs: Mapping[Path, str]) -> None:
     """Refuse results that would take the place of what they are made from, however either is spelt or linked.
 
-    Parameters
-    ----------
-    outputs : iterable of path
-        Every file that is going to be written.
-    inputs : mapping of Path to str
-        Every file that is read, and what it is, such as ``"photograph"``.
-
-    Raises
-    ------
-    ValueError
-        Naming the file, and what it is.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> (folder / "a.png").touch()
-    >>> refuse_inputs([folder / "b.png"], {folder / "a.png": "trimap"})
-    >>> refuse_inputs([folder / "a.png"], {folder / ".." / folder.name / "a.png": "trimap"})
-    Traceback (most recent call last):
-    ...
-    ValueError: ...a.png' is the trimap itself; write the results elsewhere.
+    ``inputs`` says of every file that is read what it is, such as ``"photograph"``.
     """
 
     def identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
@@ -231,20 +179,7 @@ def refuse_inputs(outputs: Iterable[str | os.PathLike[str]], inputs: Mapping[Pat
 
 
 def refuse_special(path: str | os.PathLike[str]) -> None:
-    """Refuse a named pipe, a socket or a device: reading one may wait for ever.
-
-    Raises
-    ------
-    ValueError
-        Naming it.
-
-    Examples
-    --------
-    >>> refuse_special(os.devnull)
-    Traceback (most recent call last):
-    ...
-    ValueError: '/dev/null' is a pipe or a device, no file; ...
-    """
+    """Refuse a named pipe, a socket or a device: reading one may wait for ever."""
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise ValueError(
             f"{os.fspath(path)!r} is a pipe or a device, no file; save the picture to a file first, or pipe it to "
@@ -253,32 +188,10 @@ def refuse_special(path: str | os.PathLike[str]) -> None:
 
 
 def match_trimaps(photos: list[Found], folder: Path) -> list[Path | None]:
-    """Find each photograph's trimap (or strokes) in a folder, by name.
+    """Find each photograph's trimap (or strokes) in a folder, by name; None where there is none.
 
-    Parameters
-    ----------
-    photos : list of Found
-    folder : Path
-        ``cats/tom.jpg`` finds ``cats/tom.png``, ``cats/tom_trimap.png`` or strokes in ``cats/tom.json``; failing
-        that, the same without ``cats/``.
-
-    Returns
-    -------
-    list of (Path or None)
-        None where there is none.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where there is no such folder.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> (folder / "tom_trimap.png").touch()
-    >>> [path.name for path in match_trimaps([Found(Path("tom.jpg"), Path("cats/tom.jpg"))], folder)]
-    ['tom_trimap.png']
+    ``cats/tom.jpg`` finds ``cats/tom.png``, ``cats/tom_trimap.png`` or strokes in ``cats/tom.json``; failing that, the
+    same without ``cats/``.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder of trimaps {str(folder)!r}.")

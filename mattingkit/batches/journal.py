@@ -42,36 +42,25 @@ _STAMP = "2:"
 
 
 def stamp(recipe: str, *files: str | os.PathLike[str] | None) -> str:
-    """Sum up what a result depends on: a recipe, and files by the digests of their bytes.
-
-    Examples
-    --------
-    >>> stamp("recipe", None) == stamp("recipe", None) != stamp("another", None)
-    True
-    """
-    facts: list[Any] = [recipe]
-    for file in files:
-        try:
-            # The system keeps the time of the last change of any kind, which nobody can set back.
-            facts.append(None if file is None else _input_digest(os.fspath(file), os.stat(file).st_ctime_ns))
-        except OSError:
-            facts.append("missing")
-    return _STAMP + _short(facts)
+    """Sum up what a result depends on: a recipe, and files by the digests of their bytes."""
+    # The system keeps the time of the last change of any kind, which nobody can set back.
+    return _STAMP + _summed(recipe, files, lambda file, about: _input_digest(file, about.st_ctime_ns))
 
 
 def _stamp_of_0_1_0(recipe: str, *files: str | os.PathLike[str] | None) -> str:
     """As :func:`stamp` in mattingkit 0.1.0, which went by the size and time of each file."""
+    return _summed(recipe, files, lambda _, about: [about.st_size, about.st_mtime_ns])
+
+
+def _summed(
+    recipe: str, files: Iterable[str | os.PathLike[str] | None], fact: Callable[[str, os.stat_result], Any]
+) -> str:
     facts: list[Any] = [recipe]
     for file in files:
         try:
-            about = None if file is None else os.stat(file)
-            facts.append(None if about is None else [about.st_size, about.st_mtime_ns])
+            facts.append(None if file is None else fact(os.fspath(file), os.stat(file)))
         except OSError:
             facts.append("missing")
-    return _short(facts)
-
-
-def _short(facts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
 
@@ -84,29 +73,16 @@ def _input_digest(file: str, changed: int) -> str:
 
 
 def file_digest(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file's bytes.
-
-    Examples
-    --------
-    >>> file_digest(os.devnull)[:8]
-    'e3b0c442'
-    """
+    """The SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Journal:
-    """The journal of one folder of results; a context manager that holds the folder's lock.
+    """The journal of one folder of results; a context manager that makes the folder, if need be, and holds its lock.
 
-    Parameters
-    ----------
-    folder : Path
-        Made on entering, if need be. What its journal holds is read at once.
-
-    Raises
-    ------
-    RuntimeError
-        On entering, where another batch holds the folder.
+    What the folder's journal holds is read at once, and again on entering; RuntimeError is raised then where another
+    batch holds the folder.
 
     Examples
     --------
@@ -193,13 +169,7 @@ class Journal:
         return name in self.entries or name in self.begun or not self.complete
 
     def refuse_foreign(self, names: Iterable[str], overwrite: bool = False) -> None:
-        """Refuse, before any work, to write where somebody else's files are.
-
-        Raises
-        ------
-        FileExistsError
-            Naming the files.
-        """
+        """Refuse, before any work, to write where somebody else's files are."""
         refuse_existing([self.folder / name for name in names if not self.may_own(name)], overwrite)
 
     def edited(self, name: str) -> bool:
@@ -212,12 +182,8 @@ class Journal:
     def replaceable(self, name: str) -> str | None:
         """The checksum of a batch's own picture that may be replaced: unchanged, or no picture any more.
 
-        None where there is none, or where only its bytes can tell whose it is; see :func:`write_own`.
-
-        Raises
-        ------
-        FileExistsError
-            Where somebody has edited it.
+        None where there is none, or where only its bytes can tell whose it is; see :func:`write_own`. FileExistsError
+        is raised where somebody has edited it.
         """
         path = self.folder / name
         if name not in self.entries or not path.is_file():
@@ -233,14 +199,8 @@ class Journal:
     ) -> dict[str, Any] | None:
         """What is on record of a result, if it is there, whole, and made from the same; else None.
 
-        Parameters
-        ----------
-        output : str
-            The result's name.
-        recipe, *files
-            What it would be made from now, as in :func:`stamp`.
-        more : sequence of path
-            Further files, which 0.1.0 did not look at.
+        The recipe and the files are what it would be made from now, as in :func:`stamp`; ``more`` are further files,
+        which 0.1.0 did not look at.
         """
         entry = self.entries.get(output)
         if entry is None:
@@ -268,13 +228,7 @@ class Journal:
             yield job
 
     def add(self, output: str, made_from: str, digest: str, details: dict[str, Any]) -> None:
-        """Put a finished result on record.
-
-        Raises
-        ------
-        RuntimeError
-            Where the folder has been removed or replaced since the journal was opened.
-        """
+        """Put a finished result on record."""
         entry = {"stamp": made_from, "sha256": digest, "details": details}
         self.entries[output] = entry
         self.begun.discard(output)
@@ -342,14 +296,6 @@ def write_own(
     ------
     FileExistsError
         Where another file is there, with other bytes than the result has.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), "a.png")
-    >>> digest = write_own(path, None, False, lambda target: target.touch())
-    >>> write_own(path, None, False, lambda target: target.touch()) == digest  # the same bytes are there already
-    True
     """
     target = Path(path)
     there = file_digest(target) if os.path.lexists(target) else None
@@ -368,16 +314,7 @@ def write_own(
 
 
 def remove_leftovers(outputs: Iterable[Path]) -> int:
-    """Remove the temporary files that a killed run left beside its results; return how many.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> (folder / ".a.png.x1y2.part").touch()
-    >>> remove_leftovers([folder / "a.png"])
-    1
-    """
+    """Remove the temporary files that a killed run left beside its results; return how many."""
     names: dict[Path, set[str]] = {}
     for output in outputs:
         names.setdefault(output.parent, set()).add(partial_stem(output.name))

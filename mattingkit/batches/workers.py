@@ -28,7 +28,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -55,27 +55,15 @@ _THREAD_VARIABLES = (
 
 
 class Answer(NamedTuple):
-    """What came of one job.
+    """What came of one job: the value that its function returned, or, where that is None, why it failed, in one line.
 
-    Parameters
-    ----------
-    job : dict
-    value : dict or None
-        What the job's function returned; None where it failed.
-    error : str or None
-        Why it failed, in one line.
-    warnings : tuple of str
-        What it warned of.
-    worker : str
-        The process that did it.
-    memory : float
-        Of that process after the job, resident, in megabytes; 0 where it cannot be known.
+    ``memory`` is what the process (``worker``) holds after the job, in megabytes; 0 where it cannot be known.
     """
 
     job: Job
     value: dict[str, Any] | None
     error: str | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: Sequence[str] = ()
     worker: str = ""
     memory: float = 0.0
 
@@ -90,16 +78,8 @@ def default_workers() -> int:
 def attempt(function: str, job: Job) -> dict[str, Any]:
     """Do one job in this process; a failure is part of the answer, never an exception.
 
-    Parameters
-    ----------
-    function : str
-        ``"module:function"``; called with the job, returns a dict of plain values.
-    job : dict
-
-    Returns
-    -------
-    dict
-        ``value``, ``error``, ``warnings``, ``worker`` and ``memory``.
+    The function, ``"module:function"``, gets the job and returns a dict of plain values. The answer holds the fields of
+    :class:`Answer` but for the job.
 
     Examples
     --------
@@ -334,7 +314,7 @@ class _Pool:
                 # The next job goes out first: the worker computes while the consumer looks at this answer.
                 if (more := self.next_job()) is not None:
                     worker.give(self.function, *more)
-                yield _answer(job, json.loads(line))
+                yield Answer(job, **json.loads(line))
             self.end_overtime()
 
     def start_worker(self) -> None:
@@ -378,10 +358,6 @@ class _Pool:
             worker.close()
 
 
-def _answer(job: Job, record: dict[str, Any]) -> Answer:
-    return Answer(job, record["value"], record["error"], tuple(record["warnings"]), record["worker"], record["memory"])
-
-
 def _cause(code: int, message: str) -> str:
     if code < 0:
         name = signal.Signals(-code).name
@@ -399,23 +375,8 @@ def run_dask(
 ) -> Generator[Answer, None, None]:
     """Do jobs on a Dask cluster; the scheduler gives the jobs of a lost worker to another.
 
-    Parameters
-    ----------
-    function, jobs, threads, stop
-        As in :func:`run_local`. mattingkit must be installed where the workers are, and paths in the jobs must mean
-        the same there.
-    client : distributed.Client
-        Connected, synchronous.
-
-    Yields
-    ------
-    Answer
-        As they come; one for each job that was begun.
-
-    Raises
-    ------
-    ConnectionError
-        Where the scheduler is lost on the way.
+    As :func:`run_local`, over a connected, synchronous ``distributed.Client``. mattingkit must be installed where the
+    workers are, and paths in the jobs must mean the same there. ConnectionError is raised where the scheduler is lost.
     """
     import uuid
 
@@ -452,7 +413,7 @@ def run_dask(
             if future.status == "error":
                 answer = Answer(job, None, describe(future.exception()))
             else:
-                answer = _answer(job, record)
+                answer = Answer(job, **record)
             future.release()
             fill()
             yield answer

@@ -192,7 +192,7 @@ def crop_box(picture: npt.ArrayLike, box: Box, shape: tuple[int, int], *, extend
         Image.fromarray(channel).resize((shape[1], shape[0]), Image.Resampling.LANCZOS, box=region)
         for channel in np.moveaxis(padded.astype(np.float32), 2, 0)
     ]
-    return np.stack(channels, axis=2).astype(np.float64)
+    return np.stack([np.asarray(channel, dtype=np.float64) for channel in channels], axis=2)
 
 
 def crop_id_photo(foreground: npt.ArrayLike, alpha: npt.ArrayLike, size: str = "35x45mm") -> FloatArray:
