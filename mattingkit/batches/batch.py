@@ -37,7 +37,7 @@ from mattingkit.images import FloatArray
 from mattingkit.memory import memory_limit
 from mattingkit.photo.recipe import Recipe
 
-__all__ = ["Batch", "Outcome", "batch", "load_known", "run_recipe"]
+__all__ = ["Batch", "Outcome", "Settings", "batch", "load_known", "run_recipe"]
 
 #: Bytes of memory that one pixel costs a worker at its peak; closed form on 12 megapixels was measured at 210.
 _BYTES_PER_PIXEL = 250
@@ -83,14 +83,7 @@ class Outcome:
 class Batch(Iterator[Outcome]):
     """A running batch: iterate over it for the outcomes; ``len()`` is the number of photographs.
 
-    Parameters
-    ----------
-    outcomes : generator of Outcome
-    total : int
-    ignored : list of Path
-        Files in the folders that are no pictures.
-    report : Path
-        The table that is being written.
+    ``ignored`` are files in the folders that are no pictures, ``report`` is the table that is being written.
     """
 
     def __init__(self, outcomes: Iterator[Outcome], total: int, ignored: list[Path], report: Path) -> None:
@@ -220,10 +213,7 @@ def batch(
         parameters=parameters,
     )
     recipe.check(guesses=trimaps is None)
-    return run_recipe(
-        recipe,
-        paths,
-        output,
+    settings = Settings(
         trimaps=trimaps,
         workers=workers,
         threads=threads,
@@ -234,72 +224,50 @@ def batch(
         largest=largest,
         stop=stop,
     )
+    return run_recipe(recipe, paths, output, settings)
 
 
-def run_recipe(
-    recipe: Recipe,
-    paths: Paths,
-    output: str | os.PathLike[str],
-    *,
-    trimaps: str | os.PathLike[str] | None = None,
-    workers: int | None = None,
-    threads: int = 1,
-    client: Any = None,
-    resume: bool = True,
-    overwrite: bool = False,
-    timeout: float | None = None,
-    largest: float | None = None,
-    stop: Callable[[], bool] | None = None,
-) -> Batch:
-    """Make of many photographs what a recipe says: :func:`batch` for a recipe that was checked already.
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a batch is run, whatever it makes; :func:`batch` says what each setting means."""
 
-    Parameters
-    ----------
-    recipe : Recipe
-        After :meth:`mattingkit.photo.recipe.Recipe.check`.
-    paths, output, trimaps, workers, threads, client, resume, overwrite, timeout, largest, stop
-        As in :func:`batch`.
+    trimaps: str | os.PathLike[str] | None = None
+    workers: int | None = None
+    threads: int = 1
+    client: Any = None
+    resume: bool = True
+    overwrite: bool = False
+    timeout: float | None = None
+    largest: float | None = None
+    stop: Callable[[], bool] | None = None
 
-    Returns
-    -------
-    Batch
+    def __post_init__(self) -> None:
+        for name, value in (("workers", self.workers), ("threads", self.threads)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is 1 or more; got {value}.")
+        client = self.client
+        if client is not None and (not hasattr(client, "submit") or getattr(client, "asynchronous", False)):
+            raise TypeError(f"client is a synchronous distributed.Client, connected to a cluster; got {client!r}.")
 
-    Raises
-    ------
-    ValueError, TypeError, FileNotFoundError, FileExistsError, RuntimeError
-        As in :func:`batch`.
-    """
-    for name, value in (("workers", workers), ("threads", threads)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is 1 or more; got {value}.")
-    if client is not None and (not hasattr(client, "submit") or getattr(client, "asynchronous", False)):
-        raise TypeError(f"client is a synchronous distributed.Client, connected to a cluster; got {client!r}.")
+
+def run_recipe(recipe: Recipe, paths: Paths, output: str | os.PathLike[str], settings: Settings) -> Batch:
+    """Make of many photographs what a recipe says: :func:`batch` for a recipe that was checked already."""
     folder = Path(output)
     plan = find_photos(paths, folder)
     if not plan.photos and not plan.unreadable:
         raise ValueError(f"There are no photographs in {_listed(paths)}.")
-    photos, known = _with_trimaps(plan.photos, recipe, trimaps)
+    photos, known = _with_trimaps(plan.photos, recipe, settings.trimaps)
     suffix = f"_alpha{recipe.suffix}" if recipe.output == "alpha" else recipe.suffix
     outputs = plan_outputs(photos, folder, suffix)
-    work = _Work(
-        recipe=recipe,
-        journal=Journal(folder),
-        need_trimaps=trimaps is not None,
-        workers=workers or default_workers(),
-        threads=threads,
-        client=client,
-        resume=resume,
-        overwrite=overwrite,
-        timeout=timeout,
-        largest=_largest_for(workers or default_workers()) if largest is None else largest,
-        stop=stop,
-    )
+    workers = settings.workers or default_workers()
+    largest = _largest_for(workers) if settings.largest is None else settings.largest
+    work = _Work(recipe, Journal(folder), settings, workers, largest)
     inputs = {found.path: "photograph" for found in photos} | {path: "trimap" for path in known if path is not None}
     files = {"background picture": recipe.background, "file of weights": recipe.weights}
     inputs |= {Path(file): what for what, file in files.items() if _file(file)}
     refuse_inputs([*outputs, folder / REPORT], inputs)
-    work.journal.refuse_foreign((work.name(path) for path in outputs), overwrite)
-    _Report(work.journal).refuse_foreign(overwrite)
+    work.journal.refuse_foreign((work.name(path) for path in outputs), settings.overwrite)
+    _Report(work.journal).refuse_foreign(settings.overwrite)
     outcomes = work.run(list(zip(photos, outputs, known, strict=True)), plan.unreadable)
     return Batch(outcomes, len(photos) + len(plan.unreadable), plan.ignored, folder / REPORT)
 
@@ -333,21 +301,15 @@ def _with_trimaps(
     return [found for found, _ in kept], [path for _, path in kept]
 
 
-@dataclass(kw_only=True)
+@dataclass
 class _Work:
     """One run: from the plan to the report."""
 
     recipe: Recipe
     journal: Journal
-    need_trimaps: bool
+    settings: Settings
     workers: int
-    threads: int
-    client: Any
-    resume: bool
-    overwrite: bool
-    timeout: float | None
     largest: float
-    stop: Callable[[], bool] | None
 
     def run(
         self, tasks: list[tuple[Found, Path, Path | None]], unreadable: list[tuple[Path, str]]
@@ -381,24 +343,24 @@ class _Work:
                         yield report.add(outcome)
             finally:
                 # Workers ended while writing leave their temporary files. Those of a cluster may still be writing.
-                if self.client is None:
+                if self.settings.client is None:
                     remove_leftovers(outputs)
 
     def _look(self, found: Found, output: Path, trimap: Path | None) -> dict[str, Any] | Outcome:
         """The job of one photograph, or what became of it where there is nothing to do."""
-        if self.need_trimaps and trimap is None:
+        if self.settings.trimaps is not None and trimap is None:
             reason = f"There is no trimap named {found.name.stem}.png or {found.name.stem}_trimap.png."
             return Outcome(found.path, output, "failed", reason)
         recipe, name = self.recipe, self.name(output)
         files = [found.path, trimap, _file(recipe.background), _file(recipe.weights)]
         weights = self._weights(trimap)
-        if self.resume:
+        if self.settings.resume:
             done = self.journal.finished(name, recipe.fingerprint(), *files, more=weights)
             if done is not None:
                 shown = {key: done[key] for key in ("width", "height", "reason") if key in done}
                 return Outcome(found.path, output, "skipped", **shown)
         try:
-            replaceable = None if self.overwrite else self.journal.replaceable(name)
+            replaceable = None if self.settings.overwrite else self.journal.replaceable(name)
         except FileExistsError as kept:
             return Outcome(found.path, output, "skipped", str(kept))
         except OSError as failure:
@@ -420,7 +382,7 @@ class _Work:
             },
             "made_from": [recipe.fingerprint(), *made_from],
             "replaceable": replaceable,
-            "overwrite": self.overwrite,
+            "overwrite": self.settings.overwrite,
         }
 
     def _weights(self, trimap: Path | None) -> list[Path]:
@@ -433,17 +395,11 @@ class _Work:
         return [find_weights(self.recipe.weights)]
 
     def _answers(self, jobs: list[dict[str, Any]]) -> Generator[Answer, None, None]:
-        function = "mattingkit.batches.batch:run_job"
-        if self.client is not None:
-            return run_dask(function, self.journal.begin_each(jobs), self.client, threads=self.threads, stop=self.stop)
-        return run_local(
-            function,
-            self.journal.begin_each(jobs),
-            workers=min(self.workers, max(1, len(jobs))),
-            threads=self.threads,
-            timeout=self.timeout,
-            stop=self.stop,
-        )
+        function, begun, how = "mattingkit.batches.batch:run_job", self.journal.begin_each(jobs), self.settings
+        if how.client is not None:
+            return run_dask(function, begun, how.client, threads=how.threads, stop=how.stop)
+        workers = min(self.workers, max(1, len(jobs)))
+        return run_local(function, begun, workers=workers, threads=how.threads, timeout=how.timeout, stop=how.stop)
 
     def name(self, output: Path) -> str:
         return output.relative_to(self.journal.folder).as_posix()
@@ -465,36 +421,15 @@ def _outcome(answer: Answer) -> Outcome:
     if value is None:
         reason = answer.error or "no reason given"
         return Outcome(source, output, "failed", reason, worker=answer.worker, memory=answer.memory)
-    return Outcome(
-        source,
-        output,
-        "done",
-        " ".join(answer.warnings),
-        value["width"],
-        value["height"],
-        value["seconds"],
-        answer.worker,
-        answer.memory,
-    )
+    measured = {key: value[key] for key in ("width", "height", "seconds")}
+    reason = " ".join(answer.warnings)
+    return Outcome(source, output, "done", reason, **measured, worker=answer.worker, memory=answer.memory)
 
 
 def run_job(job: dict[str, Any]) -> dict[str, Any]:
-    """Do one photograph of a batch; what a worker runs.
+    """Do one photograph of a batch; what a worker runs. What it raises is the reason that goes into the report.
 
-    Parameters
-    ----------
-    job : dict
-        As a batch makes it: paths, recipe, limit.
-
-    Returns
-    -------
-    dict
-        ``sha256`` of the file written, the ``stamp`` of what it was made from, ``width``, ``height`` and ``seconds``.
-
-    Raises
-    ------
-    ValueError, OSError
-        With the reason that goes into the report.
+    Of the file written, ``sha256`` is the checksum, and ``stamp`` sums up what it was made from.
     """
     from mattingkit.files import read_photo, write_photo
 
@@ -519,36 +454,10 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_known(path: str | os.PathLike[str], image: FloatArray, base: FloatArray | None = None) -> FloatArray:
-    """Read what a person said of a picture: a trimap, or a drawing as the pad saves it.
+    """Read what a person said of a picture: a trimap, or (.json) a drawing as the pad saves it.
 
-    Parameters
-    ----------
-    path : path
-        A picture, or .json.
-    image : ndarray of float64, shape (H, W, 3)
-        What was drawn upon: a fill follows its colours.
-    base : ndarray of float64, shape (H, W), optional
-        The trimap a drawing mends; all unknown without one.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W)
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Where there is no such file, it is something else, or belongs to a picture of another size.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from mattingkit.drawing import save_strokes
-    >>> from mattingkit.trimap import Stroke
-    >>> path = Path(tempfile.mkdtemp(), "strokes.json")
-    >>> save_strokes(path, [Stroke([(0, 1)], label=1, radius=0.5)], (1, 3))
-    >>> import numpy as np
-    >>> load_known(path, np.zeros((1, 3, 3)))
-    array([[0.5, 1. , 0.5]])
+    ``image``, shape (H, W, 3), is what was drawn upon: a fill follows its colours. A drawing mends the trimap ``base``,
+    shape (H, W); all is unknown without one.
     """
     from mattingkit.trimap import load_trimap
 

@@ -103,7 +103,7 @@ def batch(
     Run the same command again after any interruption: finished results are verified and skipped. OUT/report.csv says
     what became of each photograph.
     """
-    from mattingkit.batches.batch import run_recipe
+    from mattingkit.batches.batch import Settings, run_recipe
     from mattingkit.compiled import jobs_of
     from mattingkit.progress import interruptible
 
@@ -121,10 +121,7 @@ def batch(
         interruptible(*both, on_first=_say_how_it_ends) as stop,
         _client(scheduler, cluster, workers, threads) as client,
     ):
-        work = run_recipe(
-            recipe,
-            photos,
-            output,
+        how = Settings(
             trimaps=trimaps,
             workers=workers,
             threads=threads,
@@ -135,6 +132,7 @@ def batch(
             largest=largest,
             stop=stop,
         )
+        work = run_recipe(recipe, photos, output, how)
         counts = _follow(work, as_json)
         interrupted = stop()
     _summary(counts, work, interrupted)

@@ -13,7 +13,7 @@ from test_network import write_network
 
 import mattingkit as mk
 from batch.conftest import change, fill, report, results
-from mattingkit.batches.batch import run_recipe
+from mattingkit.batches.batch import Settings, run_recipe
 from mattingkit.batches.journal import KEPT, Journal, file_digest, remove_leftovers, stamp, write_own
 from mattingkit.methods.u2net import weights
 from mattingkit.photo.recipe import Recipe
@@ -148,7 +148,7 @@ def test_another_network_s_weights_are_part_of_what_a_result_is_made_from(photos
     recipe.check()
 
     def status():
-        work = run_recipe(recipe, photos / "in" / "000.jpg", tmp_path / "out", workers=1)
+        work = run_recipe(recipe, photos / "in" / "000.jpg", tmp_path / "out", Settings(workers=1))
         return [(outcome.status, outcome.reason) for outcome in work]
 
     assert status() == [("done", "")]
