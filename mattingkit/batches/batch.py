@@ -32,10 +32,12 @@ from mattingkit.batches.folders import (
 )
 from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, stamp, write_own
 from mattingkit.batches.workers import Answer, default_workers, run_dask, run_local
-from mattingkit.files import atomic_write, refuse_existing
+from mattingkit.drawing import Drawing
+from mattingkit.files import atomic_write, read_photo, refuse_existing, write_photo
 from mattingkit.images import FloatArray
 from mattingkit.memory import memory_limit
 from mattingkit.photo.recipe import Recipe
+from mattingkit.trimap import load_trimap
 
 __all__ = ["Batch", "Outcome", "Settings", "batch", "load_known", "run_recipe"]
 
@@ -431,8 +433,6 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
 
     Of the file written, ``sha256`` is the checksum, and ``stamp`` sums up what it was made from.
     """
-    from mattingkit.files import read_photo, write_photo
-
     begun = time.perf_counter()
     recipe = Recipe(**job["recipe"])
     for file in (job["source"], job["trimap"]):
@@ -459,12 +459,8 @@ def load_known(path: str | os.PathLike[str], image: FloatArray, base: FloatArray
     ``image``, shape (H, W, 3), is what was drawn upon: a fill follows its colours. A drawing mends the trimap ``base``,
     shape (H, W); all is unknown without one.
     """
-    from mattingkit.trimap import load_trimap
-
     if not os.fspath(path).lower().endswith(".json"):
         return load_trimap(path)
-    from mattingkit.drawing import Drawing
-
     drawing = Drawing(image, base)
     try:
         drawing.load(path)
