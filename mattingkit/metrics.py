@@ -73,17 +73,12 @@ def mse(alpha: npt.ArrayLike, truth: npt.ArrayLike, trimap: npt.ArrayLike | None
     Parameters
     ----------
     alpha, truth, trimap
-        As in :func:`sad`.
+        As in :func:`sad`, which raises the same errors.
 
     Returns
     -------
     float
         From 0 to 1.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`sad`.
 
     Examples
     --------
@@ -106,7 +101,7 @@ def gradient_error(
     Parameters
     ----------
     alpha, truth, trimap
-        As in :func:`sad`.
+        As in :func:`sad`, which raises the same errors.
     sigma : float, default 1.4
         In pixels.
 
@@ -114,11 +109,6 @@ def gradient_error(
     -------
     float
         From 0 on.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`sad`.
 
     References
     ----------
@@ -168,7 +158,7 @@ def connectivity_error(
     Parameters
     ----------
     alpha, truth, trimap
-        As in :func:`sad`.
+        As in :func:`sad`, which raises the same errors.
     step : float, default 0.1
         Distance between thresholds.
     theta : float, default 0.15
@@ -178,11 +168,6 @@ def connectivity_error(
     -------
     float
         From 0 to (number of unknown pixels) / 1000.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`sad`.
 
     References
     ----------

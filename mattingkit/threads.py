@@ -144,8 +144,7 @@ def run_all(jobs: list[Callable[[], None]]) -> None:
         for job in jobs:
             job()
         return
-    futures = [_pool().submit(job) for job in jobs]
-    for future in futures:
+    for future in [_pool().submit(job) for job in jobs]:
         future.result()
 
 

@@ -108,17 +108,12 @@ def estimate_foreground(
     alpha : array_like, shape (H, W)
     method : {"multilevel", "closed_form"}, default "multilevel"
     smoothness : float, default 1
-        As in :func:`estimate_layers`.
+        As in :func:`estimate_layers`, which raises the same errors.
 
     Returns
     -------
     ndarray of float64, shape (H, W, 3)
         In [0, 1], defined at every pixel.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`estimate_layers`.
 
     Examples
     --------

@@ -44,9 +44,7 @@ def copy_lessons(source: Path, folder: Path) -> Copied:
     if folder.resolve() == source.resolve():
         raise ValueError(f"{str(folder)!r} holds the original lessons; name another folder for your copy.")
     record_file = folder / _RECORD
-    record: dict[str, str] = {}
-    if record_file.is_file():
-        record = json.loads(record_file.read_text(encoding="utf-8"))
+    record = json.loads(record_file.read_text(encoding="utf-8")) if record_file.is_file() else {}
     copied = Copied()
     for path in sorted(source.rglob("*")):
         name = path.relative_to(source).as_posix()
