@@ -82,36 +82,19 @@ def kernel(function: Any = None, *, fastmath: Any = False) -> Any:
 class CompileClock:
     """Count the seconds that numba spends compiling in this process while the block runs."""
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._depth = 0
-        self._since = 0.0
-
     def __enter__(self) -> CompileClock:
-        clock, event = self, _events()
-
-        class Listener(event.Listener):  # type: ignore[misc,name-defined]
-            def on_start(self, _: Any) -> None:
-                if clock._depth == 0:
-                    clock._since = time.perf_counter()
-                clock._depth += 1
-
-            def on_end(self, _: Any) -> None:
-                clock._depth -= 1
-                if clock._depth == 0:
-                    clock.seconds += time.perf_counter() - clock._since
-
-        self._listener = Listener()
-        event.register("numba:compile", self._listener)
+        self._events: Any = import_module("numba.core.event")
+        self._listener: Any = self._events.TimingListener()
+        self._events.register("numba:compile", self._listener)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _events().unregister("numba:compile", self._listener)
+        self._events.unregister("numba:compile", self._listener)
 
-
-def _events() -> Any:
-    """numba's reports of what it does."""
-    return import_module("numba.core.event")
+    @property
+    def seconds(self) -> float:
+        """So many until now."""
+        return self._listener.duration if self._listener.done else 0.0
 
 
 def jobs_of(methods: Iterable[str]) -> list[str]:

@@ -93,11 +93,7 @@ METHODS: dict[str, Method] = {
         "Bayesian + Laplacian",
         "Chuang et al., CVPR 2001, as the data term of Levin et al., TPAMI 2008",
     ),
-    "knn": Method(
-        "mattingkit.methods.pymatting:estimate_alpha_knn",
-        "KNN",
-        "Chen, Li, Tang: KNN Matting. CVPR 2012",
-    ),
+    "knn": Method("mattingkit.methods.pymatting:estimate_alpha_knn", "KNN", "Chen, Li, Tang: KNN Matting. CVPR 2012"),
     "lbdm": Method(
         "mattingkit.methods.pymatting:estimate_alpha_lbdm",
         "Learning based",

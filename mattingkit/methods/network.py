@@ -35,31 +35,16 @@ _HALF, _ONE = (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Layout:
-    """What a network is shown, and what its answer means.
+    """What a network is shown, and what its answer means."""
 
-    Parameters
-    ----------
-    size : int
-        Side in pixels of the square that it is shown; a size that its file fixes goes before.
-    mean, deviation : tuple of three floats
-        A colour in [0, 1] becomes ``(colour - mean) / deviation``; ImageNet's by default.
-    brighten : bool
-        First divide the picture by its largest value, as U²-Net's published code does.
-    sigmoid : bool
-        The answer is in logits.
-    stretch : bool
-        The answer says what stands out most: stretch it to [0, 1]. False where it is an alpha.
-    trimap : bool
-        It is shown the trimap as a fourth channel.
-    """
-
-    size: int
+    size: int  # side in pixels of the square that it is shown; a size that its file fixes goes before
+    # A colour in [0, 1] becomes (colour - mean) / deviation; ImageNet's by default.
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     deviation: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    brighten: bool = True
-    sigmoid: bool = False
-    stretch: bool = True
-    trimap: bool = False
+    brighten: bool = True  # first divide the picture by its largest value, as U²-Net's published code does
+    sigmoid: bool = False  # the answer is in logits
+    stretch: bool = True  # the answer says what stands out most: stretch it to [0, 1]; False where it is an alpha
+    trimap: bool = False  # it is shown the trimap as a fourth channel
 
 
 #: What the known networks are shown; as their authors' published code, or rembg's, prepares pictures for them.
@@ -244,12 +229,9 @@ def _shown(picture: FloatArray, trimap: FloatArray | None, layout: Layout, shape
     """The picture (and trimap) as the network takes it: (1, C, H, W) of float32."""
     from PIL import Image
 
-    channels = [resize(picture[..., channel], shape) for channel in range(3)]
-    peak = max(channel.max() for channel in channels) if layout.brighten else 1.0
-    normalised = [
-        (channel / (peak or 1.0) - mean) / deviation
-        for channel, mean, deviation in zip(channels, layout.mean, layout.deviation, strict=True)
-    ]
+    small = resize(picture, shape)
+    peak = small.max() if layout.brighten else 1.0
+    normalised = [*((small / (peak or 1.0) - layout.mean) / layout.deviation).transpose(2, 0, 1)]
     if trimap is not None:
         # Between two levels lies a third that means something else: nothing is interpolated.
         levels = Image.fromarray(trimap.astype(np.float32)).resize(shape[::-1], Image.Resampling.NEAREST)

@@ -85,8 +85,8 @@ def estimate_alpha_knn(
     check_whole(0, far_neighbors=far_neighbors)
     counts = [min(count, known.size - 1) for count in (near_neighbors, far_neighbors) if count > 0]
     # What position weighs beside colour: much for the near neighbours, little for the far ones.
-    laplacian = {"n_neighbors": counts, "distance_weights": [2.0, 0.1][: len(counts)]}
-    return _solve("estimate_alpha_knn", picture, known, laplacian, max_iterations, on_progress)
+    weights = [2.0, 0.1][: len(counts)]
+    return _solve("knn", picture, known, max_iterations, on_progress, n_neighbors=counts, distance_weights=weights)
 
 
 def estimate_alpha_lbdm(
@@ -138,8 +138,7 @@ def estimate_alpha_lbdm(
     picture, known = check_pair(image, trimap)
     check_above_zero(epsilon=epsilon)
     _check_window(known.shape, radius)
-    laplacian = {"epsilon": epsilon, "radius": radius}
-    return _solve("estimate_alpha_lbdm", picture, known, laplacian, max_iterations, on_progress)
+    return _solve("lbdm", picture, known, max_iterations, on_progress, epsilon=epsilon, radius=radius)
 
 
 def estimate_alpha_lkm(
@@ -199,8 +198,7 @@ def estimate_alpha_lkm(
     missing = ((0, max(5 - height, 0)), (0, max(5 - width, 0)))
     picture = np.pad(picture, (*missing, (0, 0)), mode="edge")
     padded = np.pad(known, missing, mode="edge")
-    laplacian = {"epsilon": epsilon, "radius": fitting}
-    alpha = _solve("estimate_alpha_lkm", picture, padded, laplacian, max_iterations, on_progress)
+    alpha = _solve("lkm", picture, padded, max_iterations, on_progress, epsilon=epsilon, radius=fitting)
     return alpha[:height, :width].copy()
 
 
@@ -252,8 +250,7 @@ def estimate_alpha_rw(
     picture, known = check_pair(image, trimap)
     check_above_zero(sigma=sigma)
     _check_window(known.shape, radius)
-    laplacian = {"sigma": sigma, "radius": radius}
-    return _solve("estimate_alpha_rw", picture, known, laplacian, max_iterations, on_progress)
+    return _solve("rw", picture, known, max_iterations, on_progress, sigma=sigma, radius=radius)
 
 
 def estimate_alpha_sm(
@@ -324,11 +321,11 @@ def _solve(
     name: str,
     image: FloatArray,
     trimap: FloatArray,
-    laplacian: dict[str, Any],
     max_iterations: int,
     on_progress: ProgressCallback | None,
+    **laplacian: Any,
 ) -> FloatArray:
-    """Run one of PyMatting's conjugate-gradient methods; report its iterates, and keep the best one."""
+    """Run one of PyMatting's conjugate-gradient methods on a Laplacian; report its iterates, and keep the best one."""
     import pymatting
 
     check_whole(1, max_iterations=max_iterations)
@@ -344,7 +341,7 @@ def _solve(
         if on_progress is not None:
             on_progress(Progress(steps, None, _keep_known(x.reshape(trimap.shape), trimap)))
 
-    function: Callable[..., FloatArray] = getattr(pymatting, name)
+    function: Callable[..., FloatArray] = getattr(pymatting, f"estimate_alpha_{name}")
     try:
         limits = {"maxiter": max_iterations, "callback": watch}
         alpha = function(image, trimap, laplacian_kwargs=laplacian, cg_kwargs=limits)

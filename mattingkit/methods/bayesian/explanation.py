@@ -32,41 +32,22 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What was weighed at one pixel.
-
-    Parameters
-    ----------
-    row, col : int
-    ring, radius : int
-        In which ring it was solved, and in a window of which radius.
-    samples_F, samples_B : ndarray of float64, shape (N, 4)
-        Colours (three columns) and weights of the samples of either layer.
-    clusters_F, clusters_B : list of Cluster
-    likelihoods : ndarray of float64, shape (number of foreground clusters, number of background clusters)
-    chosen : (int, int)
-        The winning pair.
-    iterates : ndarray of float64, shape (steps, 2)
-        The winning pair's alpha and log-likelihood after each alternation.
-    start : float
-        The alpha the alternations start from: the mean of the solved neighbours'.
-    alpha : float
-    foreground, background : ndarray of float64, shape (3,)
-    """
+    """What was weighed at one pixel."""
 
     row: int
     col: int
-    ring: int
-    radius: int
-    samples_F: FloatArray
+    ring: int  # in which it was solved
+    radius: int  # of the window it needed
+    samples_F: FloatArray  # (N, 4): colours (three columns) and weights of the samples
     samples_B: FloatArray
     clusters_F: list[Cluster]
     clusters_B: list[Cluster]
-    likelihoods: FloatArray
-    chosen: tuple[int, int]
-    iterates: FloatArray
-    start: float
+    likelihoods: FloatArray  # a row for each foreground cluster, a column for each background cluster
+    chosen: tuple[int, int]  # the winning pair
+    iterates: FloatArray  # (steps, 2): the winning pair's alpha and log-likelihood after each alternation
+    start: float  # the alpha that the alternations start from: the mean of the solved neighbours'
     alpha: float
-    foreground: FloatArray
+    foreground: FloatArray  # (3,)
     background: FloatArray
 
 

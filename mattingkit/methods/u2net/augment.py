@@ -26,20 +26,11 @@ BACKDROPS = ((255, 255, 255), (67, 142, 219), (90, 120, 160), (217, 0, 27), (200
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture and its mask, decoded.
-
-    Parameters
-    ----------
-    name : str
-    picture : PIL.Image.Image
-        RGB.
-    mask : PIL.Image.Image
-        Gray; subject white.
-    """
+    """A picture and its mask, decoded."""
 
     name: str
-    picture: Image.Image
-    mask: Image.Image
+    picture: Image.Image  # RGB
+    mask: Image.Image  # gray; subject white
 
 
 def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:

@@ -280,9 +280,6 @@ def _network(weights: str, stamp: tuple[int, int], device: str) -> tuple[U2Net, 
     import torch
 
     network, size = load_network(weights)
-    network = network.to(device)
     # The order in memory that convolutions are fastest with, on CPUs and GPUs.
-    for parameter in network.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network, size

@@ -48,47 +48,24 @@ __all__ = ["Record", "Settings", "main", "train"]
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a run; written into its folder as ``settings.json``.
+    """Settings of a run; written into its folder as ``settings.json``."""
 
-    Parameters
-    ----------
-    images, masks : str
-        Folders; a mask has its picture's name.
-    out : str
-        Folder of the run.
-    architecture : {"u2netp", "u2net"}
-    stages : tuple of (size, steps)
-        Side of the square input in pixels, and how many steps at it, in turn: small first is fast.
-    batch : int
-        Samples a step, over all processes.
-    learning_rate : float
-    validation : float
-        Fraction of the pictures held out.
-    init : str or None
-        Weights to start from: a name or a path.
-    device : {"cpu", "cuda", "mps"}
-    processes : int
-        On a CPU, this many single-threaded processes share each batch: on small maps that is faster than as many
-        threads, which wait for one another at every layer.
-    seed : int
-        Another seed holds out other pictures and draws other samples.
-    every : int
-        Steps between checkpoints.
-    """
-
-    images: str
+    images: str  # folders; a mask has its picture's name
     masks: str
-    out: str
-    architecture: str = "u2netp"
+    out: str  # folder of the run
+    architecture: str = "u2netp"  # or "u2net"
+    # Side of the square input in pixels, and how many steps at it, in turn: small first is fast.
     stages: tuple[tuple[int, int], ...] = ((112, 3000), (160, 1500), (224, 500))
-    batch: int = 24
+    batch: int = 24  # samples a step, over all processes
     learning_rate: float = 3e-3
-    validation: float = 0.08
-    init: str | None = None
-    device: str = "cpu"
+    validation: float = 0.08  # fraction of the pictures held out
+    init: str | None = None  # weights to start from: a name or a path
+    device: str = "cpu"  # or "cuda", "mps"
+    # On a CPU, this many single-threaded processes share each batch: on small maps that is faster than as many threads,
+    # which wait for one another at every layer.
     processes: int = 1
-    seed: int = 0
-    every: int = 200
+    seed: int = 0  # another one holds out other pictures and draws other samples
+    every: int = 200  # steps between checkpoints
 
 
 def train(

@@ -40,38 +40,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Weights:
-    """One named set of weights.
-
-    Parameters
-    ----------
-    name : str
-    title : str
-        What it was trained for.
-    megabytes : float
-        Size of its file, in millions of bytes; a download that is larger is refused.
-    url : str or None
-        Where it is fetched from; None for the embedded one.
-    md5, sha256 : str or None
-        Checksums of the file. The second is used where it is known; the first is what the publisher states.
-    licence : str
-        What its authors, or the terms of what it was trained on, allow.
-    commercial : bool
-        False where those terms are against commercial use, or leave it open.
-    layout : str
-        What the network is shown: a key of :data:`mattingkit.methods.network.LAYOUTS`.
-    origin : str
-        Who made it, and what of.
-    """
+    """One named set of weights: its file, who made it, and what they allow."""
 
     name: str
-    title: str
-    megabytes: float
-    url: str | None = None
-    md5: str | None = None
-    sha256: str | None = None
-    licence: str = "Apache-2.0"
-    commercial: bool = True
-    layout: str = "u2net"
+    title: str  # what it was trained for
+    megabytes: float  # millions of bytes; a download that is larger is refused
+    url: str | None = None  # None for the embedded one
+    md5: str | None = None  # what the publisher states
+    sha256: str | None = None  # used where it is known
+    licence: str = "Apache-2.0"  # what its authors, or the terms of what it was trained on, allow
+    commercial: bool = True  # False where those terms are against commercial use, or leave it open
+    layout: str = "u2net"  # what the network is shown: a key of mattingkit.methods.network.LAYOUTS
     origin: str = "X. Qin et al., github.com/xuebinqin/U-2-Net"
 
     @property
