@@ -26,7 +26,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mattingkit.progress import Progress, ProgressCallback
+from mattingkit.progress import ProgressCallback, report
 
 __all__ = ["JOBS", "OWN_JOBS", "CompileClock", "begin", "ensure", "jobs_of", "kernel", "missing", "wait"]
 
@@ -131,16 +131,14 @@ def ensure(jobs: Iterable[str], *, on_progress: ProgressCallback | None = None) 
         while waiting and len(running) < _processes():
             running.append(_start([waiting.pop(0)]))
             _begun.append(running[-1])
-        if on_progress is not None:
-            done = total - len(waiting) - len(running)
-            # Within a job nobody knows how far it is; half a minute of work moves the bar by one job.
-            share = done + min(0.9, (time.monotonic() - started) / 30) * len(running)
-            on_progress(Progress(min(99, int(100 * share / total)), 100, None))
+        done = total - len(waiting) - len(running)
+        # Within a job nobody knows how far it is; half a minute of work moves the bar by one job.
+        share = done + min(0.9, (time.monotonic() - started) / 30) * len(running)
+        report(on_progress, min(99, int(100 * share / total)), 100)
         with suppress(subprocess.TimeoutExpired):
             running[0].wait(0.1)
         running = [process for process in running if process.poll() is None]
-    if on_progress is not None:
-        on_progress(Progress(100, 100, None))
+    report(on_progress, 100, 100)
     return left
 
 
@@ -236,12 +234,10 @@ def _folder() -> Path:
     from platformdirs import user_cache_path
 
     folder = user_cache_path("mattingkit", appauthor=False) / "compiled"
-    try:
+    with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder
-    except OSError:
-        pass
     return _temporary_folder()
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Progress", "ProgressCallback", "interruptible"]
+__all__ = ["Progress", "ProgressCallback", "interruptible", "report"]
 
 
 class Progress(NamedTuple):
@@ -38,6 +38,14 @@ class Progress(NamedTuple):
 
 
 ProgressCallback = Callable[[Progress], None]
+
+
+def report(
+    on_progress: ProgressCallback | None, step: int, total: int | None, alpha: npt.NDArray[np.float64] | None = None
+) -> None:
+    """Call ``on_progress``, where there is one, with a copy of alpha, which the work may go on changing."""
+    if on_progress is not None:
+        on_progress(Progress(step, total, None if alpha is None else alpha.copy()))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from mattingkit.methods.closed_form.estimate import estimate_settled
 from mattingkit.methods.closed_form.laplacian import checked_epsilon
 from mattingkit.methods.closed_form.solve import Prior
 from mattingkit.params import Choice, Range, check_above_zero
-from mattingkit.progress import Progress, ProgressCallback
+from mattingkit.progress import Progress, ProgressCallback, report
 from mattingkit.trimap import check_pair
 
 __all__ = ["estimate_alpha_bayesian_laplacian"]
@@ -92,11 +92,9 @@ def estimate_alpha_bayesian_laplacian(
     check_above_zero(weight=weight, sigma_C=sigma_C)
     checked_epsilon(epsilon)
     expanded = expand_trimap(picture, known)
-    if on_progress is not None:
-        on_progress(Progress(10, 100, expanded.copy()))
+    report(on_progress, 10, 100, expanded)
     evidence = gather_evidence(picture, expanded, sigma_C)
-    if on_progress is not None:
-        on_progress(Progress(40, 100, evidence.alpha.copy()))
+    report(on_progress, 40, 100, evidence.alpha)
     prior = Prior(weight * evidence.confidence, evidence.alpha)
     rest = _from_40_percent(on_progress)
     return estimate_settled(picture, known, expanded, epsilon=epsilon, scale=scale, prior=prior, on_progress=rest)
@@ -106,10 +104,10 @@ def _from_40_percent(on_progress: ProgressCallback | None) -> ProgressCallback |
     """Report the solver's progress as the last 60 percent of the whole."""
     if on_progress is None:
         return None
-    report = on_progress
+    tell = on_progress
 
     def scaled(progress: Progress) -> None:
         share = progress.step / progress.total if progress.total else 0.5
-        report(Progress(round(40 + 60 * share), 100, progress.alpha))
+        tell(Progress(round(40 + 60 * share), 100, progress.alpha))
 
     return scaled

@@ -1,8 +1,5 @@
 r"""Geodesic matting: a pixel belongs to the stroke it can be reached from with the least change of colour.
 
-Bai, Sapiro: Geodesic Matting: A Framework for Fast Interactive Image and Video Segmentation and Matting. IJCV 2009;
-first as A Geodesic Framework for Fast Interactive Image and Video Segmentation and Matting, ICCV 2007.
-
 1. How likely is each colour? The colours of the known foreground give a density :math:`p_F(c)`, those of the background
    :math:`p_B(c)`, and together the likelihood :math:`P_F = p_F / (p_F + p_B)`; :math:`P_B = 1 - P_F`.
 2. How far is each pixel from the known foreground? A path from there costs what the likelihood changes along it, and
@@ -125,9 +122,8 @@ def _likelihood(image: FloatArray, trimap: FloatArray, bandwidth: float) -> Floa
         bins = np.rint(image[trimap == level] * (BINS - 1)).astype(np.int64)
         counts = np.bincount(np.ravel_multi_index(tuple(bins.T), (BINS,) * 3), minlength=BINS**3)
         # Counts smoothed by a Gaussian: a kernel density estimate whose cost does not grow with the samples.
-        smooth = ndimage.gaussian_filter(
-            counts.reshape((BINS,) * 3) / len(bins), bandwidth * (BINS - 1), mode="constant"
-        )
+        shares = counts.reshape((BINS,) * 3) / len(bins)
+        smooth = ndimage.gaussian_filter(shares, bandwidth * (BINS - 1), mode="constant")
         density.append((1 - ANY_COLOR) * smooth + ANY_COLOR / BINS**3)
     by_color = density[0] / (density[0] + density[1])
     likelihood = np.empty(trimap.shape)

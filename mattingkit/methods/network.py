@@ -25,7 +25,7 @@ from mattingkit.images import FloatArray, as_image
 from mattingkit.methods.u2net.predict import resize, stretch
 from mattingkit.methods.u2net.weights import WEIGHTS, checked_weights
 from mattingkit.params import Range
-from mattingkit.progress import Progress, ProgressCallback
+from mattingkit.progress import ProgressCallback, report
 from mattingkit.trimap import UNKNOWN, check_pair
 
 __all__ = ["LAYOUTS", "Layout", "estimate_alpha_network", "refines_trimap"]
@@ -144,13 +144,11 @@ def estimate_alpha_network(
     elif trimap is not None:
         raise TypeError(f"{os.fspath(weights)} takes no trimap: it finds the subject by itself. Leave the trimap out.")
     shown = _shown(picture, known, chosen, sides)
-    if on_progress is not None:
-        on_progress(Progress(1, 2, None))
+    report(on_progress, 1, 2)
     alpha = _answer(session, shown, chosen, picture, path)
     if known is not None:
         alpha = np.where(known == UNKNOWN, alpha, known)
-    if on_progress is not None:
-        on_progress(Progress(2, 2, alpha.copy()))
+    report(on_progress, 2, 2, alpha)
     return alpha
 
 

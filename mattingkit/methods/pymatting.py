@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mattingkit.errors import ConvergenceWarning
 from mattingkit.images import FloatArray
 from mattingkit.params import Range, check_above_zero, check_whole
-from mattingkit.progress import Progress, ProgressCallback
+from mattingkit.progress import Progress, ProgressCallback, report
 from mattingkit.trimap import UNKNOWN, check_pair
 
 __all__ = [
@@ -312,8 +312,7 @@ def estimate_alpha_sm(
         sample_refinement_radius=refinement_radius,
     )
     result = _keep_known(alpha, known)
-    if on_progress is not None:
-        on_progress(Progress(1, 1, result.copy()))
+    report(on_progress, 1, 1, result)
     return result
 
 

@@ -29,7 +29,7 @@ from mattingkit.methods.bayesian.clusters import (
 )
 from mattingkit.methods.bayesian.energy import alternate, color, covariance, pixel
 from mattingkit.params import Range, check_above_zero, check_parameters, check_whole, parameters
-from mattingkit.progress import Progress, ProgressCallback
+from mattingkit.progress import ProgressCallback, report
 from mattingkit.threads import over_rows
 from mattingkit.trimap import UNKNOWN, check_pair
 
@@ -237,10 +237,9 @@ class March:
             solved = self.alpha[rows[now], cols[now]]
             add_samples(layer_F, rows[now], cols[now], solved)
             add_samples(layer_B, rows[now], cols[now], 1.0 - solved)
-            if on_progress is not None:
-                on_progress(Progress(ring, last_ring, self.alpha.copy()))
-        if on_progress is not None and last_ring == 0:
-            on_progress(Progress(1, 1, self.alpha.copy()))
+            report(on_progress, ring, last_ring, self.alpha)
+        if last_ring == 0:
+            report(on_progress, 1, 1, self.alpha)
 
     def solution(self) -> Solution:
         """Everything found, with the layers completed where they cannot be seen."""

@@ -85,15 +85,7 @@ def sample(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Draw one training sample from a pair.
 
-    Parameters
-    ----------
-    pairs : sequence of Pair
-        The others lend their backgrounds.
-    index : int
-        Which pair's subject.
-    size : int
-        Side of the square in pixels.
-    rng : numpy.random.Generator
+    The other pairs lend their backgrounds.
 
     Returns
     -------

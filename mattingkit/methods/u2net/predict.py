@@ -21,7 +21,7 @@ from mattingkit.images import FloatArray, as_image
 from mattingkit.methods.u2net import runtime
 from mattingkit.methods.u2net.weights import find_weights, load_network
 from mattingkit.params import Range
-from mattingkit.progress import Progress, ProgressCallback
+from mattingkit.progress import ProgressCallback, report
 
 if TYPE_CHECKING:
     import torch
@@ -104,11 +104,9 @@ def estimate_alpha_u2net(
     """
     picture = as_image(image)
     network, side, target = _ready(weights, size, device)
-    if on_progress is not None:
-        on_progress(Progress(1, 2, None))
+    report(on_progress, 1, 2)
     alpha = predict_alphas([picture], network, side, target)[0]
-    if on_progress is not None:
-        on_progress(Progress(2, 2, alpha.copy()))
+    report(on_progress, 2, 2, alpha)
     return alpha
 
 
@@ -157,16 +155,8 @@ def side_outputs(
     Returns
     -------
     list of seven ndarrays of float64, each of shape (size, size)
-        Probabilities in [0, 1] as the network gives them, not stretched, at the network's own size.
-
-    Raises
-    ------
-    TypeError, ValueError, FileNotFoundError
-        As :func:`estimate_alpha_u2net`.
-
-    References
-    ----------
-    Qin et al. 2020, section 3.2, figure 5: S_fuse and S_side(1) to S_side(6).
+        S_fuse and S_side(1) to S_side(6) of Qin et al. 2020, section 3.2, figure 5: probabilities in [0, 1] as the
+        network gives them, not stretched, at the network's own size.
 
     Examples
     --------
@@ -183,18 +173,7 @@ def side_outputs(
 
 
 def preprocess(image: FloatArray, size: int) -> npt.NDArray[np.float32]:
-    """Turn a picture into the network's input, as the published code does.
-
-    Parameters
-    ----------
-    image : ndarray of float64, shape (H, W, 3)
-        In [0, 1].
-    size : int
-        Side of the square in pixels.
-
-    Returns
-    -------
-    ndarray of float32, shape (3, size, size)
+    """Turn a picture in [0, 1] into the network's input of shape (3, size, size), as the published code does.
 
     Examples
     --------
@@ -249,9 +228,7 @@ def _ready(weights: str | os.PathLike[str], size: int | None, device: str | None
         from mattingkit.methods.u2net.network import SIZES
 
         if size not in SIZES:
-            raise ValueError(
-                f"size is the side of the network's input in pixels, 32 or more and at most {SIZES[-1]}; got {size}."
-            )
+            raise ValueError(f"size is the side of the network's input, from 32 to {SIZES[-1]} pixels; got {size}.")
     found = find_weights(weights).stat()
     target = _device(device)
     runtime.prepare()

@@ -255,10 +255,8 @@ def load_network(weights: str | os.PathLike[str] = "embedded") -> tuple[U2Net, i
 
     Raises
     ------
-    FileNotFoundError
-        Where named weights have not been fetched, or there is no such file; the message says what to do.
-    ValueError
-        For an unknown name, or a file that is damaged or holds another network.
+    FileNotFoundError, ValueError
+        Where the weights are not here, damaged, or of another network; the message says what to do.
     ImportError
         For an ``.onnx`` file, as the published ones are, where the onnx package is not installed.
 
