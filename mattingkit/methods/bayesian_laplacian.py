@@ -96,18 +96,11 @@ def estimate_alpha_bayesian_laplacian(
     evidence = gather_evidence(picture, expanded, sigma_C)
     report(on_progress, 40, 100, evidence.alpha)
     prior = Prior(weight * evidence.confidence, evidence.alpha)
-    rest = _from_40_percent(on_progress)
-    return estimate_settled(picture, known, expanded, epsilon=epsilon, scale=scale, prior=prior, on_progress=rest)
 
-
-def _from_40_percent(on_progress: ProgressCallback | None) -> ProgressCallback | None:
-    """Report the solver's progress as the last 60 percent of the whole."""
-    if on_progress is None:
-        return None
-    tell = on_progress
-
-    def scaled(progress: Progress) -> None:
+    def last_60_percent(progress: Progress) -> None:
         share = progress.step / progress.total if progress.total else 0.5
-        tell(Progress(round(40 + 60 * share), 100, progress.alpha))
+        if on_progress is not None:
+            on_progress(Progress(round(40 + 60 * share), 100, progress.alpha))
 
-    return scaled
+    rest = on_progress and last_60_percent
+    return estimate_settled(picture, known, expanded, epsilon=epsilon, scale=scale, prior=prior, on_progress=rest)

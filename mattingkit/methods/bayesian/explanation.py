@@ -1,7 +1,6 @@
 """Show what Bayesian matting weighed at one pixel: its samples, their clusters, and each step to the likeliest pair.
 
-Chuang, Curless, Salesin, Szeliski: A Bayesian Approach to Digital Matting. CVPR 2001. Lesson 03 draws all of this. It
-runs the same compiled functions as the march, so what is shown is what was computed.
+Lesson 03 draws all of this. It runs the same compiled functions as the march: what is shown is what was computed.
 """
 
 from __future__ import annotations

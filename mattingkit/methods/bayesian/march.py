@@ -108,33 +108,16 @@ def estimate_alpha_bayesian(
 
 
 class Solution(NamedTuple):
-    """Everything Bayesian matting finds.
-
-    Parameters
-    ----------
-    alpha : ndarray of float64, shape (H, W)
-    foreground, background : ndarray of float64, shape (H, W, 3)
-        Solved together with alpha; where a layer cannot be seen at all, the nearest pixel's.
-    order : ndarray of int32, shape (H, W)
-        The ring in which a pixel was solved; 0 for known ones.
-    likelihood : ndarray of float64, shape (H, W)
-        Log-likelihood of the winning pair, at most 0; 0 for known pixels.
-    margin : ndarray of float64, shape (H, W)
-        By how much it beat the second pair; infinite where there was only one, or the pixel was known.
-    samples : ndarray of int32, shape (H, W, 2)
-        How many foreground and background samples were weighed.
-    confidence : ndarray of float64, shape (H, W)
-        From 0 to 1: how far to trust alpha, by the likelihood and by how far apart F and B lie.
-    """
+    """Everything Bayesian matting finds, as arrays of shape (H, W); colours are (H, W, 3)."""
 
     alpha: FloatArray
-    foreground: FloatArray
+    foreground: FloatArray  # solved together with alpha; where a layer cannot be seen at all, the nearest pixel's
     background: FloatArray
-    order: npt.NDArray[np.int32]
-    likelihood: FloatArray
-    margin: FloatArray
-    samples: npt.NDArray[np.int32]
-    confidence: FloatArray
+    order: npt.NDArray[np.int32]  # the ring in which a pixel was solved; 0 for known ones
+    likelihood: FloatArray  # log-likelihood of the winning pair, at most 0; 0 for known pixels
+    margin: FloatArray  # by how much it beat the second; infinite where there was only one, or the pixel was known
+    samples: npt.NDArray[np.int32]  # (H, W, 2): how many foreground and background samples were weighed
+    confidence: FloatArray  # from 0 to 1: how far to trust alpha, by the likelihood and by how far apart F and B lie
 
 
 def solve(

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 __all__ = ["ARCHITECTURES", "RSU", "RSU4F", "SIZES", "U2Net", "build", "fold_batch_norms"]
 
@@ -237,12 +238,6 @@ def fold_batch_norms(network: U2Net) -> U2Net:
     network.eval()
     for block in network.modules():
         if isinstance(block, REBNConv) and isinstance(block.bn_s1, nn.BatchNorm2d):
-            norm, conv = block.bn_s1, block.conv_s1
-            assert norm.running_var is not None
-            assert norm.running_mean is not None
-            assert conv.bias is not None
-            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-            conv.weight.mul_(scale[:, None, None, None])
-            conv.bias.sub_(norm.running_mean).mul_(scale).add_(norm.bias)
+            block.conv_s1 = fuse_conv_bn_eval(block.conv_s1, block.bn_s1)
             block.bn_s1 = nn.Identity()
     return network

@@ -228,7 +228,7 @@ def _ready(weights: str | os.PathLike[str], size: int | None, device: str | None
         from mattingkit.methods.u2net.network import SIZES
 
         if size not in SIZES:
-            raise ValueError(f"size is the side of the network's input, from 32 to {SIZES[-1]} pixels; got {size}.")
+            raise ValueError(f"size is the input's side in pixels, 32 or more and at most {SIZES[-1]}; got {size}.")
     found = find_weights(weights).stat()
     target = _device(device)
     runtime.prepare()
