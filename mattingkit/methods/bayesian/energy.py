@@ -76,14 +76,7 @@ def likeliest_colors(C, alpha, mean_F, cov_F, mean_B, cov_B, variance_C):  # typ
     v = solve_symmetric(S, minus(C, mix(alpha, mean_F, mean_B)))
     # F = F̄ + α Σ_F v, so (F − F̄)ᵀ Σ_F⁻¹ (F − F̄) = α² vᵀ Σ_F v.
     toward_F, toward_B = times(cov_F, v), times(cov_B, v)
-    F = (
-        unit(mean_F[0] + alpha * toward_F[0]), unit(mean_F[1] + alpha * toward_F[1]),
-        unit(mean_F[2] + alpha * toward_F[2]),
-    )  # fmt: skip
-    B = (
-        unit(mean_B[0] + beta * toward_B[0]), unit(mean_B[1] + beta * toward_B[1]),
-        unit(mean_B[2] + beta * toward_B[2]),
-    )  # fmt: skip
+    F, B = moved(mean_F, alpha, toward_F), moved(mean_B, beta, toward_B)
     return F, B, aa * dot(v, toward_F) + bb * dot(v, toward_B)
 
 
@@ -93,6 +86,12 @@ def likeliest_alpha(C, F, B, otherwise):  # type: ignore[no-untyped-def]
     across = minus(F, B)
     length2 = dot(across, across)
     return unit(dot(minus(C, B), across) / length2) if length2 > 1e-12 else otherwise
+
+
+@kernel
+def moved(u, amount, v):  # type: ignore[no-untyped-def]
+    """The colour u + amount v, within [0, 1]."""
+    return unit(u[0] + amount * v[0]), unit(u[1] + amount * v[1]), unit(u[2] + amount * v[2])
 
 
 @kernel

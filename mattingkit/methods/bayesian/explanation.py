@@ -110,7 +110,7 @@ def explain(
     samples_B, means_B, covs_B, sizes_B = _weigh(march, layer_B, row, col, radius)
     start = float(start_alpha(row, col, march.alpha, march.order, ring))
     likelihoods = np.empty((len(means_F), len(means_B)))
-    outcomes = {}
+    outcomes: dict[tuple[int, int], tuple[float, FloatArray, FloatArray, FloatArray]] = {}
     for i, j in np.ndindex(likelihoods.shape):
         trace = np.empty((settings.max_iterations, 2))
         alpha, F, B, likelihoods[i, j], steps = alternate(
@@ -118,8 +118,7 @@ def explain(
             covariance(covs_B, j), settings.sigma_C**2, start, settings.max_iterations, trace,
         )  # fmt: skip
         outcomes[i, j] = (float(alpha), np.array(F), np.array(B), trace[:steps])
-    first, second = np.unravel_index(int(np.argmax(likelihoods)), likelihoods.shape)
-    chosen = (int(first), int(second))
+    chosen = max(outcomes, key=lambda pair: likelihoods[pair])
     alpha, F, B, iterates = outcomes[chosen]
     return Explanation(
         row, col, ring, radius, samples_F, samples_B, _clusters(means_F, covs_F, sizes_F),
