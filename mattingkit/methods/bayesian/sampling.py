@@ -181,7 +181,6 @@ def _by_rays(  # type: ignore[no-untyped-def]
 ):
     """Start every pixel with the best pair of the first known pixels its rays meet."""
     height, width = trimap.shape
-    found_F, found_B = np.empty(RAYS + 1, np.int64), np.empty(RAYS + 1, np.int64)
     for at in range(first, last):
         row, col = pixels[at]
         count_F = count_B = 0
@@ -198,31 +197,25 @@ def _by_rays(  # type: ignore[no-untyped-def]
                 if wants_F and trimap[r, c] == 1.0:
                     wants_F = False
                     if rank[r, c] >= 0:
-                        found_F[count_F] = rank[r, c]
+                        hits[at, 0, count_F] = rank[r, c]
                         count_F += 1
                 if wants_B and trimap[r, c] == 0.0:
                     wants_B = False
                     if rank[r, c] >= 0:
-                        found_B[count_B] = rank[r, c]
+                        hits[at, 1, count_B] = rank[r, c]
                         count_B += 1
                 # Nothing wanted lies nearer than this, so the ray may leap.
-                leap = distances[r, c, 0] if wants_F else distances[r, c, 1]
-                if wants_F and wants_B:
-                    leap = min(distances[r, c, 0], distances[r, c, 1])
-                step += max(1.0, leap - 1.5)
+                far_F, far_B = distances[r, c, 0] if wants_F else np.inf, distances[r, c, 1] if wants_B else np.inf
+                step += max(1.0, min(far_F, far_B) - 1.5)
         # A ray may meet nothing; these stand in, and the search takes it from there.
         if count_F == 0:
-            found_F[0], count_F = at % len(samples_F), 1
+            hits[at, 0, 0], count_F = at % len(samples_F), 1
         if count_B == 0:
-            found_B[0], count_B = at % len(samples_B), 1
-        for i in range(count_F):
-            hits[at, 0, i] = found_F[i]
-        for j in range(count_B):
-            hits[at, 1, j] = found_B[j]
+            hits[at, 1, 0], count_B = at % len(samples_B), 1
         costs[at] = np.inf
         for i in range(count_F):
             for j in range(count_B):
-                f, b = found_F[i], found_B[j]
+                f, b = int(hits[at, 0, i]), int(hits[at, 1, j])
                 cost = _cost(costs[at], row, col, f, b, image, samples_F, samples_B, distances)
                 if cost < costs[at]:
                     costs[at], pairs[at, 0], pairs[at, 1] = cost, f, b
