@@ -11,7 +11,7 @@ import mattingkit as mk
 from mattingkit import cutout as cutout_function
 from mattingkit import samples
 from mattingkit.methods import METHODS, Method
-from mattingkit.photo.cutout import guess_trimap, new_background
+from mattingkit.photo.cutout import new_background
 from mattingkit.trimap import check_pair
 
 
@@ -165,12 +165,12 @@ def test_the_samples_are_cut_out_by_themselves(name):
     certain = sample.trimap != 0.5
     inside = (result.alpha >= 0.5) & certain
     truth = (sample.trimap == 1) & certain
-    assert (inside & truth).sum() / (inside | truth).sum() > 0.85
+    assert (inside & truth).sum() / (inside | truth).sum() > 0.95
     raw = mk.estimate_alpha(sample.image, method="u2net")
-    assert np.abs(result.alpha - sample.matte).sum() < 0.7 * np.abs(raw - sample.matte).sum()
+    assert np.abs(result.alpha - sample.matte).sum() < 0.9 * np.abs(raw - sample.matte).sum()
     levels = set(np.unique(result.trimap))
     assert levels == {0.0, 0.5, 1.0}
-    # closed_form was given the guess's trimap and kept what it calls certain
+    # the method was given the guess's trimap and kept what it calls certain
     known = result.trimap != 0.5
     np.testing.assert_array_equal(result.alpha[known], result.trimap[known])
 
@@ -184,24 +184,6 @@ def test_u2net_alone_needs_no_second_method(portrait):
 def test_an_empty_picture_is_said_to_be_empty(value):
     with pytest.raises(ValueError, match=r"found no subject|found next to no subject|took the whole picture"):
         mk.cutout(np.full((40, 50, 3), value))
-
-
-def test_a_guess_that_covers_all_is_said_to(monkeypatch):
-    image = np.zeros((20, 20, 3))
-    module = __import__("sys").modules["mattingkit.photo.cutout"]
-    monkeypatch.setattr(module, "estimate_alpha", lambda *_, **__: np.ones((20, 20)))
-    with pytest.raises(ValueError, match="took the whole picture for the subject"):
-        guess_trimap(image)
-
-
-def test_a_hesitant_guess_still_gives_a_trimap(monkeypatch):
-    rows, cols = np.mgrid[:60, :60]
-    guess = np.where(np.hypot(rows - 30, cols - 30) < 15, 0.7, 0.2)
-    module = __import__("sys").modules["mattingkit.photo.cutout"]
-    monkeypatch.setattr(module, "estimate_alpha", lambda *_, **__: guess)
-    trimap = guess_trimap(np.zeros((60, 60, 3))).trimap
-    assert trimap[30, 30] == 1
-    assert trimap[0, 0] == 0
 
 
 def test_the_name_is_the_function():

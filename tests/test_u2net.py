@@ -317,6 +317,16 @@ def test_onnx_files_agree_with_torch(tmp_path, folded, rename):
             torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
+def test_training_starts_from_an_onnx_file_too(tmp_path):
+    from mattingkit.methods.u2net.train import _initial
+
+    export(tmp_path / "n.onnx", "u2netp", folded=True)
+    again = build("u2netp").eval()
+    again.load_state_dict(_initial(str(tmp_path / "n.onnx")))
+    with torch.no_grad():
+        torch.testing.assert_close(again.fused(noise(48, 64)), network().fused(noise(48, 64)), atol=1e-4, rtol=0)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 def test_files_of_torchs_own_exporter_agree(tmp_path):
     pytest.importorskip("onnx")

@@ -27,9 +27,9 @@ from mattingkit.methods.u2net.augment import (
     render_background,
     sample,
 )
-from mattingkit.methods.u2net.checkpoints import read_state
+from mattingkit.methods.u2net.checkpoints import mix_weights, read_network, read_state, save_weights
 from mattingkit.methods.u2net.curve import Record, read_curve
-from mattingkit.methods.u2net.network import build
+from mattingkit.methods.u2net.network import add_identity_norms, build, fold_batch_norms
 from mattingkit.methods.u2net.objective import evaluate, loss_of
 from mattingkit.methods.u2net.train import Settings, main, train
 from mattingkit.methods.u2net.weights import find_weights
@@ -168,12 +168,10 @@ def test_a_loss_that_is_no_number_ends_the_run_and_writes_no_weights(folders, tm
         ({"every": 0}, "processes and every are 1 or more"),
         ({"validation": 1.0}, r"validation lies in \[0, 1\)"),
         ({"validation": 0.99}, "leaves none to learn from"),
-        ({"init": "u2netp.onnx"}, r"start from a \.pth or \.safetensors file"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(folders, tmp_path, monkeypatch, changes, message):
     monkeypatch.chdir(tmp_path)
-    Path("u2netp.onnx").touch()
     with pytest.raises(ValueError, match=message):
         train(settings(folders, tmp_path / "run", **changes))
 
@@ -335,3 +333,34 @@ def test_evaluation_measures_iou_on_the_picture_itself(folders, run):
     np.testing.assert_allclose(scores, expected, atol=0.02)
     discs = [score for pair, score in zip(pairs, scores, strict=True) if pair.name.startswith("disc")]
     assert iou["disc"] == pytest.approx(np.mean(discs), abs=1e-4)
+
+
+def test_training_goes_on_from_folded_norms_and_leaves_them_alone(folders, tmp_path):
+    """A network without batch norms gets ones that change nothing, and the first steps do not undo what it knows."""
+    torch.manual_seed(0)
+    network = add_identity_norms(fold_batch_norms(build("u2netp")))
+    save_weights(network, 48, tmp_path / "folded.safetensors")
+    init = str(tmp_path / "folded.safetensors")
+    state, _ = read_state(train(settings(folders, tmp_path / "run", init=init, learning_rate=1e-6)))
+    before = network.state_dict()
+    for key, value in before.items():
+        if "running" in key or "tracked" in key:
+            np.testing.assert_allclose(state[key], value, atol=1e-3)
+        else:
+            np.testing.assert_allclose(state[key], value, atol=3e-3)
+
+
+def test_mixing_weights_is_their_mean(tmp_path):
+    paths = [tmp_path / f"{name}.safetensors" for name in "ab"]
+    for seed, path in enumerate(paths):
+        torch.manual_seed(seed)
+        save_weights(build("u2netp"), 96, path)
+    mix_weights({paths[0]: 0.25, paths[1]: 0.75}, tmp_path / "mean.safetensors")
+    first, second, mean = (read_network(path)[0].state_dict() for path in (*paths, tmp_path / "mean.safetensors"))
+    key = "stage3.rebnconv2.conv_s1.weight"
+    np.testing.assert_allclose(mean[key], 0.25 * first[key] + 0.75 * second[key], atol=2e-3)
+    with pytest.raises(ValueError, match="add up to 1"):
+        mix_weights({paths[0]: 0.5}, tmp_path / "none.safetensors")
+    save_weights(build("u2netp"), 128, paths[1])
+    with pytest.raises(ValueError, match="one size of input"):
+        mix_weights({paths[0]: 0.5, paths[1]: 0.5}, tmp_path / "none.safetensors")

@@ -112,7 +112,7 @@ def batch(
     output: str | os.PathLike[str],
     *,
     background: Any = None,
-    method: str = "closed_form",
+    method: str = "auto",
     crop: str | None = None,
     only: Literal["rgba", "alpha", "composite"] | None = None,
     format: str = "png",
@@ -293,9 +293,9 @@ def _with_trimaps(
     """Photographs with their trimaps; trimaps that lie among the photographs are not photographs."""
     if trimaps is None:
         return photos, [None] * len(photos)
-    from mattingkit.methods import find_method
+    from mattingkit.photo.cutout import method_of
 
-    if not find_method(recipe.method).needs_trimap:
+    if not method_of(recipe.method).needs_trimap:
         raise TypeError(f"{recipe.method} takes no trimap; leave the trimaps out, or choose another method.")
     matched = match_trimaps(photos, Path(trimaps))
     used = {os.path.realpath(path) for path in matched if path is not None}

@@ -52,7 +52,7 @@ def batch(
     trimaps: Annotated[
         Path | None, typer.Option("--trimaps", "-t", help="A folder of trimaps or strokes, matched by name.")
     ] = None,
-    method: cutting.MethodOption = "closed_form",
+    method: cutting.MethodOption = "auto",
     settings: SetOption = None,
     background: cutting.BackgroundOption = None,
     crop: cutting.CropOption = None,

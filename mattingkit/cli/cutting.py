@@ -56,7 +56,7 @@ class Crop(StrEnum):
 # The options that `cutout` and `batch` share.
 MethodOption = Annotated[
     str,
-    typer.Option("--method", "-m", help="See: mattingkit methods", autocompletion=known_methods),
+    typer.Option("--method", "-m", help="auto, network, or see: mattingkit methods", autocompletion=known_methods),
 ]
 BackgroundOption = Annotated[
     str | None,
@@ -123,8 +123,8 @@ def make_recipe(
     from mattingkit.photo.recipe import Recipe
 
     try:
-        find_method(method)
-        parameters = parse_settings(settings, [method]).get(method, {})
+        find_method(named := "closed_form" if method == "auto" else method)
+        parameters = parse_settings(settings, [named]).get(named, {})
         recipe = Recipe(
             method=method,
             background=background,
@@ -165,7 +165,7 @@ def cutout(
             "--strokes", metavar="FILE.json", help="Strokes saved by the pad, drawn over --trimap where one is given."
         ),
     ] = None,
-    method: MethodOption = "closed_form",
+    method: MethodOption = "auto",
     settings: SetOption = None,
     background: BackgroundOption = None,
     crop: CropOption = None,

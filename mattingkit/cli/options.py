@@ -125,7 +125,8 @@ def with_settings(words: Sequence[str]) -> list[str]:
         return words
     from mattingkit.methods import METHODS
 
-    method = METHODS.get(method_in(words))
+    found = method_in(words)
+    method = METHODS.get("closed_form" if found == "auto" else found)
     # The weights have an option of their own, whatever the method.
     flags = {f"--{name.replace('_', '-')}": name for name in (method.parameters if method else ()) if name != "weights"}
     written: list[str] = []
@@ -141,13 +142,13 @@ def with_settings(words: Sequence[str]) -> list[str]:
     return written
 
 
-def method_in(arguments: list[str], default: str = "closed_form") -> str:
+def method_in(arguments: list[str], default: str = "auto") -> str:
     """Find ``--method NAME`` in a command line before it is parsed.
 
     Examples
     --------
     >>> method_in(["cutout", "photo.jpg", "--method", "bayesian"]), method_in(["-m=knn"]), method_in([])
-    ('bayesian', 'knn', 'closed_form')
+    ('bayesian', 'knn', 'auto')
     """
     for i, word in enumerate(arguments):
         if word == "--":

@@ -19,10 +19,11 @@ from mattingkit.compositing import composite, fit_background, parse_color, to_rg
 from mattingkit.files import load_image
 from mattingkit.foreground import Layers, estimate_layers
 from mattingkit.images import FloatArray, as_image, own_copy
-from mattingkit.methods import estimate_alpha, find_method
+from mattingkit.methods import Method, estimate_alpha, find_method
 from mattingkit.params import check_parameters
+from mattingkit.photo.guess import Guess, estimate_alpha_guessed, guess_trimap, trimap_of_guess
 from mattingkit.progress import ProgressCallback
-from mattingkit.trimap import check_pair, trimap_from_alpha
+from mattingkit.trimap import check_pair
 
 __all__ = [
     "Cutout",
@@ -31,13 +32,11 @@ __all__ = [
     "check_background",
     "cutout",
     "guess_trimap",
+    "method_of",
     "new_background",
     "over_background",
     "separate",
 ]
-
-#: A guess that takes less of the picture than this for subject (or for background) has found none.
-_SMALLEST_SHARE = 5e-4
 
 
 class Cutout(NamedTuple):
@@ -77,23 +76,10 @@ class Separated(NamedTuple):
     trimap: FloatArray
 
 
-class Guess(NamedTuple):
-    """U²-Net's guess at the subject, and the trimap made of it.
-
-    Parameters
-    ----------
-    saliency : ndarray of float64, shape (H, W)
-    trimap : ndarray of float64, shape (H, W)
-    """
-
-    saliency: FloatArray
-    trimap: FloatArray
-
-
 def cutout(
     image: npt.ArrayLike,
     background: npt.ArrayLike | str | os.PathLike[str] | None = None,
-    method: str = "closed_form",
+    method: str = "auto",
     *,
     trimap: npt.ArrayLike | None = None,
     weights: str = "embedded",
@@ -109,14 +95,16 @@ def cutout(
     background : optional
         A picture (array, or path of a file; scaled to cover), a colour name, hex code or RGB triple,
         ``"checkerboard"``, or ``"blur"`` for the picture's own background out of focus. None leaves it transparent.
-    method : str, default "closed_form"
-        A name in :data:`mattingkit.METHODS`.
+    method : str, default "auto"
+        A name in :data:`mattingkit.METHODS`, or ``"network"``. "auto" is closed form; where the trimap is a guess, with
+        colours sampled all around as its prior (:func:`mattingkit.photo.guess.estimate_alpha_guessed`).
     trimap : array_like, shape (H, W), optional
-        Without one, U²-Net guesses the subject, and its guess's border becomes the unknown band.
+        Without one, a network guesses the subject, and a trimap is made of it:
+        :func:`mattingkit.photo.guess.guess_trimap`, whose trimap, corrected by points, can be given here.
     weights : str, default "embedded"
-        Whose guess: a name or path as :func:`mattingkit.methods.u2net.estimate_alpha_u2net` takes it.
+        Whose guess: a name or path as :func:`mattingkit.photo.guess.guess_trimap` takes it.
     erode : int or "auto", default "auto"
-        Width of the guess's unknown band, as in :func:`mattingkit.trimap_from_alpha`.
+        Pixels by which what the guess is sure of withdraws from the rest.
     on_progress : callable, optional
         Called with a :class:`mattingkit.progress.Progress`; raising from it cancels.
     **parameters
@@ -157,7 +145,7 @@ def cutout(
 
 def separate(
     image: npt.ArrayLike,
-    method: str = "closed_form",
+    method: str = "auto",
     *,
     trimap: npt.ArrayLike | None = None,
     weights: str = "embedded",
@@ -194,24 +182,42 @@ def separate(
     array([0., 0., 0.])
     """
     picture = as_image(image)
-    chosen = find_method(method)
+    automatic = method == "auto" and trimap is None and not parameters
+    chosen = method_of(method)
     if "weights" in chosen.parameters:
         parameters = {"weights": weights, **parameters}
     check_parameters(method, chosen.function, parameters)
-    if not chosen.needs_trimap:
+    refines = chosen.needs_trimap or (method == "network" and _refines_trimap(parameters["weights"]))
+    if not refines:
         if trimap is not None:
             raise TypeError(f"{method} finds the subject by itself and takes no trimap; leave one of the two out.")
         alpha = estimate_alpha(picture, method=method, on_progress=on_progress, **parameters)
-        known = _trimap_of_guess(alpha, erode)
+        known = trimap_of_guess(alpha, erode)
     else:
         if trimap is not None:
             picture, known = check_pair(picture, trimap)
             known = own_copy(known, trimap)  # it is handed out, and the caller's own may change
         else:
-            known = guess_trimap(picture, weights=weights, erode=erode).trimap
-        alpha = estimate_alpha(picture, known, method=method, on_progress=on_progress, **parameters)
+            # A network that refines a trimap has weights of its own, and finds no subject.
+            known = guess_trimap(picture, weights="embedded" if method == "network" else weights, erode=erode).trimap
+        if automatic:
+            alpha = estimate_alpha_guessed(picture, known, on_progress=on_progress)
+        else:
+            known_method = "closed_form" if method == "auto" else method
+            alpha = estimate_alpha(picture, known, method=known_method, on_progress=on_progress, **parameters)
     layers = estimate_layers(picture, alpha) if colors else Layers(picture, picture)
     return Separated(alpha, layers.foreground, layers.background, known)
+
+
+def method_of(name: str) -> Method:
+    """Look a method up by name; "auto" has closed form's parameters."""
+    return find_method("closed_form" if name == "auto" else name)
+
+
+def _refines_trimap(weights: str | os.PathLike[str]) -> bool:
+    from mattingkit.methods.network import refines_trimap
+
+    return refines_trimap(weights)
 
 
 def over_background(parts: Separated, background: npt.ArrayLike | str | os.PathLike[str]) -> FloatArray:
@@ -239,51 +245,6 @@ def over_background(parts: Separated, background: npt.ArrayLike | str | os.PathL
     array([0., 1.])
     """
     return composite(parts.foreground, new_background(background, parts.alpha, parts.background), parts.alpha)
-
-
-def guess_trimap(
-    image: npt.ArrayLike,
-    *,
-    weights: str = "embedded",
-    erode: int | Literal["auto"] = "auto",
-) -> Guess:
-    """Let U²-Net say what the subject is, and make a trimap of it.
-
-    Parameters
-    ----------
-    image : array_like, shape (H, W, 3)
-    weights, erode
-        As in :func:`cutout`.
-
-    Returns
-    -------
-    Guess
-        ``saliency`` and ``trimap``.
-
-    Raises
-    ------
-    ValueError
-        Where the guess is empty or covers all.
-    """
-    saliency = estimate_alpha(image, method="u2net", weights=weights)
-    return Guess(saliency, _trimap_of_guess(saliency, erode))
-
-
-def _trimap_of_guess(saliency: FloatArray, erode: int | Literal["auto"]) -> FloatArray:
-    """Make a trimap of a guess; refuse a guess that shows no subject, or nothing else."""
-    subject = float((saliency >= 0.5).mean())
-    remedy = "Mark it yourself (a trimap, or strokes), or try other weights."
-    if subject < _SMALLEST_SHARE:
-        raise ValueError(
-            f"U²-Net found no subject in this picture (its guess is nowhere above {saliency.max():.2f}). {remedy}"
-            if subject == 0
-            else f"U²-Net found next to no subject in this picture ({subject:.2%} of it). {remedy}"
-        )
-    if 1 - subject < _SMALLEST_SHARE:
-        raise ValueError(f"U²-Net took the whole picture for the subject and left no background. {remedy}")
-    # Where the guess is soft it does not know what the subject is, and a matting method, which only knows colours,
-    # knows it no better: what lies far from the outline keeps the side that the guess leans to.
-    return trimap_from_alpha((saliency >= 0.5).astype(np.float64), erode)
 
 
 def check_background(background: Any) -> None:

@@ -17,9 +17,8 @@ import numpy.typing as npt
 from mattingkit.compositing import checkerboard, composite, to_rgba
 from mattingkit.files import FORMATS, Photo
 from mattingkit.images import FloatArray, as_image
-from mattingkit.methods import find_method
 from mattingkit.params import check_parameters
-from mattingkit.photo.cutout import Separated, check_background, over_background, separate
+from mattingkit.photo.cutout import Separated, check_background, method_of, over_background, separate
 from mattingkit.photo.id_photo import ID_SIZES, crop_box, crop_id_photo, id_box
 from mattingkit.progress import ProgressCallback
 
@@ -45,8 +44,8 @@ class Recipe:
 
     Parameters
     ----------
-    method : str, default "closed_form"
-        A name in :data:`mattingkit.METHODS`.
+    method : str, default "auto"
+        "auto" or "network", or a name in :data:`mattingkit.METHODS`, as in :func:`mattingkit.cutout`.
     background : str, or three floats in [0, 1], optional
         A colour name, hex code or RGB triple, ``"checkerboard"``, ``"blur"``, or the path of a picture.
     crop : str, optional
@@ -74,7 +73,7 @@ class Recipe:
     ValueError: JPEG has no transparency: give a background, or write png, webp or tiff.
     """
 
-    method: str = "closed_form"
+    method: str = "auto"
     background: Any = None
     crop: str | None = None
     only: Only | None = None
@@ -100,7 +99,8 @@ class Recipe:
 
         ``guesses`` says that there will be photographs without a trimap, so U²-Net's weights have to be here.
         """
-        check_parameters(self.method, find_method(self.method).function, self.parameters)
+        method = method_of(self.method)
+        check_parameters(self.method, method.function, self.parameters)
         if self.format not in FORMATS:
             raise ValueError(f"There is no format {self.format!r}; known: {', '.join(FORMATS)}.")
         if self.crop is not None and self.crop not in ID_SIZES:
@@ -116,7 +116,7 @@ class Recipe:
             raise ValueError("The transparent cut-out (rgba) has no background; ask for the composite instead.")
         if self.output == "rgba" and self.format == "jpg":
             raise ValueError("JPEG has no transparency: give a background, or write png, webp or tiff.")
-        if guesses or not find_method(self.method).needs_trimap:
+        if guesses or not method.needs_trimap:
             from mattingkit.methods.u2net.weights import find_weights
 
             find_weights(self.weights)

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from mattingkit.files import atomic_write
-from mattingkit.methods.u2net.network import ARCHITECTURES, SIZES, U2Net, build, fold_batch_norms
+from mattingkit.methods.u2net.network import ARCHITECTURES, SIZES, U2Net, add_identity_norms, build, fold_batch_norms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["read_network", "read_pickle", "read_state", "save_weights"]
+__all__ = ["mix_weights", "read_network", "read_pickle", "read_state", "save_weights"]
 
 #: Side in pixels of the square input that the published weights were trained for; others name theirs.
 PUBLISHED_SIZE = 320
@@ -141,6 +141,51 @@ def save_weights(network: U2Net, size: int, path: Path) -> None:
     state = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in network.state_dict().items()}
     with atomic_write(path) as file:
         file.write(save(state, {"size": str(size), "format": "pt", "sha256": _digest(state, size)}))
+
+
+def mix_weights(parts: Mapping[Path, float], path: Path) -> None:
+    """Write the weighted mean of networks that were trained from the same one.
+
+    What fine-tuning gains on its own pictures it may lose on others; the mean of the weights before and after keeps
+    most of both.
+
+    Parameters
+    ----------
+    parts : mapping of Path to float
+        Files of weights, as :func:`read_network` takes them, and the share of each.
+    path : Path
+        A ``.safetensors`` file to write.
+
+    Raises
+    ------
+    ValueError
+        Where the shares do not add up to 1, or the networks differ in kind or in the size of their input.
+
+    References
+    ----------
+    Wortsman et al.: Robust fine-tuning of zero-shot models. CVPR 2022; and Model soups. ICML 2022.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("before", "after"):
+    ...     save_weights(build("u2netp"), 96, folder / f"{name}.safetensors")
+    >>> halves = {folder / "before.safetensors": 0.5, folder / "after.safetensors": 0.5}
+    >>> mix_weights(halves, folder / "mean.safetensors")
+    >>> read_network(folder / "mean.safetensors")[1]
+    96
+    """
+    if abs(sum(parts.values()) - 1) > 1e-6:
+        raise ValueError(f"The shares add up to 1; got {sum(parts.values()):g}.")
+    networks = [(*read_network(part), share) for part, share in parts.items()]
+    network, size, _ = networks[0]
+    states = [(one.state_dict(), share) for one, _, share in networks]
+    alike = {(other, *(value.shape for value in one.state_dict().values())) for one, other, _ in networks}
+    if len(alike) > 1:
+        raise ValueError("Only networks of one kind and one size of input can be mixed.")
+    network.load_state_dict({key: sum(share * state[key] for state, share in states) for key in states[0][0]})
+    save_weights(add_identity_norms(network), size, path)
 
 
 def _digest(state: Mapping[str, Tensor], size: int) -> str:

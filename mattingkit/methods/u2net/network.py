@@ -18,7 +18,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["ARCHITECTURES", "RSU", "RSU4F", "SIZES", "U2Net", "build", "fold_batch_norms"]
+__all__ = [
+    "ARCHITECTURES",
+    "RSU",
+    "RSU4F",
+    "SIZES",
+    "U2Net",
+    "add_identity_norms",
+    "build",
+    "fold_batch_norms",
+    "has_identity_norms",
+]
 
 #: Sides in pixels that the network's square input may have: five poolings need 32, and 4096 fill any memory.
 SIZES = range(32, 4097)
@@ -241,3 +251,49 @@ def fold_batch_norms(network: U2Net) -> U2Net:
             block.conv_s1 = fuse_conv_bn_eval(block.conv_s1, block.bn_s1)
             block.bn_s1 = nn.Identity()
     return network
+
+
+@torch.no_grad()
+def add_identity_norms(network: U2Net) -> U2Net:
+    """Give convolutions that had their batch norm folded in one that changes nothing, in place.
+
+    The ``state_dict`` is then that of an ordinary checkpoint. Training has to leave such norms as they are
+    (:func:`has_identity_norms`): the batch's own mean and deviation are not 0 and 1.
+
+    Parameters
+    ----------
+    network : U2Net
+
+    Returns
+    -------
+    U2Net
+        The same object.
+
+    Examples
+    --------
+    >>> network = fold_batch_norms(build("u2netp"))
+    >>> sum("bn_s1" in key for key in network.state_dict())
+    0
+    >>> has_identity_norms(add_identity_norms(network))
+    True
+    """
+    for block in network.modules():
+        if isinstance(block, REBNConv) and not isinstance(block.bn_s1, nn.BatchNorm2d):
+            norm = nn.BatchNorm2d(block.conv_s1.out_channels)
+            assert norm.running_var is not None
+            norm.running_var.fill_(1 - norm.eps)
+            block.bn_s1 = norm.train(network.training)
+    return network
+
+
+def has_identity_norms(network: U2Net) -> bool:
+    """Whether every batch norm has mean 0 and variance 1, as :func:`add_identity_norms` makes them."""
+    norms = [block.bn_s1 for block in network.modules() if isinstance(block, REBNConv)]
+    return all(
+        isinstance(norm, nn.BatchNorm2d)
+        and norm.running_mean is not None
+        and norm.running_var is not None
+        and not bool(norm.running_mean.any())
+        and bool(torch.allclose(norm.running_var, torch.ones_like(norm.running_var), atol=1e-3))
+        for norm in norms
+    )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mattingkit.methods.u2net.network import U2Net
 
-__all__ = ["estimate_alpha_u2net", "predict_alphas", "predict_batch", "preprocess", "side_outputs"]
+__all__ = ["estimate_alpha_u2net", "glance", "predict_alphas", "predict_batch", "preprocess", "resize", "side_outputs"]
 
 #: ImageNet's channel means and standard deviations, as the published code subtracts and divides by them.
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -108,6 +108,38 @@ def estimate_alpha_u2net(
     alpha = predict_alphas([picture], network, side, target)[0]
     report(on_progress, 2, 2, alpha)
     return alpha
+
+
+def glance(image: npt.ArrayLike, *, weights: str | os.PathLike[str] = "embedded") -> FloatArray:
+    """See roughly where the subject is, in about half the time where the processor multiplies bfloat16 by itself.
+
+    Parameters
+    ----------
+    image, weights
+        As in :func:`estimate_alpha_u2net`.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        As that function's, but off by some hundredths here and there.
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError, ImportError
+        As :func:`estimate_alpha_u2net`.
+
+    Examples
+    --------
+    >>> float(glance(np.zeros((20, 30, 3))).max())
+    0.0
+    """
+    picture = as_image(image)
+    network, side, target = _ready(weights, None, None)
+    if target.type == "cpu" and _multiplies_bfloat16():
+        stamp = find_weights(weights).stat()
+        with _lock:
+            network = _rough_network(os.fspath(weights), (stamp.st_mtime_ns, stamp.st_size))
+    return predict_alphas([picture], network, side, target)[0]
 
 
 def predict_batch(
@@ -211,9 +243,10 @@ def predict_alphas(pictures: Sequence[FloatArray], network: U2Net, size: int, de
     """
     import torch
 
-    shown = torch.from_numpy(np.stack([preprocess(picture, size) for picture in pictures])).to(device)
+    shown = np.stack([preprocess(picture, size) for picture in pictures])
+    batch = torch.from_numpy(shown).to(device, next(network.parameters()).dtype)
     with torch.inference_mode():
-        fused = network.fused(shown.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
+        fused = network.fused(batch.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
     if not np.isfinite(fused).all():
         raise ValueError("The network answers values that are not numbers: its weights are damaged or badly trained.")
     return [
@@ -260,3 +293,22 @@ def _network(weights: str, stamp: tuple[int, int], device: str) -> tuple[U2Net, 
     # The order in memory that convolutions are fastest with, on CPUs and GPUs.
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network, size
+
+
+@lru_cache(maxsize=1)
+def _rough_network(weights: str, stamp: tuple[int, int]) -> U2Net:
+    """The network in bfloat16: half the memory to move, and twice the products in one instruction."""
+    import copy
+
+    import torch
+
+    network = copy.deepcopy(_network(weights, stamp, "cpu")[0])
+    return network.to(torch.bfloat16)
+
+
+@lru_cache(maxsize=1)
+def _multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16; where torch emulates them, they cost time."""
+    import torch
+
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())

@@ -36,7 +36,7 @@ from mattingkit.methods.u2net.augment import find_pairs, read_pair
 from mattingkit.methods.u2net.checkpoints import read_pickle, read_state, save_weights
 from mattingkit.methods.u2net.curve import Record, curve_text, draw_curve, read_curve
 from mattingkit.methods.u2net.dataset import Samples, hold_out
-from mattingkit.methods.u2net.network import U2Net, build
+from mattingkit.methods.u2net.network import U2Net, add_identity_norms, build, has_identity_norms
 from mattingkit.methods.u2net.objective import evaluate, loss_of
 from mattingkit.methods.u2net.predict import predict_alphas
 from mattingkit.methods.u2net.processes import others, share_gradients
@@ -158,6 +158,8 @@ class _Run:
         self.average = build(settings.architecture).to(self.device)
         if settings.init:
             self.network.load_state_dict(_initial(settings.init))
+        # Norms that were folded into their convolutions and replaced by ones that change nothing stay so.
+        self.norms_stay = bool(settings.init) and has_identity_norms(self.network)
         self.average.load_state_dict(self.network.state_dict())
         self.optimizer = _optimizer(self.network, settings.learning_rate)
         self.step, self.best, self.seconds = 0, -1.0, 0.0
@@ -208,6 +210,10 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
+        if self.norms_stay:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         picture = picture.to(self.device).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type != "mps"):
             maps = self.network.logits(picture)
@@ -282,7 +288,9 @@ def _initial(weights: str) -> dict[str, Tensor]:
     """The weights to start from, batch norms and all."""
     path = find_weights(weights)
     if path.suffix == ".onnx":
-        raise ValueError("To go on training, start from a .pth or .safetensors file: an .onnx has its norms folded.")
+        from mattingkit.methods.u2net.onnx_file import load_onnx
+
+        return add_identity_norms(load_onnx(path)).state_dict()
     return read_state(path)[0]
 
 
@@ -331,7 +339,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=defaults.batch)
     parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
     parser.add_argument("--validation", type=float, default=defaults.validation, help="fraction held out")
-    parser.add_argument("--init", help="weights to start from: embedded, or a .pth or .safetensors file")
+    parser.add_argument("--init", help="weights to start from: embedded, or a .pth, .safetensors or .onnx file")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--processes", type=int, default=defaults.processes, help="on a CPU: one for each core")
     parser.add_argument("--seed", type=int, default=defaults.seed)

@@ -69,9 +69,10 @@ _RELEASE = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 _TABLE = [
     Weights(
         "embedded",
-        "cats and people, trained by this project; in the package",
-        2.3,
-        sha256="e73336bea0f3f0b3478dc4e49a17f3a7557fd75d4dbedbd1c68bb914e44e4cda",
+        "salient objects, cats and people above all; in the package",
+        2.35,
+        sha256="45c141052ff4d9b75459318a3ae464b479bd08d11da1263cc960145bdea20d4c",
+        origin="X. Qin et al., github.com/xuebinqin/U-2-Net; fine-tuned by this project, see NOTICE",
     ),
     Weights(
         "u2net",
