@@ -17,6 +17,7 @@ from PIL import Image, ImageCms
 import mattingkit as mk
 from mattingkit.cli import main
 from mattingkit.drawing import Drawing, Lasso, save_strokes
+from mattingkit.photo.guess import guess_trimap
 from mattingkit.photo.id_photo import ID_SIZES
 
 COMMAND = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
@@ -449,3 +450,29 @@ def test_a_pipe_is_refused_and_not_waited_for(own, arguments):
     os.mkfifo("pipe.jpg")
     outcome = run(*arguments, "-o", "made", cwd=own, code=1)
     assert "'pipe.jpg' is a pipe or a device, no file" in outcome.said
+
+
+def test_points_and_a_box_correct_the_guess(tmp_path):
+    sample = mk.samples.portrait()
+    mk.save_image(tmp_path / "portrait.png", sample.image)
+    told = ("--box", "0,60,512,440", "--point", "300,256", "--not-point", "20,100")
+    run("portrait.png", *told, "--only", "alpha", "-o", "alpha.png", cwd=tmp_path)
+    alpha = mk.load_image(tmp_path / "alpha.png")[..., 0]
+    guess = guess_trimap(sample.image, box=(0, 60, 512, 440), include=[(300, 256)], exclude=[(20, 100)])
+    np.testing.assert_allclose(alpha, mk.cutout(sample.image, trimap=guess).alpha, atol=1 / 255)
+    assert alpha[300, 256] == 1
+    assert alpha[:, :60].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--box", "1,2,3"), "TOP,LEFT,BOTTOM,RIGHT"),
+        (("--point", "here"), "ROW,COL"),
+        (("--not-point", "1,2,3"), "ROW,COL"),
+        (("--point", "1,2", "--trimap", "trimap.png"), "without --trimap"),
+    ],
+)
+def test_corrections_that_make_no_sense_are_refused(tmp_path, options, words):
+    mk.save_image(tmp_path / "photo.png", mk.samples.cat().image)
+    assert words in run("photo.png", *options, "-o", "out", cwd=tmp_path, code=2).said

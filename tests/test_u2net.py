@@ -320,7 +320,7 @@ def test_onnx_files_agree_with_torch(tmp_path, folded, rename):
 def test_training_starts_from_an_onnx_file_too(tmp_path):
     from mattingkit.methods.u2net.train import _initial
 
-    export(tmp_path / "n.onnx", "u2netp", folded=True)
+    export(tmp_path / "n.onnx", "u2netp", folded=True, rename=False)
     again = build("u2netp").eval()
     again.load_state_dict(_initial(str(tmp_path / "n.onnx")))
     with torch.no_grad():

@@ -21,6 +21,7 @@ from mattingkit.errors import describe
 if TYPE_CHECKING:
     from mattingkit.files import Photo
     from mattingkit.images import FloatArray
+    from mattingkit.photo.guess import Guess
     from mattingkit.photo.recipe import Recipe
 
 __all__ = ["Crop", "Format", "Only", "make_recipe", "register"]
@@ -93,6 +94,7 @@ def register(app: typer.Typer) -> None:
             "mattingkit cutout photo.jpg -o out/",
             "mattingkit cutout portrait.jpg --background '#438edb' --crop one-inch -o id.jpg",
             "mattingkit cutout photo.jpg --trimap trimap.png --method bayesian --all -o out/",
+            "mattingkit cutout photo.jpg --box 40,0,620,480 --point 300,200 --not-point 90,60 -o out/",
             "cat photo.jpg | mattingkit cutout - -o - > cutout.png",
             "mattingkit cutout photo.jpg --method bayesian --set sigma_C=0.02   (see: mattingkit methods bayesian)",
         ),
@@ -165,6 +167,18 @@ def cutout(
             "--strokes", metavar="FILE.json", help="Strokes saved by the pad, drawn over --trimap where one is given."
         ),
     ] = None,
+    box: Annotated[
+        str | None,
+        typer.Option("--box", metavar="TOP,LEFT,BOTTOM,RIGHT", help="For the guess: the subject lies within."),
+    ] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option("--point", metavar="ROW,COL", help="A point on the subject, for the guess; may be repeated."),
+    ] = None,
+    not_point: Annotated[
+        list[str] | None,
+        typer.Option("--not-point", metavar="ROW,COL", help="A point beside the subject; may be repeated."),
+    ] = None,
     method: MethodOption = "auto",
     settings: SetOption = None,
     background: BackgroundOption = None,
@@ -203,6 +217,9 @@ def cutout(
         )
     if len(photos) > 1 and (strokes is not None or trimap not in (None, "auto")):
         raise typer.BadParameter("--trimap and --strokes belong to one photograph; for many see: mattingkit batch")
+    hints = _hints(box, point or [], not_point or [])
+    if hints and (len(photos) > 1 or trimap not in (None, "auto")):
+        raise typer.BadParameter("--box, --point and --not-point go with one photograph, without --trimap.")
     checked_only = Only.rgba if everything and background is None else only
     guesses = trimap == "auto" or (trimap is None and strokes is None)
     recipe = make_recipe(
@@ -220,7 +237,9 @@ def cutout(
     done = []
     with _bar_over(photos) as line:
         for photo, files in zip(photos, named, strict=True):
-            done.append(_one(photo, files, recipe, trimap, strokes, onto if everything else None, len(photos) == 1))
+            done.append(
+                _one(photo, files, recipe, trimap, strokes, hints, onto if everything else None, len(photos) == 1)
+            )
             if line is not None:
                 line.update()
     if as_json:
@@ -230,6 +249,27 @@ def cutout(
         console.note(f"{len(done) - len(failures)} of {len(done)} cut out.")
     if failures:
         raise typer.Exit(1)
+
+
+def _hints(box: str | None, points: list[str], others: list[str]) -> dict[str, Any]:
+    """What corrects the guess, as :func:`mattingkit.photo.guess.guess_trimap` takes it."""
+    found: dict[str, Any] = {}
+    if box is not None:
+        found["box"] = _numbers(box, 4, "--box takes TOP,LEFT,BOTTOM,RIGHT in pixels, such as 40,0,620,480")
+    for name, given in (("include", points), ("exclude", others)):
+        if given:
+            found[name] = [_numbers(text, 2, "A point is ROW,COL in pixels, such as 120,80") for text in given]
+    return found
+
+
+def _numbers(text: str, count: int, wanted: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        raise typer.BadParameter(f"{wanted}; got {text!r}.")
+    return numbers
 
 
 def _bar_over(photos: list[str]) -> Any:
@@ -309,6 +349,7 @@ def _one(
     recipe: Recipe,
     trimap: str | None,
     strokes: Path | None,
+    hints: dict[str, Any],
     onto: Any,
     alone: bool,
 ) -> dict[str, Any]:
@@ -325,7 +366,7 @@ def _one(
             if given not in (None, "-", "auto"):
                 refuse_special(str(given))
         photo = read_photo(source)
-        known = _known(photo, trimap, strokes, recipe)
+        known = _known(photo, trimap, strokes, hints, recipe)
         if alone:
             with console.bar(Path(source).name if source != "-" else "stdin") as on_progress:
                 parts = recipe.separate(photo, known, everything=everything, on_progress=on_progress)
@@ -378,14 +419,19 @@ def _plain_color(background: Any) -> bool:
     return True
 
 
-def _known(photo: Photo, trimap: str | None, strokes: Path | None, recipe: Recipe) -> FloatArray | None:
-    """The trimap a person gave: a file, strokes, strokes over a file or over the automatic guess; None to guess."""
+def _known(
+    photo: Photo, trimap: str | None, strokes: Path | None, hints: dict[str, Any], recipe: Recipe
+) -> FloatArray | Guess | None:
+    """The trimap a person gave: a file, strokes, strokes over a file or a guess, a corrected guess; None to guess."""
     from mattingkit.batches.batch import load_known
     from mattingkit.photo.cutout import guess_trimap
 
     base = None
-    if trimap == "auto" and strokes is not None:
-        base = guess_trimap(photo.image, weights=recipe.weights, erode=recipe.erode).trimap
+    if hints or (trimap == "auto" and strokes is not None):
+        guess = guess_trimap(photo.image, weights=recipe.weights, erode=recipe.erode, **hints)
+        if strokes is None:
+            return guess
+        base = guess.trimap
     elif trimap not in (None, "auto"):
         base = load_known(str(trimap), photo.image)
     return base if strokes is None else load_known(strokes, photo.image, base)

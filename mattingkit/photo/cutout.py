@@ -81,7 +81,7 @@ def cutout(
     background: npt.ArrayLike | str | os.PathLike[str] | None = None,
     method: str = "auto",
     *,
-    trimap: npt.ArrayLike | None = None,
+    trimap: npt.ArrayLike | Guess | None = None,
     weights: str = "embedded",
     erode: int | Literal["auto"] = "auto",
     on_progress: ProgressCallback | None = None,
@@ -98,9 +98,9 @@ def cutout(
     method : str, default "auto"
         A name in :data:`mattingkit.METHODS`, or ``"network"``. "auto" is closed form; where the trimap is a guess, with
         colours sampled all around as its prior (:func:`mattingkit.photo.guess.estimate_alpha_guessed`).
-    trimap : array_like, shape (H, W), optional
-        Without one, a network guesses the subject, and a trimap is made of it:
-        :func:`mattingkit.photo.guess.guess_trimap`, whose trimap, corrected by points, can be given here.
+    trimap : array_like, shape (H, W), or Guess, optional
+        Without one, :func:`mattingkit.photo.guess.guess_trimap` guesses the subject. Where it is wrong, call that with
+        points and a box, and give its answer here.
     weights : str, default "embedded"
         Whose guess: a name or path as :func:`mattingkit.photo.guess.guess_trimap` takes it.
     erode : int or "auto", default "auto"
@@ -147,7 +147,7 @@ def separate(
     image: npt.ArrayLike,
     method: str = "auto",
     *,
-    trimap: npt.ArrayLike | None = None,
+    trimap: npt.ArrayLike | Guess | None = None,
     weights: str = "embedded",
     erode: int | Literal["auto"] = "auto",
     colors: bool = True,
@@ -182,7 +182,10 @@ def separate(
     array([0., 0., 0.])
     """
     picture = as_image(image)
-    automatic = method == "auto" and trimap is None and not parameters
+    guessed = trimap is None or isinstance(trimap, Guess)
+    automatic = method == "auto" and guessed and not parameters
+    if isinstance(trimap, Guess):
+        trimap = trimap.trimap
     chosen = method_of(method)
     if "weights" in chosen.parameters:
         parameters = {"weights": weights, **parameters}

@@ -19,6 +19,7 @@ from mattingkit.files import FORMATS, Photo
 from mattingkit.images import FloatArray, as_image
 from mattingkit.params import check_parameters
 from mattingkit.photo.cutout import Separated, check_background, method_of, over_background, separate
+from mattingkit.photo.guess import Guess
 from mattingkit.photo.id_photo import ID_SIZES, crop_box, crop_id_photo, id_box
 from mattingkit.progress import ProgressCallback
 
@@ -134,7 +135,7 @@ class Recipe:
     def separate(
         self,
         photo: Photo,
-        trimap: npt.ArrayLike | None = None,
+        trimap: npt.ArrayLike | Guess | None = None,
         *,
         everything: bool = False,
         on_progress: ProgressCallback | None = None,
