@@ -71,6 +71,9 @@ def test_a_box_is_all_that_the_network_sees_and_all_that_can_be_subject(scene, n
     assert guess.trimap[50, 120] == FOREGROUND
     assert (guess.trimap[:, :90] == BACKGROUND).all()
     assert guess.saliency[50, 40] == 0
+    cut = guess_trimap(scene, box=(20, 110, 100, 160)).trimap  # through the middle of a disc
+    assert (cut[:, :110] == BACKGROUND).all()
+    assert cut[50, 112] == FOREGROUND
 
 
 def test_looking_twice_beats_looking_once_at_a_small_subject():

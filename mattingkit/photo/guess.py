@@ -131,6 +131,10 @@ def guess_trimap(
         saliency = _obey(picture, saliency, wanted, unwanted, weights)
     width = _own_pixels(seen) * _WITHDRAW if erode == "auto" else erode
     trimap = trimap_of_guess(saliency, width)
+    # What lies beyond the box is background, though the subject fills the box to its border.
+    outside = np.ones(shape, dtype=bool)
+    outside[window[0] : window[2], window[1] : window[3]] = False
+    trimap[outside] = BACKGROUND
     for points, level in ((wanted, FOREGROUND), (unwanted, BACKGROUND)):
         _mark(trimap, points, level, _spot(shape))
     return Guess(saliency, trimap)
