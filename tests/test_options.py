@@ -12,7 +12,7 @@ from mattingkit.cli.options import documented, method_in, parse_settings, parse_
 def test_the_method_is_found_in_any_spelling_of_its_option():
     for line in (["-m", "rw"], ["--method", "rw"], ["--method=rw"], ["-mrw"], ["-m=rw"]):
         assert method_in(["cutout", *line]) == "rw"
-    assert method_in(["cutout", "--", "-m", "rw"]) == "closed_form"
+    assert method_in(["cutout", "--", "-m", "rw"]) == "auto"
 
 
 @pytest.mark.parametrize("name", mk.METHODS)

@@ -12,16 +12,25 @@ import mattingkit as mk
 from mattingkit.files import Photo
 from mattingkit.photo.recipe import Recipe, full_set
 
-#: Settings, and the fingerprint that mattingkit 0.1.0 gave them: it stands in the journals of finished batches.
+#: Settings, and the fingerprint that mattingkit 0.1.0 gave them: it stands in the journals of finished batches. The
+#: method is named, for the default makes other pictures now.
 OF_0_1_0 = [
-    ({}, "d305818d5d630312"),
+    ({"method": "closed_form"}, "d305818d5d630312"),
     (
         {"method": "bayesian", "background": "#438edb", "crop": "35x45mm", "format": "jpg", "quality": 90},
         "bd0d25f6ee3c862b",
     ),
-    ({"only": "alpha", "format": "webp", "weights": "u2netp", "erode": 12}, "d99cf09aaed24bb6"),
     (
-        {"background": (1.0, 1.0, 1.0), "foreground": False, "parameters": {"epsilon": 1e-5, "scale": "auto"}},
+        {"method": "closed_form", "only": "alpha", "format": "webp", "weights": "u2netp", "erode": 12},
+        "d99cf09aaed24bb6",
+    ),
+    (
+        {
+            "method": "closed_form",
+            "background": (1.0, 1.0, 1.0),
+            "foreground": False,
+            "parameters": {"epsilon": 1e-5, "scale": "auto"},
+        },
         "158d4f27deee3c8d",
     ),
     ({"method": "knn", "background": "beach.jpg", "only": "composite", "format": "tiff"}, "f520ddba4ef4f925"),
