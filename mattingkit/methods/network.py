@@ -139,7 +139,9 @@ def estimate_alpha_network(
     known = None
     if chosen.trimap:
         if trimap is None:
-            raise TypeError(f"{os.fspath(weights)} refines a trimap; give one, or make one with mk.guess_trimap.")
+            raise TypeError(
+                f"{os.fspath(weights)} refines a trimap; give one, or make one: mattingkit.photo.guess.guess_trimap."
+            )
         picture, known = check_pair(picture, trimap)
     elif trimap is not None:
         raise TypeError(f"{os.fspath(weights)} takes no trimap: it finds the subject by itself. Leave the trimap out.")
