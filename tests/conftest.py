@@ -28,6 +28,7 @@ settings.load_profile("mattingkit")
 GROUPS = {"browser": "browser", "test_site.py": "site", "test_compiled.py": "compiled", "test_cluster.py": "cluster"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the workers of pytest-xdist whole groups where tests belong together."""
     for item in items:
