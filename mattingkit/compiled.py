@@ -45,7 +45,11 @@ JOBS: dict[str, str] = {
 OWN_JOBS = tuple(job for job in JOBS if job != "pymatting")
 
 #: What else a job's kernels rest on.
-_NEEDS = {"closed_form": ("direct",), "bayesian_laplacian": ("direct", "closed_form", "bayesian")}
+_NEEDS = {
+    "auto": ("direct", "closed_form"),
+    "closed_form": ("direct",),
+    "bayesian_laplacian": ("direct", "closed_form", "bayesian"),
+}
 _NEEDS |= dict.fromkeys(("knn", "lbdm", "lkm", "rw", "sm"), ("pymatting",))
 
 #: Set in processes that compile, which must not start others.

@@ -389,10 +389,10 @@ class _Work:
 
     def _weights(self, trimap: Path | None) -> list[Path]:
         """The file of weights that go by a name, where a network has a part in the result."""
-        from mattingkit.methods import find_method
         from mattingkit.methods.u2net.weights import find_weights
+        from mattingkit.photo.cutout import method_of
 
-        if _file(self.recipe.weights) or (trimap is not None and find_method(self.recipe.method).needs_trimap):
+        if _file(self.recipe.weights) or (trimap is not None and method_of(self.recipe.method).needs_trimap):
             return []
         return [find_weights(self.recipe.weights)]
 
