@@ -35,7 +35,7 @@ def old(tmp_path):
 
 def run(folder, **settings):
     """Outcomes of a run over the folder of 0.1.0, by the photograph's name."""
-    settings = {"trimaps": folder / "trimaps", "epsilon": 1e-6, "workers": 1, **settings}
+    settings = {"method": "closed_form", "trimaps": folder / "trimaps", "epsilon": 1e-6, "workers": 1, **settings}
     return {o.source.stem: o for o in mk.batch(folder / "photos", folder / "results", **settings)}
 
 
