@@ -138,7 +138,7 @@ def _run_sphinx(source: Path, out: Path, total: int, some: bool, on_progress: Pr
     finally:
         process.stdout.close()
     if code:
-        wrong = [line for line in said if re.search(r"WARNING:|ERROR:|Error:|error:", line)] or said[-20:]
+        wrong = [line for line in said if re.search(r"WARNING:|ERROR:|CRITICAL:|Error:|error:", line)] or said[-20:]
         raise RuntimeError("The site could not be built:\n" + "\n".join(wrong).replace(f"{source}{os.sep}", ""))
     if on_progress is not None:
         on_progress(Progress(total, total, None))
