@@ -68,17 +68,16 @@ def test_format_and_kernel(lesson: Lesson) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_cells_are_short(lesson: Lesson) -> None:
+def test_a_cell_can_be_taken_in_at_a_glance(lesson: Lesson) -> None:
     for source in lesson.code:
         lines = source.splitlines()
-        assert len(lines) <= 12, f"a cell of {len(lines)} lines begins: {lines[0]}"
-        assert max(map(len, source.splitlines())) <= 105, "a line wider than the page"
-    assert sum(map(code_lines, lesson.code)) <= 150
+        assert code_lines(source) <= 24, f"a cell of {len(lines)} lines begins: {lines[0]}"
+        assert max(map(len, lines)) <= 105, "a line wider than the page"
 
 
-def test_length_of_the_prose(lesson: Lesson) -> None:
+def test_there_is_prose(lesson: Lesson) -> None:
     words = len(re.sub(r"\$\$.*?\$\$", " ", lesson.text, flags=re.DOTALL).split())
-    assert 900 <= words <= 2200, f"{words} words"
+    assert words >= 900, f"{words} words"
 
 
 def test_opening(lesson: Lesson) -> None:
@@ -111,8 +110,10 @@ def test_parts(lesson: Lesson) -> None:
 
 def test_exercises_have_folded_answers(lesson: Lesson) -> None:
     section = lesson.text.split("## Exercises", 1)[1].split("\n## ", 1)[0]
-    assert section.count("<details><summary>") == section.count("</details>") == 3
-    assert re.findall(r"^(\d)\. \*\*", section, flags=re.MULTILINE) == ["1", "2", "3"]
+    numbers = re.findall(r"^(\d)\. \*\*", section, flags=re.MULTILINE)
+    assert len(numbers) >= 3
+    assert numbers == [str(1 + index) for index in range(len(numbers))]
+    assert section.count("<details><summary>") == section.count("</details>") >= len(numbers)
 
 
 def test_equations_are_checked(lesson: Lesson) -> None:

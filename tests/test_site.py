@@ -50,8 +50,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]
     """A site of two small lessons, with everything else that belongs to it."""
     folder = tmp_path_factory.mktemp("lessons")
     lesson(folder, "00_first", PICTURE, PICKER, "print(6 * 7)")
-    lesson(folder, "08_id_photo", "1", text="# Look on\n\nas in [the first](00_first.ipynb), $x_i$")
-    for name in ("01_take_a_picture_apart", "02_say_what_you_know", "03_bayesian", "04_closed_form", "05_u2net"):
+    lesson(folder, "10_id_photo", "1", text="# Look on\n\nas in [the first](00_first.ipynb), $x_i$")
+    for name in ("01_take_a_picture_apart", "02_say_what_you_know", "03_bayesian", "04_closed_form", "07_u2net"):
         lesson(folder, name, "1")
     seen: list[Progress] = []
     index = build_site(tmp_path_factory.mktemp("out") / "site", source=folder, on_progress=seen.append)
@@ -72,7 +72,7 @@ def test_a_lesson_is_executed(site) -> None:
 def test_formulas_are_drawn_by_the_browser(site) -> None:
     assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in read(site, "lessons/00_first")
     assert r"$$\alpha" not in read(site, "lessons/00_first")
-    assert "<msub><mi>x</mi><mi>i</mi></msub>" in read(site, "lessons/08_id_photo")
+    assert "<msub><mi>x</mi><mi>i</mi></msub>" in read(site, "lessons/10_id_photo")
 
 
 def test_the_formulas_font_has_brackets_that_grow(site) -> None:
@@ -103,7 +103,7 @@ def test_a_page_says_where_a_widget_would_be(site) -> None:
 
 
 def test_links_lead_from_lesson_to_lesson(site) -> None:
-    assert 'href="00_first.html"' in read(site, "lessons/08_id_photo")
+    assert 'href="00_first.html"' in read(site, "lessons/10_id_photo")
 
 
 def test_pictures_to_play_with_are_in_their_pages(site) -> None:

@@ -1,4 +1,4 @@
-"""Every widget of lessons 05 to 08, used once in a real JupyterLab: what it changed is read in the kernel."""
+"""Every widget of lessons 07 to 10, used once in a real JupyterLab: what it changed is read in the kernel."""
 
 from __future__ import annotations
 
@@ -57,21 +57,21 @@ def slide(book: Any, parameter: str, nth: int = 0) -> None:
     book.until(f"explorer.kwargs[{parameter!r}] > {before} and explorer.answer.value != drawn_before", timeout=60)
 
 
-def test_05_u2net(notebook: MakeNotebook) -> None:
-    book = opened(notebook, "05_u2net")
+def test_07_u2net(notebook: MakeNotebook) -> None:
+    book = opened(notebook, "07_u2net")
     pick(book, "image", 0.4, 0.2)
     assert "side output 6" in book.evaluate("picker.answer.value")
     slide(book, "at")
 
 
-def test_06_foreground(notebook: MakeNotebook) -> None:
-    book = opened(notebook, "06_foreground")
+def test_08_foreground(notebook: MakeNotebook) -> None:
+    book = opened(notebook, "08_foreground")
     pick(book, "image", 0.5, 0.5)
     choose(book, "colour", "crimson")
 
 
-def test_07_judge_methods(notebook: MakeNotebook) -> None:
-    book = opened(notebook, "07_judge_methods")
+def test_09_judge_methods(notebook: MakeNotebook) -> None:
+    book = opened(notebook, "09_judge_methods")
     pick(book, "image", 0.3, 0.4)
     assert "truth" in book.evaluate("picker.answer.value")
     slide(book, "blur")
@@ -83,8 +83,8 @@ def test_07_judge_methods(notebook: MakeNotebook) -> None:
     zoomed(book, panes.first)
 
 
-def test_08_id_photo(notebook: MakeNotebook) -> None:
-    book = opened(notebook, "08_id_photo")
+def test_10_id_photo(notebook: MakeNotebook) -> None:
+    book = opened(notebook, "10_id_photo")
     cell(book, "Scribbler(")
     before = book.evaluate("len(pad.strokes)")
     canvas = book.canvas()
