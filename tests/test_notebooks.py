@@ -14,8 +14,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from mattingkit.lessons.exercises import answers_of
+
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 LESSONS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+
+#: Lessons that have their answer to the puzzle, five quick questions and exercises that can be checked.
+WHOLE: set[str] = set()
+#: Lessons that derive a method, and so have derivations by pencil, too.
+THEORY = {"01", "03", "04", "05", "06", "07", "08"}
 
 #: Widgets that take a click or a stroke on the picture.
 ON_A_PICTURE = ("Scribbler(", "PixelPicker(", "Studio(")
@@ -33,6 +40,15 @@ class Lesson:
         self.prose = ["".join(c["source"]) for c in self.cells if c["cell_type"] == "markdown"]
         self.text = "\n\n".join(self.prose)
         self.program = "\n".join(self.code)
+
+    @property
+    def number(self) -> str:
+        return self.path.name[:2]
+
+    def section(self, heading: str) -> str:
+        """What stands below a heading, up to the next."""
+        assert heading in self.headings(), f"no section {heading!r}; there are {self.headings()}"
+        return self.text.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
 
     def headings(self) -> list[str]:
         return re.findall(r"^## (.+)$", self.text, flags=re.MULTILINE)
@@ -114,6 +130,46 @@ def test_exercises_have_folded_answers(lesson: Lesson) -> None:
     assert len(numbers) >= 3
     assert numbers == [str(1 + index) for index in range(len(numbers))]
     assert section.count("<details><summary>") == section.count("</details>") >= len(numbers)
+
+
+def folded(section: str) -> int:
+    """How many answers are folded away in a section."""
+    assert section.count("<details><summary>") == section.count("</details>")
+    return section.count("</details>")
+
+
+def test_exercises_answer_back(lesson: Lesson) -> None:
+    if lesson.number not in WHOLE:
+        return
+    numbers = re.findall(r"^(\d)\. \*\*", lesson.section("Exercises"), flags=re.MULTILINE)
+    checked = re.findall(r'^check\("([\d.]+)"', lesson.program, flags=re.MULTILINE)
+    assert checked == list(answers_of(lesson.number)), "a check for each answer, in their order"
+    assert {name.split(".")[1] for name in checked} <= set(numbers), "an exercise for each check"
+    assert len(checked) >= 3
+    assert "from mattingkit.lessons import check, hint" in lesson.program
+
+
+def test_five_quick_questions(lesson: Lesson) -> None:
+    if lesson.number not in WHOLE:
+        return
+    section = lesson.section("Five quick questions")
+    assert re.findall(r"^(\d)\. ", section, flags=re.MULTILINE) == ["1", "2", "3", "4", "5"]
+    assert folded(section) == 5
+
+
+def test_the_puzzle_is_answered(lesson: Lesson) -> None:
+    if lesson.number not in WHOLE:
+        return
+    assert len(lesson.section("The puzzle, answered").split()) >= 40
+    headings = lesson.headings()
+    assert headings.index("The puzzle, answered") > headings.index("Where it fails")
+    needed = lesson.prose[0].split("**What you need.**", 1)[1]
+    assert re.search(r"\[lesson \d\d\]\(|[Nn]o other lesson|Nothing but this notebook", needed), "which lessons first?"
+
+
+def test_two_derivations_by_pencil(lesson: Lesson) -> None:
+    if lesson.number in WHOLE & THEORY:
+        assert folded(lesson.section("By pencil")) >= 2
 
 
 def test_equations_are_checked(lesson: Lesson) -> None:
