@@ -170,10 +170,10 @@ def test_importing_samples_is_light() -> None:
 # --- rendered scenes ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", samples.KINDS)
+@pytest.mark.parametrize("kind", samples.KINDS + samples.HARD_KINDS)
 @pytest.mark.parametrize("shape", [(16, 16), (37, 90), (200, 120)])
 def test_scene_is_composed_exactly(kind: str, shape: tuple[int, int]) -> None:
-    for seed in range(3):
+    for seed in range(3 if kind in samples.KINDS else 1):
         scene = samples.render(kind, shape, seed)
         alpha = scene.alpha[..., np.newaxis]
         np.testing.assert_array_equal(scene.image, alpha * scene.foreground + (1 - alpha) * scene.background)
@@ -216,13 +216,32 @@ def test_trimap_is_true_and_wide_is_wider(kind: str) -> None:
     np.testing.assert_array_equal(bands[0].trimap == 0.5, (bands[0].alpha > 0) & (bands[0].alpha < 1))
 
 
-@pytest.mark.parametrize("kind", samples.KINDS)
+@pytest.mark.parametrize("kind", samples.KINDS + samples.HARD_KINDS)
 def test_a_seed_is_one_scene_at_every_resolution(kind: str) -> None:
     fine, coarse = samples.render(kind, (240, 320), 2), samples.render(kind, (60, 80), 2)
     for name in ("alpha", "background"):
         big, small = getattr(fine, name), getattr(coarse, name)
         mean = big.reshape(60, 4, 80, 4, -1).mean(axis=(1, 3)).reshape(small.shape)
         assert np.abs(mean - small).mean() < 0.03, name
+
+
+def test_hard_scenes_are_hard_in_the_way_they_are_named_for() -> None:
+    made = {kind: samples.render(kind, (120, 160), 0) for kind in samples.HARD_KINDS}
+    for kind in ("same_colors", "hair_on_hair"):
+        scene = made[kind]
+        edge = scene.trimap == 0.5
+        apart = np.abs(scene.foreground[edge].mean(axis=0) - scene.background[edge].mean(axis=0)).max()
+        assert apart < 0.12, kind
+    spilt = made["green_spill"]
+    green = spilt.foreground[..., 1] - spilt.foreground[..., ::2].max(axis=2)
+    assert green[(spilt.alpha > 0) & (spilt.alpha < 0.3)].mean() > green[20:80][spilt.alpha[20:80] == 1].mean() + 0.1
+    assert 0.002 < np.mean(made["tiny"].alpha) < 0.05
+    assert made["cut_by_frame"].alpha[-1].max() == made["cut_by_frame"].alpha[:, 0].max() == 1
+    one, two = made["two_subjects"].alpha[:60, :80], made["two_subjects"].alpha[60:, 80:]
+    assert min(one.mean(), two.mean()) > 0.3
+    # A net is thin throughout: below its rope no pixel lies more than two pixels inside.
+    assert not (made["net"].trimap[30:] == 1)[1:-1].all(axis=0).any()
+    assert np.mean((made["net"].alpha > 0.05) & (made["net"].alpha < 0.95)) > 0.15
 
 
 @pytest.mark.parametrize("pixels", [0.3, 0.8, 2.5])

@@ -202,7 +202,7 @@ def _list_samples(names: list[str], as_json: bool) -> None:
         return
     rows = [[s.name, f"{s.trimap.shape[0]} × {s.trimap.shape[1]}", s.licence, s.title] for s in loaded]
     console.print_words(["name", "size", "licence", "shows"], rows)
-    console.note(f"Rendered scenes with known truth (--scene): {', '.join(package.KINDS)}")
+    console.note(f"Rendered scenes with known truth (--scene): {', '.join(package.KINDS + package.HARD_KINDS)}")
 
 
 def _files(name: str) -> list[Path]:

@@ -2,6 +2,18 @@
 
 from mattingkit.drawing import load_strokes
 from mattingkit.samples.photographs import Sample, cat, data_path, load, names, portrait
-from mattingkit.samples.scenes import KINDS, Scene, render
+from mattingkit.samples.scenes import HARD_KINDS, KINDS, Scene, render
 
-__all__ = ["KINDS", "Sample", "Scene", "cat", "data_path", "load", "load_strokes", "names", "portrait", "render"]
+__all__ = [
+    "HARD_KINDS",
+    "KINDS",
+    "Sample",
+    "Scene",
+    "cat",
+    "data_path",
+    "load",
+    "load_strokes",
+    "names",
+    "portrait",
+    "render",
+]

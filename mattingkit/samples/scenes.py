@@ -15,10 +15,24 @@ from PIL import Image
 
 from mattingkit.compositing import composite
 from mattingkit.images import FloatArray
-from mattingkit.samples.painting import SMALLEST, Array32, Stage, dark_and_light, hsv, noise, over, shade, strands
+from mattingkit.samples.painting import (
+    SMALLEST,
+    Array32,
+    Color,
+    Stage,
+    dark_and_light,
+    hsv,
+    noise,
+    over,
+    shade,
+    strands,
+)
 from mattingkit.trimap import trimap_from_alpha
 
-__all__ = ["KINDS", "Scene", "render"]
+__all__ = ["HARD_KINDS", "KINDS", "Scene", "render"]
+
+Paints = tuple[Color, Color]
+Painted = tuple[Array32, Array32, Array32]
 
 
 class Scene(NamedTuple):
@@ -59,7 +73,11 @@ def render(
     kind : str
         One of :data:`KINDS`: ``"hair"`` (strands thinner than a pixel), ``"fur"`` (short and dense), ``"glass"``
         (see-through all over, opaque in its highlights and stand), ``"smoke"`` (soft from end to end),
-        ``"motion_blur"`` (balls that moved during the exposure) or ``"holes"`` (a sieve, thin wires).
+        ``"motion_blur"`` (balls that moved during the exposure) or ``"holes"`` (a sieve, thin wires). Or one of
+        :data:`HARD_KINDS`: ``"hair_on_hair"`` (both layers from one box of paints), ``"net"`` (thin cords before
+        leaves), ``"green_spill"`` (a studio's wall shines on the hair), ``"same_colors"`` (fur before a wall of fur's
+        colours), ``"fur_on_grass"`` (blades as sharp as hairs), ``"tiny"`` (an animal a fifth as high as the picture),
+        ``"two_subjects"`` or ``"cut_by_frame"`` (an animal half outside the picture).
     shape : (int, int), default (480, 640)
         Height and width, at least 16 each.
     seed : int, default 0
@@ -83,8 +101,8 @@ def render(
     >>> scene.image.shape, float(scene.alpha.min()), float(scene.alpha.max())
     ((60, 80, 3), 0.0, 1.0)
     """
-    if kind not in _PAINTERS:
-        raise ValueError(f"There is no kind of scene {kind!r}; there are {', '.join(map(repr, KINDS))}.")
+    if kind not in KINDS + HARD_KINDS:
+        raise ValueError(f"There is no kind of scene {kind!r}; there are {', '.join(map(repr, KINDS + HARD_KINDS))}.")
     height, width = (int(side) for side in shape)
     if min(height, width) < SMALLEST:
         raise ValueError(f"A scene has at least {SMALLEST} × {SMALLEST} pixels; got {height} × {width}.")
@@ -93,10 +111,13 @@ def render(
     if pixels < 0 or (isinstance(band, str) and not least):
         raise ValueError(f"band is 'narrow', 'wide' or a number of pixels from 0 on; got {band!r}.")
     # The kind is part of the seed, so that hair and fur of one seed do not stand before the same wall.
-    rng = np.random.default_rng([seed, KINDS.index(kind)])
+    rng = np.random.default_rng([seed, (KINDS + HARD_KINDS).index(kind)])
     stage = Stage(height, width)
-    background = _backdrop(rng, stage)
-    coverage, foreground = _PAINTERS[kind](rng, stage)
+    if kind in _PAINTERS:
+        background = _backdrop(rng, stage)
+        coverage, foreground = _PAINTERS[kind](rng, stage)
+    else:
+        coverage, foreground, background = _HARD_PAINTERS[kind](rng, stage)
     alpha = coverage.astype(np.float64)
     # What an 8-bit file would round to nothing, or to all, is that.
     alpha[alpha < 1 / 510] = 0
@@ -143,9 +164,9 @@ def _disc(stage: Stage, y: float, x: float, radius: float) -> tuple[tuple[slice,
     return window, distance
 
 
-def _hair(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
+def _hair(rng: np.random.Generator, stage: Stage, paints: Paints | None = None) -> tuple[Array32, Array32]:
     """A head from behind: strands fan from the crown like meridians on a globe, some stray."""
-    dark, light = _HAIR[rng.integers(len(_HAIR))]
+    dark, light = paints or _HAIR[rng.integers(len(_HAIR))]
     cloth = shade(noise(rng, stage, 8, 4), *dark_and_light(rng, 0.25, 0.6, 0.6))
     cy, cx = -0.06 + 0.03 * rng.normal(), 0.05 * rng.normal() * stage.half[1] * 2
     ry, rx = 0.27, 0.21 + 0.01 * rng.normal()
@@ -187,9 +208,9 @@ _HAIR = [
 ]
 
 
-def _fur(rng: np.random.Generator, stage: Stage) -> tuple[Array32, Array32]:
+def _fur(rng: np.random.Generator, stage: Stage, paints: Paints | None = None) -> tuple[Array32, Array32]:
     """A furry animal, curled up: ears, eyes, and short hair all over that stands out beyond the outline."""
-    dark, light = _FUR[rng.integers(len(_FUR))]
+    dark, light = paints or _FUR[rng.integers(len(_FUR))]
     cx = 0.25 * float(rng.uniform(-1, 1)) * (2 * stage.half[1] - 0.9)
     cy, size = 0.08, 0.30 + 0.02 * float(rng.normal())
     wobble, phase = rng.normal(size=6) * 0.035 / np.arange(1, 7), rng.uniform(0, 2 * np.pi, 6)
@@ -365,3 +386,155 @@ _METAL = [
 KINDS: tuple[str, ...] = ("hair", "fur", "glass", "smoke", "motion_blur", "holes")
 
 _PAINTERS = dict(zip(KINDS, (_hair, _fur, _glass, _smoke, _motion_blur, _holes), strict=True))
+
+
+# --- hard scenes: each breaks what one family of methods rests on ----------------------------------------------------
+
+
+def _hair_on_hair(rng: np.random.Generator, stage: Stage) -> Painted:
+    """A head before somebody's long hair of the same colour, seen from so near that it fills the frame."""
+    dark, light = _HAIR[rng.integers(len(_HAIR))]
+    behind = shade(noise(rng, stage, 14, 4, 6.0), dark, tuple(np.add(dark, light) / 2))
+    count = 2500
+    top, left = (
+        rng.uniform(-1.2, 0.6, (count, 1)).astype(np.float32),
+        rng.uniform(-1, 1, (count, 1)).astype(np.float32),
+    )
+    length, bend, wave, phase = (rng.normal(size=(count, 1)).astype(np.float32) for _ in range(4))
+
+    def path(s: Array32) -> tuple[Array32, Array32]:
+        y = top * np.float32(stage.half[0]) + (0.7 + 0.1 * length) * s
+        x = left * np.float32(stage.half[1]) + 0.06 * bend * s**2 + 0.012 * wave * np.sin(4 * s + phase)
+        return y.astype(np.float32), x.astype(np.float32)
+
+    tone = np.clip(0.5 + 0.28 * rng.normal(size=count), 0, 1).astype(np.float32)
+    width = np.asarray(0.0022 * (0.6 + 0.8 * rng.random(count)), np.float32)
+    cover, tint = strands(stage, path, tone, width)
+    _, behind = over(np.ones(stage.shape, np.float32), behind, cover, shade(tint, dark, light))
+    return *_hair(rng, stage, (dark, light)), behind
+
+
+def _net(rng: np.random.Generator, stage: Stage) -> Painted:
+    """A net of thin cords under a beam, before leaves whose light and shade are as fine as its mesh."""
+    leaves = noise(rng, stage, 9, 4)
+    behind = shade(np.clip((leaves - 0.5) * 2.2 + 0.5, 0, 1), (0.04, 0.10, 0.04), (0.62, 0.76, 0.34))
+    # Cords may be thinner than a pixel: they are drawn several times as large, and averaged.
+    times = max(1, round(500 / stage.unit))
+    fine = Stage(*(times * side for side in stage.shape))
+    sag = np.float32(0.05) * (noise(rng, fine, 1.5, 2) - 0.5)
+    v, u = fine.y + sag + np.float32(0.04) * fine.x**2, fine.x + sag
+    gap, half = np.float32(rng.uniform(0.075, 0.095)), np.float32(0.0035)
+    cords = [np.abs((way / np.float32(np.sqrt(2)) + gap / 2) % gap - gap / 2) for way in (u + v, u - v)]
+    knots = np.hypot(*cords) - np.float32(0.008)
+    beam, hem = v + np.float32(0.66 * fine.half[0]), v - np.float32(0.66 * fine.half[0])
+    mesh = np.maximum(np.minimum(np.minimum(*cords) - half, knots), hem)
+    thin = fine.cover(np.minimum(mesh, beam))
+    alpha = thin.reshape(stage.shape[0], times, stage.shape[1], times).mean(axis=(1, 3), dtype=np.float32)
+    twist = 0.5 + 0.3 * np.sin(np.float32(90) * (stage.x + 2 * stage.y)) + 0.4 * (noise(rng, stage, 30, 2) - 0.5)
+    return alpha, shade(np.clip(twist, 0, 1), *dark_and_light(rng, 0.45, 0.95, 0.25)), behind
+
+
+def _green_spill(rng: np.random.Generator, stage: Stage) -> Painted:
+    """Hair before a studio's green cloth, whose light falls on it: most where the hair is thinnest."""
+    folds = 0.5 + 0.25 * np.sin(np.float32(9) * stage.x + 3 * noise(rng, stage, 2, 2)) * np.ones_like(stage.y)
+    behind = shade(folds + 0.3 * (noise(rng, stage, 3, 3) - 0.5), (0.05, 0.42, 0.10), (0.25, 0.85, 0.30))
+    alpha, colors = _hair(rng, stage)
+    # What is near the outline faces the cloth: the mean of alpha around a pixel says how near.
+    cells = (round(2 * stage.half[1] / 0.05), round(2 * stage.half[0] / 0.05))
+    mean = Image.fromarray(alpha).resize(cells, Image.Resampling.BOX)
+    inside = mean.resize(stage.shape[::-1], Image.Resampling.BICUBIC)
+    spill = (0.55 * (1 - np.clip(np.asarray(inside), 0, 1)))[..., np.newaxis]
+    return alpha, colors + spill * (np.array([0.15, 0.62, 0.20], np.float32) - colors), behind
+
+
+def _same_colors(rng: np.random.Generator, stage: Stage) -> Painted:
+    """Fur before a wall of the same light and dark: colour says next to nothing."""
+    paints = _FUR[rng.integers(len(_FUR))]
+    tone = 0.65 * noise(rng, stage, 5, 4) + 0.5 * (noise(rng, stage, 60, 3) - 0.25)
+    return *_fur(rng, stage, paints), shade(np.clip(tone, 0, 1), *paints)
+
+
+def _fur_on_grass(rng: np.random.Generator, stage: Stage) -> Painted:
+    """An animal in the grass: behind its hairs are blades as thin and as sharp as they."""
+    behind = shade(noise(rng, stage, 12, 4, 3.0), (0.05, 0.10, 0.03), (0.25, 0.38, 0.12))
+    count = 5000
+    root_y, root_x = rng.uniform(-0.9, 1.6, (count, 1)), rng.uniform(-1.1, 1.1, (count, 1))
+    tall, lean = 0.10 + 0.10 * rng.random((count, 1)), 0.10 * rng.normal(size=(count, 1))
+
+    def path(s: Array32) -> tuple[Array32, Array32]:
+        y = root_y * stage.half[0] - tall * s
+        x = root_x * stage.half[1] + lean * s**2
+        return y.astype(np.float32), x.astype(np.float32)
+
+    tone = np.clip(0.5 + 0.3 * rng.normal(size=count), 0, 1).astype(np.float32)
+    width = np.asarray(0.004 * (0.5 + rng.random(count)), np.float32)
+    cover, tint = strands(stage, path, tone, width)
+    blades = shade(tint, (0.12, 0.20, 0.05), (0.62, 0.74, 0.30))
+    _, behind = over(np.ones(stage.shape, np.float32), behind, cover, blades)
+    return *_fur(rng, stage), behind
+
+
+def _tiny(rng: np.random.Generator, stage: Stage) -> Painted:
+    """One small animal in a wide view."""
+    behind = _backdrop(rng, stage)
+    place = tuple(rng.uniform(0.15, 0.6, 2))
+    alpha, colors = _fur(rng, stage)
+    width, height = (side // 4 for side in stage.shape[::-1])
+    shares, *paints = (
+        np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.BOX))
+        for part in (alpha, *(alpha * colors[..., channel] for channel in range(3)))
+    )
+    seen = np.dstack(paints) / np.maximum(shares, 1e-6)[..., np.newaxis]
+    return *_placed(stage, shares, np.asarray(seen, np.float32), place), behind
+
+
+def _two_subjects(rng: np.random.Generator, stage: Stage) -> Painted:
+    """Two animals, one behind the other's shoulder, in two colours."""
+    behind = _backdrop(rng, stage)
+    alpha, colors = np.zeros(stage.shape, np.float32), np.zeros((*stage.shape, 3), np.float32)
+    paints = rng.permutation(len(_FUR))
+    side = max(SMALLEST, round(0.78 * stage.unit))
+    one = Stage(side, side)
+    for number, place in enumerate(((0.15, 0.12), (0.95, 0.88))):
+        alone, fur = _placed(stage, *_fur(rng, one, _FUR[paints[number]]), place)
+        alpha, colors = over(alpha, colors, alone, fur)
+    return alpha, colors, behind
+
+
+def _cut_by_frame(rng: np.random.Generator, stage: Stage) -> Painted:
+    """An animal of which the frame cuts off the lower half and a side."""
+    behind = _backdrop(rng, stage)
+    large = Stage(*(round(1.7 * side) for side in stage.shape))
+    alpha, colors = _fur(rng, large)
+    top, left = (
+        round(share * (big - side)) for share, big, side in zip((0.35, 0.9), large.shape, stage.shape, strict=True)
+    )
+    window = (slice(top, top + stage.shape[0]), slice(left, left + stage.shape[1]))
+    return alpha[window].copy(), colors[window].copy(), behind
+
+
+def _placed(stage: Stage, alpha: Array32, colors: Array32, place: tuple[float, ...]) -> tuple[Array32, Array32]:
+    """Put a smaller picture on an empty stage; ``place`` is from 0 (top or left) to 1 (bottom or right)."""
+    top, left = (round(p * (big - side)) for p, big, side in zip(place, stage.shape, alpha.shape, strict=True))
+    window = (slice(top, top + alpha.shape[0]), slice(left, left + alpha.shape[1]))
+    where = np.zeros(stage.shape, np.float32)
+    paint = np.empty((*stage.shape, 3), np.float32)
+    paint[:] = colors[alpha > 0.5].mean(axis=0)
+    where[window] = alpha
+    paint[window] = np.where(alpha[..., np.newaxis] > 0, colors, paint[window])
+    return where, paint
+
+
+_HARD_PAINTERS = {
+    "hair_on_hair": _hair_on_hair,
+    "net": _net,
+    "green_spill": _green_spill,
+    "same_colors": _same_colors,
+    "fur_on_grass": _fur_on_grass,
+    "tiny": _tiny,
+    "two_subjects": _two_subjects,
+    "cut_by_frame": _cut_by_frame,
+}
+
+#: Kinds of scene made to be hard: each breaks what one family of methods rests on.
+HARD_KINDS: tuple[str, ...] = tuple(_HARD_PAINTERS)
