@@ -35,15 +35,16 @@ KEEP = [
     (420, 240), (500, 250),
 ]  # fmt: skip
 REMOVE = [
-    (504, 7), (440, 8), (340, 14), (280, 30), (230, 66), (190, 92), (155, 118), (146, 148), (134, 166), (112, 148), (100, 138), (50, 142),
-    (14, 180), (8, 232), (18, 285), (60, 318), (120, 312), (150, 284), (185, 306), (230, 330), (262, 360), (180, 372),
+    (504, 7), (440, 8), (340, 14), (280, 30), (230, 66), (190, 92), (155, 118), (146, 148), (134, 166),
+    (112, 148), (100, 138), (50, 142), (14, 180), (8, 232), (18, 285), (60, 318), (120, 312), (150, 284), (185, 306), (230, 330), (262, 360), (180, 372),
     (60, 392), (20, 425), (60, 450), (200, 440), (262, 425), (285, 375), (328, 377), (338, 440), (368, 490), (440, 508),
 ]  # fmt: skip
 
 #: The page around the pad: nothing but paper, and a pointer.
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; padding: 16px; background: #fff; }} .mk-x-figure {{ margin: 0; }}
-#pointer {{ position: fixed; left: 0; top: 0; width: 22px; z-index: 9; pointer-events: none; filter: drop-shadow(0 1px 2px #0006); }}
+#pointer {{ position: fixed; left: 0; top: 0; width: 22px; z-index: 9; pointer-events: none;
+  filter: drop-shadow(0 1px 2px #0006); }}
 </style>{pad}<svg id="pointer" viewBox="0 0 22 30"><path d="M2 2v22l5.6-5 3.6 8.4 3.8-1.7-3.6-8.2h7.6z" fill="#fff"
 stroke="#111" stroke-width="1.6" stroke-linejoin="round"/></svg>"""
 
