@@ -19,6 +19,7 @@ from .methods import estimate_alpha as estimate_alpha
 from .methods.closed_form.live import LiveMatting as LiveMatting
 from .photo.cutout import Cutout as Cutout
 from .photo.cutout import cutout as cutout
+from .photo.guess import guess_trimap as guess_trimap
 from .progress import Progress as Progress
 from .trimap import Stroke as Stroke
 from .trimap import as_trimap as as_trimap

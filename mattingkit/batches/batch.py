@@ -36,6 +36,7 @@ from mattingkit.drawing import Drawing
 from mattingkit.files import atomic_write, read_photo, refuse_existing, write_photo
 from mattingkit.images import FloatArray
 from mattingkit.memory import memory_limit
+from mattingkit.methods import find_method, resolve_auto
 from mattingkit.photo.recipe import Recipe
 from mattingkit.trimap import load_trimap
 
@@ -293,9 +294,7 @@ def _with_trimaps(
     """Photographs with their trimaps; trimaps that lie among the photographs are not photographs."""
     if trimaps is None:
         return photos, [None] * len(photos)
-    from mattingkit.photo.cutout import method_of
-
-    if not method_of(recipe.method).needs_trimap:
+    if not find_method(resolve_auto(recipe.method)).needs_trimap:
         raise TypeError(f"{recipe.method} takes no trimap; leave the trimaps out, or choose another method.")
     matched = match_trimaps(photos, Path(trimaps))
     used = {os.path.realpath(path) for path in matched if path is not None}
@@ -390,9 +389,9 @@ class _Work:
     def _weights(self, trimap: Path | None) -> list[Path]:
         """The file of weights that go by a name, where a network has a part in the result."""
         from mattingkit.methods.u2net.weights import find_weights
-        from mattingkit.photo.cutout import method_of
 
-        if _file(self.recipe.weights) or (trimap is not None and method_of(self.recipe.method).needs_trimap):
+        refines = trimap is not None and find_method(resolve_auto(self.recipe.method)).needs_trimap
+        if refines or _file(self.recipe.weights):
             return []
         return [find_weights(self.recipe.weights)]
 

@@ -121,11 +121,11 @@ def make_recipe(
     typer.BadParameter
         Where they do not go together.
     """
-    from mattingkit.methods import find_method
+    from mattingkit.methods import find_method, resolve_auto
     from mattingkit.photo.recipe import Recipe
 
     try:
-        find_method(named := "closed_form" if method == "auto" else method)
+        find_method(named := resolve_auto(method))
         parameters = parse_settings(settings, [named]).get(named, {})
         recipe = Recipe(
             method=method,

@@ -123,10 +123,9 @@ def with_settings(words: Sequence[str]) -> list[str]:
     words = list(words)
     if not {"cutout", "batch"} & set(words[:2]):
         return words
-    from mattingkit.methods import METHODS
+    from mattingkit.methods import METHODS, resolve_auto
 
-    found = method_in(words)
-    method = METHODS.get("closed_form" if found == "auto" else found)
+    method = METHODS.get(resolve_auto(method_in(words)))
     # The weights have an option of their own, whatever the method.
     flags = {f"--{name.replace('_', '-')}": name for name in (method.parameters if method else ()) if name != "weights"}
     written: list[str] = []

@@ -22,7 +22,7 @@ from mattingkit.images import as_alpha as as_alpha  # mattingkit.alpha.as_alpha 
 from mattingkit.params import Parameter, check_parameters, needs_trimap, parameters, takes_trimap
 from mattingkit.progress import ProgressCallback
 
-__all__ = ["METHODS", "WITH_WEIGHTS", "Method", "estimate_alpha", "find_method"]
+__all__ = ["METHODS", "WITH_WEIGHTS", "Method", "estimate_alpha", "find_method", "resolve_auto"]
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,17 @@ def find_method(name: str) -> Method:
     if name not in tuple(known):  # a tuple, so that what cannot be hashed is answered like any other wrong name
         raise ValueError(f"There is no method {name!r}{did_you_mean(name, known)} Known: {', '.join(known)}.")
     return known[name]
+
+
+def resolve_auto(name: str) -> str:
+    """Return what a method's name stands for: "auto", the choice for a photograph, has closed form's parameters.
+
+    Examples
+    --------
+    >>> resolve_auto("auto"), resolve_auto("bayesian")
+    ('closed_form', 'bayesian')
+    """
+    return "closed_form" if name == "auto" else name
 
 
 def estimate_alpha(

@@ -19,7 +19,7 @@ from mattingkit.compositing import composite, fit_background, parse_color, to_rg
 from mattingkit.files import load_image
 from mattingkit.foreground import Layers, estimate_layers
 from mattingkit.images import FloatArray, as_image, own_copy
-from mattingkit.methods import Method, estimate_alpha, find_method
+from mattingkit.methods import estimate_alpha, find_method, resolve_auto
 from mattingkit.params import check_parameters
 from mattingkit.photo.guess import Guess, estimate_alpha_guessed, guess_trimap, trimap_of_guess
 from mattingkit.progress import ProgressCallback
@@ -32,7 +32,6 @@ __all__ = [
     "check_background",
     "cutout",
     "guess_trimap",
-    "method_of",
     "new_background",
     "over_background",
     "separate",
@@ -186,7 +185,7 @@ def separate(
     automatic = method == "auto" and guessed and not parameters
     if isinstance(trimap, Guess):
         trimap = trimap.trimap
-    chosen = method_of(method)
+    chosen = find_method(resolve_auto(method))
     if "weights" in chosen.parameters:
         parameters = {"weights": weights, **parameters}
     check_parameters(method, chosen.function, parameters)
@@ -206,15 +205,10 @@ def separate(
         if automatic:
             alpha = estimate_alpha_guessed(picture, known, on_progress=on_progress)
         else:
-            known_method = "closed_form" if method == "auto" else method
-            alpha = estimate_alpha(picture, known, method=known_method, on_progress=on_progress, **parameters)
+            method = resolve_auto(method)
+            alpha = estimate_alpha(picture, known, method=method, on_progress=on_progress, **parameters)
     layers = estimate_layers(picture, alpha) if colors else Layers(picture, picture)
     return Separated(alpha, layers.foreground, layers.background, known)
-
-
-def method_of(name: str) -> Method:
-    """Look a method up by name; "auto" has closed form's parameters."""
-    return find_method("closed_form" if name == "auto" else name)
 
 
 def _refines_trimap(weights: str | os.PathLike[str]) -> bool:

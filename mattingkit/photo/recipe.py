@@ -17,8 +17,9 @@ import numpy.typing as npt
 from mattingkit.compositing import checkerboard, composite, to_rgba
 from mattingkit.files import FORMATS, Photo
 from mattingkit.images import FloatArray, as_image
+from mattingkit.methods import find_method, resolve_auto
 from mattingkit.params import check_parameters
-from mattingkit.photo.cutout import Separated, check_background, method_of, over_background, separate
+from mattingkit.photo.cutout import Separated, check_background, over_background, separate
 from mattingkit.photo.guess import Guess
 from mattingkit.photo.id_photo import ID_SIZES, crop_box, crop_id_photo, id_box
 from mattingkit.progress import ProgressCallback
@@ -100,7 +101,7 @@ class Recipe:
 
         ``guesses`` says that there will be photographs without a trimap, so U²-Net's weights have to be here.
         """
-        method = method_of(self.method)
+        method = find_method(resolve_auto(self.method))
         check_parameters(self.method, method.function, self.parameters)
         if self.format not in FORMATS:
             raise ValueError(f"There is no format {self.format!r}; known: {', '.join(FORMATS)}.")
