@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 
 # Before NumPy and torch are loaded: OpenBLAS's and OpenMP's threads spin while they wait, which slows everything
 # manifold on a busy machine.
@@ -35,6 +37,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for part, group in GROUPS.items():
             if part in item.path.parts:
                 item.add_marker(pytest.mark.xdist_group(group))
+
+
+class LessonsOnce:
+    """Lessons that a browser test runs from end to end, errors and warnings refused, are not executed a second time."""
+
+    @pytest.hookimpl(trylast=True)  # after -m and -k have taken their choice
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        run = {item.name.removeprefix("test_") for item in items if item.path.parent.name == "browser"}
+        twice = [item for item in items if item.path.suffix == ".ipynb" and item.path.stem in run]
+        if twice:
+            config.hook.pytest_deselected(items=twice)
+            items[:] = [item for item in items if item not in twice]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    chromium = any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    if chromium and find_spec("playwright"):
+        config.pluginmanager.register(LessonsOnce(), "lessons-once")
 
 
 REPOSITORY = Path(__file__).resolve().parents[1]
