@@ -2,8 +2,8 @@
 
 Read in this order:
 
-1. :mod:`~mattingkit.methods.bayesian.energy`: what is maximised at one pixel, its derivatives, and the alternation
-   between the likeliest colours and the likeliest alpha.
+1. :mod:`~mattingkit.methods.bayesian.energy`: what is maximised at one pixel, its derivatives, and two ways to its
+   summit: the paper's alternation, and one curve with both colours eliminated.
 2. :mod:`~mattingkit.methods.bayesian.clusters`: where the Gaussians in that energy come from.
 3. :mod:`~mattingkit.methods.bayesian.march`: every unknown pixel in turn, from the known ones inward.
 4. :mod:`~mattingkit.methods.bayesian.explanation`: what was weighed at one pixel, for lesson 03.

@@ -1,4 +1,4 @@
-"""Show what Bayesian matting weighed at one pixel: its samples, their clusters, and each step to the likeliest pair.
+"""Show what Bayesian matting weighed at one pixel: its samples, their clusters, and each alpha tried.
 
 Lesson 03 draws all of this. It runs the same compiled functions as the march: what is shown is what was computed.
 """
@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from mattingkit.images import FloatArray
 from mattingkit.methods.bayesian.clusters import Layer, cluster, gather, room, window_radius
-from mattingkit.methods.bayesian.energy import alternate, color, covariance, pixel
-from mattingkit.methods.bayesian.march import March, Solution, settings_of, start_alpha
+from mattingkit.methods.bayesian.energy import color, covariance, pixel
+from mattingkit.methods.bayesian.march import March, Solution, likeliest, new_trace, settings_of, start_alpha
 from mattingkit.trimap import UNKNOWN, check_pair
 
 __all__ = ["Cluster", "Explanation", "explain"]
@@ -43,8 +43,8 @@ class Explanation:
     clusters_B: list[Cluster]
     likelihoods: FloatArray  # a row for each foreground cluster, a column for each background cluster
     chosen: tuple[int, int]  # the winning pair
-    iterates: FloatArray  # (steps, 2): the winning pair's alpha and log-likelihood after each alternation
-    start: float  # the alpha that the alternations start from: the mean of the solved neighbours'
+    iterates: FloatArray  # (tries, 2): each alpha that was tried with the winning pair, and its log-likelihood
+    start: float  # the mean of the solved neighbours' alpha, which an alternation starts from
     alpha: float
     foreground: FloatArray  # (3,)
     background: FloatArray
@@ -96,7 +96,7 @@ def explain(
         raise ValueError(f"Pixel ({row}, {col}) lies outside the picture of {height} × {width}.")
     if known[row, col] != UNKNOWN:
         raise ValueError(f"The trimap knows pixel ({row}, {col}) already; choose one in the unknown band.")
-    march = March(picture, known, settings_of(parameters))
+    march = March(picture, known, settings_of(**parameters))
     if solution is None:
         march.run(None)
     else:
@@ -112,12 +112,12 @@ def explain(
     likelihoods = np.empty((len(means_F), len(means_B)))
     outcomes: dict[tuple[int, int], tuple[float, FloatArray, FloatArray, FloatArray]] = {}
     for i, j in np.ndindex(likelihoods.shape):
-        trace = np.empty((settings.max_iterations, 2))
-        alpha, F, B, likelihoods[i, j], steps = alternate(
+        trace = new_trace(settings)
+        alpha, F, B, likelihoods[i, j], tried = likeliest(
             pixel(march.image, row, col), color(means_F, i), covariance(covs_F, i), color(means_B, j),
-            covariance(covs_B, j), settings.sigma_C**2, start, settings.max_iterations, trace,
+            covariance(covs_B, j), start, settings, trace,
         )  # fmt: skip
-        outcomes[i, j] = (float(alpha), np.array(F), np.array(B), trace[:steps])
+        outcomes[i, j] = (float(alpha), np.array(F), np.array(B), trace[:tried])
     chosen = max(outcomes, key=lambda pair: likelihoods[pair])
     alpha, F, B, iterates = outcomes[chosen]
     return Explanation(

@@ -9,7 +9,7 @@ wins. The pixels of a ring do not see one another, so they are solved in paralle
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,8 @@ from mattingkit.methods.bayesian.clusters import (
     room,
     window_radius,
 )
-from mattingkit.methods.bayesian.energy import alternate, color, covariance, pixel
-from mattingkit.params import Range, check_above_zero, check_parameters, check_whole, parameters
+from mattingkit.methods.bayesian.energy import CLIMBS, STEPS, alternate, color, covariance, eliminate, pixel
+from mattingkit.params import Choice, Range, check_above_zero, check_parameters, check_whole, parameters
 from mattingkit.progress import ProgressCallback, report
 from mattingkit.threads import over_rows
 from mattingkit.trimap import UNKNOWN, check_pair
@@ -48,6 +48,7 @@ def estimate_alpha_bayesian(
     min_samples: Annotated[int, Range(4, 200)] = 40,
     max_clusters: Annotated[int, Range(1, 8)] = 3,
     split_variance: Annotated[float, Range(1e-5, 1e-1, log=True)] = 1e-3,
+    solver: Annotated[Literal["eliminate", "alternate"], Choice("eliminate", "alternate")] = "eliminate",
     max_iterations: Annotated[int, Range(1, 100)] = 30,
     on_progress: ProgressCallback | None = None,
 ) -> FloatArray:
@@ -70,8 +71,13 @@ def estimate_alpha_bayesian(
         Most clusters of each layer.
     split_variance : float, default 1e-3
         A cluster is split while its principal variance exceeds this.
+    solver : {"eliminate", "alternate"}, default "eliminate"
+        How the likeliest F, B and α of a pair of clusters are found. ``"eliminate"`` puts the best F and B for each α
+        into the sum and finds the highest point of the curve that is left. ``"alternate"`` goes back and forth between
+        (F, B) and α, as the paper does: it starts at the neighbours' mean α, and may stop short of the summit or on a
+        lower one.
     max_iterations : int, default 30
-        Most alternations between (F, B) and α for each pair of clusters.
+        Most alternations for each pair of clusters; ``"eliminate"`` does not look at it.
     on_progress : callable, optional
         Called after each ring with the alpha so far; raising from it cancels.
 
@@ -101,8 +107,11 @@ def estimate_alpha_bayesian(
     >>> estimate_alpha_bayesian(image, trimap)[4].round(1)[[0, 4, 8]]
     array([0. , 0.5, 1. ])
     """
-    settings = Settings(sigma_C, sigma, radius, min_samples, max_clusters, split_variance, max_iterations)
-    march = March(*check_pair(image, trimap), checked(settings))
+    settings = settings_of(
+        sigma_C=sigma_C, sigma=sigma, radius=radius, min_samples=min_samples, max_clusters=max_clusters,
+        split_variance=split_variance, solver=solver, max_iterations=max_iterations,
+    )  # fmt: skip
+    march = March(*check_pair(image, trimap), settings)
     march.run(on_progress)
     return march.alpha
 
@@ -147,7 +156,7 @@ def solve(
     >>> solve(image, trimap).order[4]
     array([0, 1, 2, 3, 4, 3, 2, 1, 0], dtype=int32)
     """
-    march = March(*check_pair(image, trimap), settings_of(parameters))
+    march = March(*check_pair(image, trimap), settings_of(**parameters))
     march.run(on_progress)
     return march.solution()
 
@@ -161,23 +170,23 @@ class Settings(NamedTuple):
     min_samples: int
     max_clusters: int
     split_variance: float
+    alternates: bool
     max_iterations: int
 
 
-def settings_of(given: dict[str, Any]) -> Settings:
-    """Complete the given parameters with the defaults in the method's signature."""
+def settings_of(**given: Any) -> Settings:
+    """Complete the given parameters with the defaults in the method's signature; refuse what is out of range."""
     check_parameters("bayesian", estimate_alpha_bayesian, given)
-    defaults = {name: parameter.default for name, parameter in parameters(estimate_alpha_bayesian).items()}
-    return checked(Settings(**(defaults | given)))
-
-
-def checked(settings: Settings) -> Settings:
-    """Refuse parameters out of range; return the others as the types that compiled code takes."""
+    declared = parameters(estimate_alpha_bayesian)
+    values = {name: given.get(name, parameter.default) for name, parameter in declared.items()}
+    solver = values.pop("solver")
+    if solver not in ("eliminate", "alternate"):
+        raise ValueError(f"solver is 'eliminate' or 'alternate'; got {solver!r}.")
     kinds = get_type_hints(Settings)
-    given = settings._asdict()
-    check_above_zero(**{name: value for name, value in given.items() if kinds[name] is float})
-    check_whole(1, **{name: value for name, value in given.items() if kinds[name] is int})
-    return Settings(**{name: kinds[name](value) for name, value in given.items()})
+    check_above_zero(**{name: value for name, value in values.items() if kinds[name] is float})
+    check_whole(1, **{name: value for name, value in values.items() if kinds[name] is int})
+    numbers = {name: kinds[name](value) for name, value in values.items()}
+    return Settings(**numbers, alternates=solver == "alternate")
 
 
 class March:
@@ -252,7 +261,7 @@ def solve_pixels(  # type: ignore[no-untyped-def]
     samples, own, sizes = np.empty((4, space)), np.empty((most, space)), np.empty(most)
     means_F, covs_F = np.empty((most, 3)), np.empty((most, 6))
     means_B, covs_B = np.empty((most, 3)), np.empty((most, 6))
-    trace = np.empty((settings.max_iterations, 2))
+    trace = new_trace(settings)
     for at in range(first, last):
         row, col = rows[at], cols[at]
         radius = window_radius(row, col, settings.radius, settings.min_samples, layer_F, layer_B)
@@ -268,9 +277,9 @@ def solve_pixels(  # type: ignore[no-untyped-def]
         best, second = -np.inf, -np.inf
         for i in range(clusters_F):
             for j in range(clusters_B):
-                a, F, B, found, _ = alternate(
+                a, F, B, found, _ = likeliest(
                     C, color(means_F, i), covariance(covs_F, i), color(means_B, j), covariance(covs_B, j),
-                    settings.sigma_C**2, start, settings.max_iterations, trace,
+                    start, settings, trace,
                 )  # fmt: skip
                 if found > best:
                     second, best, alpha[row, col] = best, found, a
@@ -283,8 +292,23 @@ def solve_pixels(  # type: ignore[no-untyped-def]
 
 
 @kernel
+def new_trace(settings):  # type: ignore[no-untyped-def]
+    """Room for every alpha that a solver may try for one pair of clusters, and its log-likelihood."""
+    return np.empty((max(settings.max_iterations, STEPS + 1 + CLIMBS), 2))
+
+
+@kernel
+def likeliest(C, mean_F, cov_F, mean_B, cov_B, start, settings, trace):  # type: ignore[no-untyped-def]
+    """The likeliest alpha, F and B for one pair of clusters, by the solver that the settings name."""
+    noise = settings.sigma_C**2
+    if settings.alternates:
+        return alternate(C, mean_F, cov_F, mean_B, cov_B, noise, start, settings.max_iterations, trace)
+    return eliminate(C, mean_F, cov_F, mean_B, cov_B, noise, start, trace)
+
+
+@kernel
 def start_alpha(row, col, alpha, order, ring):  # type: ignore[no-untyped-def]
-    """Mean alpha of the neighbours solved in earlier rings: where the alternation starts."""
+    """Mean alpha of the neighbours solved in earlier rings: where the alternation starts, and what breaks a tie."""
     height, width = order.shape
     total, count = 0.0, 0
     for r in range(max(row - 1, 0), min(row + 2, height)):
