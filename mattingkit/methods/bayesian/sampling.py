@@ -8,6 +8,9 @@ Alpha Matting, CVPR 2011, equations 3 to 6). The winning pair becomes two Gaussi
 Bayesian matting (Chuang et al. 2001) finds the most likely alpha. Before all that, unknown pixels very near a known one
 in place and colour take its value, as both samplers do.
 
+What a pair's cost asks of a pixel is computed once: the residual over a window follows from the mean of its colours
+and from their covariance. So trying a pair takes some ten nanoseconds.
+
 The random search draws from a hash of pixel and round, and every round reads only the round before: the same bits on
 any number of threads.
 """
@@ -24,20 +27,23 @@ from scipy import ndimage
 from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray
 from mattingkit.methods.bayesian.clusters import NOISE
-from mattingkit.methods.bayesian.energy import alternate, color, covariance, dot, minus, mix, pixel, unit
+from mattingkit.methods.bayesian.energy import alternate, color, covariance, dot, minus, mix, pixel, times, unit
 from mattingkit.threads import over_rows
 from mattingkit.trimap import UNKNOWN
 
 #: Expansion looks this far in pixels; a known pixel at no distance may differ by this much in colour.
-EXPAND_REACH, EXPAND_COLOR = 9, 9 / 255
+EXPAND_REACH, EXPAND_COLOR = 5, 5 / 255
 #: Columns of a sample: its place (two numbers), and around it the mean colour (three) and its covariance (six).
 PLACE, MEAN, COV, COLUMNS = 0, 2, 5, 11
 #: Rays from each pixel; their directions turn from pixel to pixel within blocks of 4 × 4.
-RAYS = 16
+RAYS = 8
+#: Columns of what a cost asks of a pixel: place (two numbers), one over its distances to foreground and background, its
+#: colour (three), and of the 3 × 3 window around it mean colour (three) and covariance (six).
+LOOKS = 16
 #: Weight of distance against colour residual (in steps of an 8-bit picture), as He et al.
 DISTANCE_COST = 1.0
 #: Offsets, in pixels, between neighbours that share pairs, round by round.
-SHARING_STEPS = (3, 1, 2, 1)
+SHARING_STEPS = (5, 3, 2, 1)
 #: Residual, in [0, 1] colour units, by which the say of another pair that explains a pixel falls to 1/e.
 DOUBT_FIT = 2 / 255
 #: Variance of the evidence's error: the product of powers of four measures, each with a floor. The powers were fitted
@@ -49,8 +55,9 @@ MISFIT_POWER, MISFIT_FLOOR = 1.2, 1 / 255
 DOUBT_POWER, DOUBT_FLOOR = 0.6, 1e-3
 REACH_POWER, REACH_FLOOR = 0.6, 2.0
 NEAR_POWER, NEAR_FLOOR = 0.4, 1.0
-#: Variance, and distance of F and B in colour, at which confidence has fallen to a half.
-HALF_TRUST, HALF_APART = 1e-3, 0.03
+#: Variance, and distance of F and B in colour, at which confidence has clearly fallen. It falls faster than one over
+#: the variance: where evidence is far off, it is so for all neighbours alike, and there are many of them to say it.
+LITTLE_TRUST, TRUST_POWER, HALF_APART = 2.5e-3, 1.5, 0.03
 
 
 class Evidence(NamedTuple):
@@ -88,28 +95,30 @@ def gather_evidence(image: FloatArray, trimap: FloatArray, sigma_C: float) -> Ev
     array([0. , 0.5, 1. ])
     """
     alpha, confidence = trimap.copy(), np.where(trimap == UNKNOWN, 0.0, 1.0)
-    pixels = np.argwhere(trimap == UNKNOWN)
+    pixels = np.argwhere(trimap == UNKNOWN).astype(np.int32)
     if not len(pixels):
         return Evidence(alpha, confidence)
-    rank = np.full(trimap.shape, -1)  # a pixel's number among its region's samples
+    rank = np.full(trimap.shape, -1, np.int32)  # a pixel's number among its region's samples
     samples_F, samples_B = _along_edge(image, trimap, 1.0, rank), _along_edge(image, trimap, 0.0, rank)
     # Every pixel's distance to the foreground, and to the background.
     distances = np.stack([ndimage.distance_transform_edt(trimap != level) for level in (1.0, 0.0)], axis=2)
-    index = np.full(trimap.shape, -1)  # a pixel's number among the unknown ones
-    index[pixels[:, 0], pixels[:, 1]] = np.arange(len(pixels))
-    scene = pixels, image, samples_F, samples_B, distances
-    pairs, costs = np.empty((len(pixels), 2), np.int64), np.empty(len(pixels))
-    hits = np.full((len(pixels), 2, RAYS), -1, np.int32)
-    over_rows(_by_rays, len(pixels), *scene, rank, trimap, pairs, costs, hits)
+    index = np.full(trimap.shape, -1, np.int32)  # a pixel's number among the unknown ones
+    index[pixels[:, 0], pixels[:, 1]] = np.arange(len(pixels), dtype=np.int32)
+    looks = np.empty((len(pixels), LOOKS))
+    over_rows(_look, len(pixels), pixels, image, distances, looks)
+    scene = looks, samples_F, samples_B
+    pairs, costs = np.empty((len(pixels), 2), np.int32), np.empty(len(pixels))
+    heard = np.empty((len(pixels), 3))
+    over_rows(_by_rays, len(pixels), *scene, distances, rank, trimap, pairs, costs, heard)
     for turn, step in enumerate(SHARING_STEPS):
         before = pairs, costs
         pairs, costs = np.empty_like(pairs), np.empty_like(costs)
         over_rows(_share, len(pixels), *scene, index, step, turn, *before, pairs, costs)
-    over_rows(_conclude, len(pixels), *scene, pairs, hits, float(sigma_C) ** 2, alpha, confidence)
+    over_rows(_conclude, len(pixels), *scene, pairs, heard, float(sigma_C) ** 2, alpha, confidence)
     return Evidence(alpha, confidence)
 
 
-def _along_edge(image: FloatArray, trimap: FloatArray, level: float, rank: npt.NDArray[np.int64]) -> FloatArray:
+def _along_edge(image: FloatArray, trimap: FloatArray, level: float, rank: npt.NDArray[np.int32]) -> FloatArray:
     """Make the samples along one region's edge, from dark to bright; ``rank`` gets each one's number."""
     region = trimap == level
     edge = region & ~ndimage.binary_erosion(region, np.ones((3, 3), bool), border_value=1)
@@ -176,13 +185,40 @@ def _describe(first, last, image, trimap, samples):  # type: ignore[no-untyped-d
 
 
 @kernel
+def _look(first, last, pixels, image, distances, looks):  # type: ignore[no-untyped-def]
+    """What a cost asks of each pixel: place, distances, colour, and of the 3 × 3 window mean and covariance."""
+    height, width, _ = image.shape
+    for at in range(first, last):
+        row, col = pixels[at, 0], pixels[at, 1]
+        looks[at, 0], looks[at, 1] = row, col
+        looks[at, 2], looks[at, 3] = 1.0 / max(distances[row, col, 0], 1.0), 1.0 / max(distances[row, col, 1], 1.0)
+        here = pixel(image, row, col)
+        count = 0
+        m0 = m1 = m2 = s00 = s01 = s02 = s11 = s12 = s22 = 0.0
+        for r in range(max(row - 1, 0), min(row + 2, height)):
+            for c in range(max(col - 1, 0), min(col + 2, width)):
+                d0, d1, d2 = minus(pixel(image, r, c), here)
+                m0, m1, m2 = m0 + d0, m1 + d1, m2 + d2
+                s00, s01, s02 = s00 + d0 * d0, s01 + d0 * d1, s02 + d0 * d2
+                s11, s12, s22 = s11 + d1 * d1, s12 + d1 * d2, s22 + d2 * d2
+                count += 1
+        n = 1.0 / count
+        m0, m1, m2 = m0 * n, m1 * n, m2 * n
+        looks[at, 4], looks[at, 5], looks[at, 6] = here
+        looks[at, 7], looks[at, 8], looks[at, 9] = here[0] + m0, here[1] + m1, here[2] + m2
+        looks[at, 10], looks[at, 11], looks[at, 12] = s00 * n - m0 * m0, s01 * n - m0 * m1, s02 * n - m0 * m2
+        looks[at, 13], looks[at, 14], looks[at, 15] = s11 * n - m1 * m1, s12 * n - m1 * m2, s22 * n - m2 * m2
+
+
+@kernel
 def _by_rays(  # type: ignore[no-untyped-def]
-    first, last, pixels, image, samples_F, samples_B, distances, rank, trimap, pairs, costs, hits
+    first, last, looks, samples_F, samples_B, distances, rank, trimap, pairs, costs, heard
 ):
     """Start every pixel with the best pair of the first known pixels its rays meet."""
     height, width = trimap.shape
+    hits_F, hits_B = np.empty(RAYS, np.int32), np.empty(RAYS, np.int32)
     for at in range(first, last):
-        row, col = pixels[at]
+        row, col = int(looks[at, 0]), int(looks[at, 1])
         count_F = count_B = 0
         turn = ((row % 4) * 4 + col % 4) / 16.0
         for k in range(RAYS):
@@ -197,46 +233,62 @@ def _by_rays(  # type: ignore[no-untyped-def]
                 if wants_F and trimap[r, c] == 1.0:
                     wants_F = False
                     if rank[r, c] >= 0:
-                        hits[at, 0, count_F] = rank[r, c]
+                        hits_F[count_F] = rank[r, c]
                         count_F += 1
                 if wants_B and trimap[r, c] == 0.0:
                     wants_B = False
                     if rank[r, c] >= 0:
-                        hits[at, 1, count_B] = rank[r, c]
+                        hits_B[count_B] = rank[r, c]
                         count_B += 1
                 # Nothing wanted lies nearer than this, so the ray may leap.
                 far_F, far_B = distances[r, c, 0] if wants_F else np.inf, distances[r, c, 1] if wants_B else np.inf
                 step += max(1.0, min(far_F, far_B) - 1.5)
         # A ray may meet nothing; these stand in, and the search takes it from there.
         if count_F == 0:
-            hits[at, 0, 0], count_F = at % len(samples_F), 1
+            hits_F[0], count_F = at % len(samples_F), 1
         if count_B == 0:
-            hits[at, 1, 0], count_B = at % len(samples_B), 1
-        costs[at] = np.inf
+            hits_B[0], count_B = at % len(samples_B), 1
+        C = color(looks, at, 4)
+        best, best_F, best_B = np.inf, hits_F[0], hits_B[0]
+        total = say = square = 0.0
         for i in range(count_F):
+            f = hits_F[i]
+            F = color(samples_F, f, MEAN)
+            far_F = _distance(looks, at, samples_F, f) * looks[at, 2]
             for j in range(count_B):
-                f, b = int(hits[at, 0, i]), int(hits[at, 1, j])
-                cost = _cost(costs[at], row, col, f, b, image, samples_F, samples_B, distances)
-                if cost < costs[at]:
-                    costs[at], pairs[at, 0], pairs[at, 1] = cost, f, b
+                b = hits_B[j]
+                B = color(samples_B, b, MEAN)
+                other, misfit = _project(C, F, B)
+                weight = math.exp(-math.sqrt(misfit) / DOUBT_FIT)
+                total += weight
+                say += weight * other
+                square += weight * other * other
+                cost = DISTANCE_COST * (far_F + _distance(looks, at, samples_B, b) * looks[at, 3])
+                cost += 127.5 * math.sqrt(misfit)
+                if cost < best:
+                    cost += 127.5 * math.sqrt(_window_misfit(looks, at, F, B))
+                    if cost < best:
+                        best, best_F, best_B = cost, f, b
+        costs[at], pairs[at, 0], pairs[at, 1] = best, best_F, best_B
+        heard[at, 0], heard[at, 1], heard[at, 2] = total, say, square
 
 
 @kernel
 def _share(  # type: ignore[no-untyped-def]
-    first, last, pixels, image, samples_F, samples_B, distances, index, step, turn, pairs, costs, new_pairs, new_costs
+    first, last, looks, samples_F, samples_B, index, step, turn, pairs, costs, new_pairs, new_costs
 ):
-    """One round: try the pairs of 24 neighbours, then pairs drawn ever closer, in order of brightness, to the best."""
+    """One round: try the pairs of 8 neighbours, then pairs drawn ever closer, in order of brightness, to the best."""
     height, width = index.shape
     count_F, count_B = len(samples_F), len(samples_B)
     for at in range(first, last):
-        row, col = pixels[at]
+        row, col = int(looks[at, 0]), int(looks[at, 1])
         best, f, b = costs[at], pairs[at, 0], pairs[at, 1]
-        for r in range(row - 2 * step, row + 2 * step + 1, step):
-            for c in range(col - 2 * step, col + 2 * step + 1, step):
+        for r in range(row - step, row + step + 1, step):
+            for c in range(col - step, col + step + 1, step):
                 if 0 <= r < height and 0 <= c < width and index[r, c] >= 0:
-                    other_F, other_B = pairs[index[r, c]]
+                    other_F, other_B = pairs[index[r, c], 0], pairs[index[r, c], 1]
                     if other_F != f or other_B != b:
-                        cost = _cost(best, row, col, other_F, other_B, image, samples_F, samples_B, distances)
+                        cost = _cost(best, looks, at, other_F, other_B, samples_F, samples_B)
                         if cost < best:
                             best, f, b = cost, other_F, other_B
         state = (at * 2654435761 + turn * 40503 + 1) & 0x7FFFFFFF
@@ -246,7 +298,7 @@ def _share(  # type: ignore[no-untyped-def]
             state, shift_B = _random(state)
             other_F = min(max(f + int(shift_F * reach * count_F), 0), count_F - 1)
             other_B = min(max(b + int(shift_B * reach * count_B), 0), count_B - 1)
-            cost = _cost(best, row, col, other_F, other_B, image, samples_F, samples_B, distances)
+            cost = _cost(best, looks, at, other_F, other_B, samples_F, samples_B)
             if cost < best:
                 best, f, b = cost, other_F, other_B
             reach *= 0.5
@@ -261,35 +313,42 @@ def _random(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _cost(best, row, col, f, b, image, samples_F, samples_B, distances):  # type: ignore[no-untyped-def]
+def _cost(best, looks, at, f, b, samples_F, samples_B):  # type: ignore[no-untyped-def]
     """He et al.'s cost of a pair: colour residual, half here and half over the 3 × 3 window, and relative distances.
 
     Returns early, with some cost of at least ``best``, once the pair cannot win.
     """
-    far_F = _distance(row, col, samples_F, f) / max(distances[row, col, 0], 1.0)
-    far_B = _distance(row, col, samples_B, b) / max(distances[row, col, 1], 1.0)
+    far_F = _distance(looks, at, samples_F, f) * looks[at, 2]
+    far_B = _distance(looks, at, samples_B, b) * looks[at, 3]
     cost = DISTANCE_COST * (far_F + far_B)
     if cost >= best:
         return cost
     F, B = color(samples_F, f, MEAN), color(samples_B, b, MEAN)
-    _, misfit = _project(pixel(image, row, col), F, B)
+    _, misfit = _project(color(looks, at, 4), F, B)
     cost += 127.5 * math.sqrt(misfit)
     if cost >= best:
         return cost
-    height, width, _ = image.shape
-    total, count = 0.0, 0
-    for r in range(max(row - 1, 0), min(row + 2, height)):
-        for c in range(max(col - 1, 0), min(col + 2, width)):
-            _, misfit = _project(pixel(image, r, c), F, B)
-            total += misfit
-            count += 1
-    return cost + 127.5 * math.sqrt(total / count)
+    return cost + 127.5 * math.sqrt(_window_misfit(looks, at, F, B))
 
 
 @kernel
-def _distance(row, col, samples, at):  # type: ignore[no-untyped-def]
+def _window_misfit(looks, at, F, B):  # type: ignore[no-untyped-def]
+    """Mean squared distance of a window's colours from the line from B to F: of their mean, and their scatter."""
+    across = minus(F, B)
+    length2 = dot(across, across)
+    _, misfit = _project(color(looks, at, 7), F, B)
+    S = covariance(looks, at, 10)
+    scatter = S[0] + S[3] + S[5]
+    if length2 > 1e-8:
+        scatter -= dot(across, times(S, across)) / length2
+    return misfit + max(scatter, 0.0)
+
+
+@kernel
+def _distance(looks, at, samples, sample):  # type: ignore[no-untyped-def]
     """How far a sample is from a pixel."""
-    return math.hypot(samples[at, PLACE] - row, samples[at, PLACE + 1] - col)
+    down, right = samples[sample, PLACE] - looks[at, 0], samples[sample, PLACE + 1] - looks[at, 1]
+    return math.sqrt(down * down + right * right)
 
 
 @kernel
@@ -303,23 +362,8 @@ def _project(C, F, B):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _doubt(C, alpha, hits, samples_F, samples_B):  # type: ignore[no-untyped-def]
-    """Variance around alpha of what the rays' pairs say, each heard as far as it explains the colour."""
-    total, spread = 1.0, 0.0
-    for f in hits[0]:
-        for b in hits[1]:
-            if f < 0 or b < 0:
-                break
-            other, misfit = _project(C, color(samples_F, f, MEAN), color(samples_B, b, MEAN))
-            weight = math.exp(-math.sqrt(misfit) / DOUBT_FIT)
-            total += weight
-            spread += weight * (other - alpha) ** 2
-    return spread / total
-
-
-@kernel
 def _conclude(  # type: ignore[no-untyped-def]
-    first, last, pixels, image, samples_F, samples_B, distances, pairs, hits, variance_C, alpha, confidence
+    first, last, looks, samples_F, samples_B, pairs, heard, variance_C, alpha, confidence
 ):
     """The most likely alpha given each pixel's pair, and trust.
 
@@ -328,16 +372,19 @@ def _conclude(  # type: ignore[no-untyped-def]
     """
     trace = np.empty((8, 2))
     for at in range(first, last):
-        row, col = pixels[at]
-        f, b = pairs[at]
-        C, F, B = pixel(image, row, col), color(samples_F, f, MEAN), color(samples_B, b, MEAN)
+        row, col = int(looks[at, 0]), int(looks[at, 1])
+        f, b = pairs[at, 0], pairs[at, 1]
+        C, F, B = color(looks, at, 4), color(samples_F, f, MEAN), color(samples_B, b, MEAN)
         start, misfit = _project(C, F, B)
         alpha[row, col], _, _, _, _ = alternate(
             C, F, covariance(samples_F, f, COV), B, covariance(samples_B, b, COV), variance_C, start, 8, trace
         )
-        doubt = _doubt(C, start, hits[at], samples_F, samples_B)
-        reach = max(_distance(row, col, samples_F, f), _distance(row, col, samples_B, b))
-        near = min(distances[row, col, 0], distances[row, col, 1])
+        # Around this alpha, the variance of what the rays' pairs say, each heard as far as it explains the colour.
+        doubt = max(heard[at, 2] - 2.0 * start * heard[at, 1] + start * start * heard[at, 0], 0.0) / (
+            1.0 + heard[at, 0]
+        )
+        reach = max(_distance(looks, at, samples_F, f), _distance(looks, at, samples_B, b))
+        near = 1.0 / max(looks[at, 2], looks[at, 3])
         variance = (
             VARIANCE
             * (math.sqrt(misfit) + MISFIT_FLOOR) ** MISFIT_POWER
@@ -347,4 +394,5 @@ def _conclude(  # type: ignore[no-untyped-def]
         )
         across = minus(F, B)
         apart = dot(across, across)
-        confidence[row, col] = HALF_TRUST / (HALF_TRUST + variance) * (apart / (apart + HALF_APART**2))
+        trust = (LITTLE_TRUST / (LITTLE_TRUST + variance)) ** TRUST_POWER
+        confidence[row, col] = trust * (apart / (apart + HALF_APART**2))

@@ -36,7 +36,7 @@ _LEVELS, _CHAIN_WEIGHT = 4, 1e-3
 #: Largest growth of the known area when partly known cells count as known.
 _MOST_GROWTH = 1.5
 #: A quadratic cost never quite reaches 0 and 1; what comes this close is taken to be there.
-_HAZE = 0.02
+HAZE = 0.02
 
 
 def estimate_alpha_closed_form(
@@ -149,7 +149,7 @@ def estimate_settled(
     ``known`` is the trimap with these. They lie scattered among unknown ones: on a reduced picture they count only
     where they fill a cell. The prior draws each pixel as strongly as it says.
     """
-    scales = _checked_scales(scale, known, radius)
+    scales = checked_scales(scale, known, radius)
     problem = Problem(Pyramid(picture, float(epsilon), int(radius)), given, known, scales, prior)
     return responsive(lambda job: solve_problem(problem, job), on_progress, stacklevel=3)
 
@@ -179,7 +179,7 @@ class Problem:
 
     def carried(self, level: Level) -> FloatArray:
         """Return a level's alpha at full size."""
-        haze = _HAZE if len(self.scales) > 1 else 0.0
+        haze = HAZE if len(self.scales) > 1 else 0.0
         return carry(level.model, self.pyramid.picture, self.known, level.scale, haze)
 
 
@@ -286,7 +286,8 @@ def _known_cells(share: FloatArray, value: FloatArray) -> FloatArray:
     return cells
 
 
-def _checked_scales(scale: str | int, known: FloatArray, radius: int) -> tuple[int, ...]:
+def checked_scales(scale: str | int, known: FloatArray, radius: int) -> tuple[int, ...]:
+    """Return the chain of scales that a method's parameter ``scale`` asks for."""
     if scale == "auto":
         return scales_for(known.shape, int((known == UNKNOWN).sum()), radius)
     if isinstance(scale, str | bool) or int(scale) != scale or scale < 1:

@@ -10,10 +10,16 @@ with :math:`\hat\alpha` the most likely alpha given the samples and :math:`\Gamm
 ``weight`` times each pixel's confidence, so that the data term is silent where the samples were. Known pixels are
 fixed. A window's samples miss what lies farther along the boundary, so they come from
 :mod:`mattingkit.methods.bayesian.sampling`; the Bayesian step is the last one there.
+
+Both terms are evaluated on a reduced picture, the finest that closed form's chain of scales would solve
+(:mod:`mattingkit.methods.closed_form.estimate`), and its linear model carries the answer up: work and memory follow
+the number of cells, which is bounded, not the number of pixels. Averaging also takes camera noise out of the colours
+that samples are held against.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy.typing as npt
@@ -21,11 +27,21 @@ import numpy.typing as npt
 from mattingkit.images import FloatArray
 from mattingkit.methods.bayesian.march import SigmaC
 from mattingkit.methods.bayesian.sampling import expand_trimap, gather_evidence
-from mattingkit.methods.closed_form.estimate import estimate_settled
+from mattingkit.methods.closed_form.estimate import (
+    HAZE,
+    Level,
+    Problem,
+    checked_scales,
+    decided,
+    solve_chain,
+    solve_problem,
+)
 from mattingkit.methods.closed_form.laplacian import checked_epsilon
+from mattingkit.methods.closed_form.pyramid import Pyramid, carry
 from mattingkit.methods.closed_form.solve import Prior
 from mattingkit.params import Choice, Range, check_above_zero
 from mattingkit.progress import Progress, ProgressCallback, report
+from mattingkit.threads import Job, responsive
 from mattingkit.trimap import check_pair
 
 __all__ = ["estimate_alpha_bayesian_laplacian"]
@@ -56,7 +72,7 @@ def estimate_alpha_bayesian_laplacian(
     epsilon : float, default 1e-7
         Regularisation of the Laplacian's window covariances.
     scale : {"auto", 1, 2, 4, 8}, default "auto"
-        As in :func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`.
+        As in :func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`; 1 samples and solves every pixel.
     on_progress : callable, optional
         Called as sampling begins and ends, then by the solver; steps are percent of the whole. Raising from
         it cancels.
@@ -91,16 +107,56 @@ def estimate_alpha_bayesian_laplacian(
     picture, known = check_pair(image, trimap)
     check_above_zero(weight=weight, sigma_C=sigma_C)
     checked_epsilon(epsilon)
-    expanded = expand_trimap(picture, known)
-    report(on_progress, 10, 100, expanded)
-    evidence = gather_evidence(picture, expanded, sigma_C)
-    report(on_progress, 40, 100, evidence.alpha)
-    prior = Prior(weight * evidence.confidence, evidence.alpha)
+    scales = checked_scales(scale, known, 1)
+    report(on_progress, 5, 100, known)
+    problem = sampled_problem(Pyramid(picture, float(epsilon), 1), known, scales, weight, sigma_C)
+    report(on_progress, 50, 100, known)
 
-    def last_60_percent(progress: Progress) -> None:
+    def last_half(progress: Progress) -> None:
         share = progress.step / progress.total if progress.total else 0.5
         if on_progress is not None:
-            on_progress(Progress(round(40 + 60 * share), 100, progress.alpha))
+            on_progress(Progress(round(50 + 50 * share), 100, progress.alpha))
 
-    rest = on_progress and last_60_percent
-    return estimate_settled(picture, known, expanded, epsilon=epsilon, scale=scale, prior=prior, on_progress=rest)
+    return responsive(lambda job: solve_sampled(problem, job), on_progress and last_half)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledProblem(Problem):
+    """A problem on a picture reduced ``scale`` times, with samples as its prior; its answers are of full size."""
+
+    full: FloatArray
+    trimap: FloatArray
+    scale: int
+
+    def carried(self, level: Level) -> FloatArray:
+        """Return a level's alpha at full size."""
+        haze = HAZE if len(self.scales) > 1 else 0.0
+        return carry(level.model, self.full, self.trimap, self.scale * level.scale, haze)
+
+
+def sampled_problem(
+    pyramid: Pyramid, known: FloatArray, scales: tuple[int, ...], weight: float, sigma_C: float
+) -> SampledProblem:
+    """Gather evidence on the finest of some scales, for a chain over all of them.
+
+    The trimap ``known`` has foreground and background. Where no cell of the finest scale is wholly of one or of the
+    other, the whole picture is sampled and solved instead.
+    """
+    finest = scales[-1]
+    cells = Problem(pyramid, known, known, scales).cells(finest)
+    if not decided(cells):
+        finest, scales, cells = 1, (1,), known
+    picture = pyramid.reduced(finest)
+    settled = expand_trimap(picture, cells)
+    evidence = gather_evidence(picture, settled, sigma_C)
+    prior = Prior(weight * evidence.confidence, evidence.alpha)
+    reduced = Pyramid(picture, pyramid.epsilon / finest**2, pyramid.radius)
+    chain = tuple(scale // finest for scale in scales)
+    return SampledProblem(reduced, cells, settled, chain, prior, full=pyramid.picture, trimap=known, scale=finest)
+
+
+def solve_sampled(problem: SampledProblem, job: Job) -> FloatArray:
+    """Solve the chain and carry its answer up."""
+    level = solve_chain(problem, problem.scales, job) if problem.scale > 1 or len(problem.scales) > 1 else None
+    job.check()
+    return solve_problem(problem, job) if level is None else problem.carried(level)

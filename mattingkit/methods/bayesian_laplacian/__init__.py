@@ -1,0 +1,13 @@
+"""The two classics in one energy: Bayesian evidence as data term, the Laplacian as smoothness.
+
+In the order to read:
+
+1. :mod:`mattingkit.methods.bayesian.sampling`: what samples all around say of each pixel's alpha, and how far to trust
+   them;
+2. :mod:`~mattingkit.methods.bayesian_laplacian.estimate`: the method itself;
+3. :mod:`~mattingkit.methods.bayesian_laplacian.live`: the same while a person draws.
+"""
+
+from mattingkit.methods.bayesian_laplacian.estimate import estimate_alpha_bayesian_laplacian
+
+__all__ = ["estimate_alpha_bayesian_laplacian"]
