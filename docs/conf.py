@@ -26,8 +26,11 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "explorable",
+    "lesson_cards",
+    "live_widgets",
     "mathml",
     "notebook_pictures",
+    "small_pictures",
 ]
 exclude_patterns = ["_build", "included"]
 
@@ -39,8 +42,12 @@ nb_execution_show_tb = True
 nb_ipywidgets_js = {}  # nothing is fetched from elsewhere
 nb_output_stderr = "warn"
 nb_merge_streams = True
-# A page has no kernel: in place of a widget it shows the picture that the widget carries.
-nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None), ("html", "text/html", 5)]
+# A page has no kernel: widgets that need none live on, of the others it shows the picture that each carries.
+nb_mime_priority_overrides = [
+    ("html", "application/vnd.mattingkit.strip+json", 1),
+    ("html", "application/vnd.jupyter.widget-view+json", 2),
+    ("html", "text/html", 5),
+]
 
 myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

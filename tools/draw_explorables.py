@@ -2,8 +2,9 @@
 
     python tools/draw_explorables.py data      # pictures, bands, side outputs: mattingkit/explorables/static/data
     python tools/draw_explorables.py stills    # what viewers without scripts show: mattingkit/explorables/static/stills
+    python tools/draw_explorables.py cards     # a piece of each still, for the site's cards: docs/play/cards
 
-Both write small files that are kept with the sources. Run it again when the sample pictures, the methods or the
+All write small files that are kept with the sources. Run it again when the sample pictures, the methods or the
 network's weights change. Stills need Playwright and Chromium.
 """
 
@@ -13,6 +14,7 @@ import io
 import json
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,12 @@ from mattingkit.methods.u2net.weights import load_network
 from mattingkit.metrics import METRICS
 
 STILL_WIDTH = 860
+CARDS = Path(__file__).resolve().parents[1] / "docs" / "play" / "cards"
+#: Left, top and width of what a card shows of a still; it is eight wide and five high.
+CARD_WINDOWS = {
+    "scribble_here": (0, 49, 680), "unmix_pixel": (0, 20, 632), "color_window": (0, 105, 860),
+    "two_gaussians": (0, 72, 728), "which_band": (0, 48, 650), "side_outputs": (0, 50, 600),
+}  # fmt: skip
 DATA = STATIC / "data"
 BAND_SCENES, BAND_SHAPE = ("hair", "motion_blur"), (240, 320)
 BAND_WIDTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 32)
@@ -146,6 +154,15 @@ def stills() -> None:
         browser.close()
 
 
+def cards() -> None:
+    """Cut the card of each explorable out of its still."""
+    CARDS.mkdir(exist_ok=True)
+    for name, (left, top, width) in CARD_WINDOWS.items():
+        still = Image.open(STATIC / "stills" / f"{name}.png").convert("RGB")
+        piece = still.crop((left, top, left + width, top + width * 5 // 8)).resize((640, 400), Image.Resampling.LANCZOS)
+        piece.save(CARDS / f"{name}.webp", quality=84, method=6)
+
+
 if __name__ == "__main__":
-    for part in sys.argv[1:] or ["data", "stills"]:
-        {"data": data, "stills": stills}[part]()
+    for part in sys.argv[1:] or ["data", "stills", "cards"]:
+        {"data": data, "stills": stills, "cards": cards}[part]()

@@ -57,6 +57,7 @@ def build_site(
     try:
         _gather(notebooks, building / "source")
         _run_sphinx(building / "source", building / "site", len(notebooks), bool(lessons), on_progress)
+        _leave_out(building / "site")
         (building / "site" / _MARK).write_text("Written by mattingkit docs, which may replace this folder.\n")
         _put_in_place(building / "site", out)
     finally:
@@ -112,6 +113,7 @@ def _gather(notebooks: Sequence[Path], target: Path) -> None:
 def _run_sphinx(source: Path, out: Path, total: int, some: bool, on_progress: ProgressCallback | None) -> None:
     """Let Sphinx build, and report each lesson as it is executed."""
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-b", "html", "-j", "auto"]
+    command += ["-d", str(source.parent / "read")]  # what Sphinx keeps for its next build; there is none
     if some:
         command += ["-D", "suppress_warnings=myst.header,myst.xref_missing,toc.not_readable"]
     paths = filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
@@ -142,6 +144,12 @@ def _run_sphinx(source: Path, out: Path, total: int, some: bool, on_progress: Pr
         raise RuntimeError("The site could not be built:\n" + "\n".join(wrong).replace(f"{source}{os.sep}", ""))
     if on_progress is not None:
         on_progress(Progress(total, total, None))
+
+
+def _leave_out(site: Path) -> None:
+    """Take away what no page asks for: maps for those who debug the theme."""
+    for path in site.rglob("*.map"):
+        path.unlink()
 
 
 def _cache() -> Path:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ipywidgets
 
 from mattingkit.widgets.display import answer, with_static
+from mattingkit.widgets.lesson.strip import pages_of, strip_wanted, with_strip
 
 __all__ = ["Explorer"]
 
@@ -72,7 +74,27 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         png = self.answer.value if isinstance(self.answer, ipywidgets.Image) else b""
-        return with_static(super()._repr_mimebundle_(**options), png, "move the controls, and the picture follows")
+        bundle = with_static(super()._repr_mimebundle_(**options), png, "move the controls, and the picture follows")
+        return self._with_strip(bundle) if strip_wanted() and png else bundle
+
+    def _with_strip(self, bundle: Any) -> Any:
+        """Draw the picture of every setting, and come back to the first."""
+        pages, start = pages_of(self.controls), list(self.kwargs.values())
+        if pages is None:
+            return bundle
+        pictures = []
+        for values in itertools.product(*pages):
+            self._set(values)
+            if not isinstance(self.answer, ipywidgets.Image):
+                break
+            pictures.append(self.answer.value)
+        self._set(start)
+        whole = len(pictures) == len(list(itertools.product(*pages)))
+        return with_strip(bundle, list(self.controls), pages, start, pictures) if whole else bundle
+
+    def _set(self, values: Iterable[Any]) -> None:
+        for control, value in zip(self.controls.values(), values, strict=True):
+            control.value = value
 
 
 def _control(name: str, given: Any, default: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets
 
 from mattingkit.widgets.display import as_png, picture, with_static
+from mattingkit.widgets.lesson.strip import strip_wanted, with_strip
 
 __all__ = ["Flipbook"]
 
@@ -63,4 +64,8 @@ class Flipbook(ipywidgets.VBox):  # type: ignore[misc]
         self.caption.value = self._captions[change["new"]]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_static(super()._repr_mimebundle_(**options), self._pictures[-1], "press play, or move the slider")
+        bundle = with_static(super()._repr_mimebundle_(**options), self._pictures[-1], "press play, or move the slider")
+        if not strip_wanted():
+            return bundle
+        start = [self._captions[self.slider.value]]
+        return with_strip(bundle, ["frame"], [self._captions], start, self._pictures, interval=self.play.interval)
