@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 import mattingkit
+from mattingkit.explorables import names
 
 project = "mattingkit"
 author = "The mattingkit authors"
@@ -70,14 +71,17 @@ html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "mattingkit"},
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 8,
     "navbar_align": "left",
     "navigation_with_keys": False,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
     "show_prev_next": True,
     "show_toc_level": 2,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {
+        "**": ["page-toc"],
+        **{key: [] for key in ["index", "lessons/index", "play/index", *(f"play/{name}" for name in names())]},
+    },
     "footer_start": ["copyright"],
     "footer_end": [],
     "icon_links": [
@@ -85,6 +89,7 @@ html_theme_options = {
     ],
 }
 html_sidebars = {"index": [], "equations": [], "benchmarks": [], "changelog": [], "command": []}
+html_context = {"default_mode": "auto"}
 copyright = "The mattingkit authors, MIT licence"
 
 
