@@ -7,6 +7,7 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
@@ -57,6 +58,7 @@ suppress_warnings = ["myst.header"]  # the changelog begins below the level of a
 html_math_renderer = "mathml"
 
 autosummary_generate = True
+templates_path = ["_templates"]
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
@@ -109,3 +111,23 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
         return None
     last = first + len(lines) - 1
     return f"https://github.com/mattingkit/mattingkit/blob/main/mattingkit/{inside}#L{first}-L{last}"
+
+
+def own_signature(app: Any, what: str, name: str, found: Any, *_: Any) -> tuple[str, None] | None:
+    """What a class is called with, where its metaclass hides it, as that of traitlets does."""
+    if what != "class" or "__init__" not in vars(found):
+        return None
+    made = inspect.signature(found.__init__)
+    plain = [one.replace(annotation=inspect.Parameter.empty) for one in list(made.parameters.values())[1:]]
+    return str(made.replace(parameters=plain, return_annotation=inspect.Signature.empty)), None
+
+
+def without_fields(app: Any, what: str, name: str, found: Any, *_: Any) -> bool | None:
+    """Leave out a named tuple's fields, which its docstring has described."""
+    return True if type(found).__name__ == "_tuplegetter" else None
+
+
+def setup(app: Any) -> None:
+    """Put both in place."""
+    app.connect("autodoc-process-signature", own_signature)
+    app.connect("autodoc-skip-member", without_fields)

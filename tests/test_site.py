@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import shutil
 import subprocess
@@ -29,6 +31,13 @@ mathml = import_module("mathml").mathml
 LESSONS = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 PICTURE = "import numpy as np\nfrom mattingkit import figures\nfigures.show({'gray': np.full((4, 4), 0.5)})"
 PICKER = "import mattingkit as mk\nmk.widgets.PixelPicker(np.zeros((4, 4)), lambda row, col: 'black')"
+EXPLORER = """def gray(level=0.5, marked=False):
+    return figures.show({f"{level:.2f} {marked}": np.full((4, 4), level)})
+
+mk.widgets.Explorer(gray, level=(0.0, 1.0, 0.25), marked=False)"""
+FLIPBOOK = "mk.widgets.Flipbook({'black': np.zeros((4, 4)), 'white': np.ones((4, 4))}, interval=300)"
+COMPARISON = "mk.widgets.AlphaComparison({'half': np.full((4, 4), 0.5)}, image=np.zeros((4, 4, 3)))"
+PUZZLE = "# Mix colours\n\n*Two pots of paint, one brush.\nHow much of each?*"
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?P<line>[^$\n]+?)\$(?!\$)", re.DOTALL)
 
@@ -49,7 +58,8 @@ def source(tmp_path: Path) -> Path:
 def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
     """A site of two small lessons, with everything else that belongs to it."""
     folder = tmp_path_factory.mktemp("lessons")
-    lesson(folder, "00_first", PICTURE, PICKER, "print(6 * 7)")
+    widgets = (PICKER, EXPLORER, FLIPBOOK, COMPARISON)
+    lesson(folder, "00_first", PICTURE, *widgets, "print(6 * 7)", text=f"{PUZZLE}\n\n" + r"$$\alpha F$$")
     lesson(folder, "10_id_photo", "1", text="# Look on\n\nas in [the first](00_first.ipynb), $x_i$")
     for name in ("01_take_a_picture_apart", "02_say_what_you_know", "03_bayesian", "04_closed_form", "07_u2net"):
         lesson(folder, name, "1")
@@ -102,6 +112,45 @@ def test_a_page_says_where_a_widget_would_be(site) -> None:
     assert "PixelPicker(children" not in page
 
 
+def test_sliders_choose_among_pictures_drawn_ahead(site) -> None:
+    page = read(site, "lessons/00_first")
+    explorer, flipbook = re.findall(r'<div class="mk-strip".*?</div></div>', page, re.DOTALL)
+    assert explorer.count("<img") == 5 * 2
+    assert explorer.count('class="shown"') == 1
+    assert html.unescape(explorer).count('data-values="["0", "0.25", "0.5", "0.75", "1"]" aria-valuetext="0.5"') == 1
+    assert flipbook.count("<img") == 2
+    assert 'data-interval="300"' in flipbook
+
+
+def test_a_comparison_lives_on_from_its_state(site) -> None:
+    (state,) = re.findall(r'<div class="mk-live".*?>(\{.*?\})</script>', read(site, "lessons/00_first"))
+    held = json.loads(state.replace("<\\/", "</"))
+    assert [one["name"] for one in held["state"]["entries"]] == ["half"]
+    assert "render" in held["state"]["_esm"]
+    assert ["photo"] in [one["path"] for one in held["buffers"]]
+    assert "widget-state+json" not in read(site, "lessons/00_first")
+
+
+def test_pictures_are_small_and_keep_their_place(site) -> None:
+    assert list(site[0].rglob("_images/*.png")) == []
+    pictures = re.findall(r"<img\b[^>]*_images/[^>]*>", read(site, "lessons/00_first"))
+    assert all(re.search(r' width="\d+" height="\d+"', one) for one in pictures)
+    assert sum('loading="lazy"' in one for one in pictures) == len(pictures) - 1
+
+
+def test_a_lesson_has_a_card_with_its_puzzle_and_a_picture(site) -> None:
+    page = read(site, "lessons/index")
+    assert "Two pots of paint, one brush. How much of each?" in page
+    assert re.search(r'<img alt="A portrait with strokes[^>]*src="../_images/00.webp"', page)
+
+
+def test_the_pictures_of_cards_are_all_drawn() -> None:
+    cards = REPOSITORY / "docs" / "lessons" / "cards"
+    missing = {path.stem[:2] for path in LESSONS} - {path.stem for path in cards.glob("*.webp")}
+    assert missing == set(), "add a drawing to tools/draw_cards.py"
+    assert sum(path.stat().st_size for path in cards.iterdir()) < 600_000
+
+
 def test_links_lead_from_lesson_to_lesson(site) -> None:
     assert 'href="00_first.html"' in read(site, "lessons/10_id_photo")
 
@@ -125,24 +174,19 @@ def test_every_public_name_has_a_page(site) -> None:
     assert missing == set(), "list them in docs/api/index.md"
 
 
-def test_a_failing_lesson_leaves_the_old_site(source: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_and_the_old_site_stays(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "site"
     out.mkdir()
     (out / ".mattingkit-site").touch()
     (out / "index.html").write_text("before")
-    lesson(source, "01_second", "1 / 0")
-    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+    lesson(source, "01_fails", "1 / 0")
+    lesson(source, "02_warns", "import warnings\nwarnings.warn('mind the gap')", text="# A\n\n[b](99_none.ipynb)")
+    with pytest.raises(RuntimeError) as caught:
         build_site(out, source=source)
+    for said in ("ZeroDivisionError", "stderr", "99_none.ipynb"):
+        assert said in str(caught.value)
     assert (out / "index.html").read_text(encoding="utf-8") == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lessons", "site"]
-
-
-def test_a_lesson_that_warns_or_has_a_dead_link_is_no_page(source: Path, tmp_path: Path) -> None:
-    lesson(source, "01_second", "import warnings\nwarnings.warn('mind the gap')", text="# A\n\n[b](99_none.ipynb)")
-    with pytest.raises(RuntimeError, match="stderr") as caught:
-        build_site(tmp_path / "site", source=source)
-    assert "99_none.ipynb" in str(caught.value)
-    assert not (tmp_path / "site").exists()
 
 
 def test_a_strange_folder_is_refused(source: Path, tmp_path: Path) -> None:
