@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from browser.test_lessons_00_to_04 import refuse_warnings, zoomed
+from browser.test_lessons_00_to_06 import refuse_warnings, zoomed
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 MakeNotebook = Callable[..., Any]

@@ -71,7 +71,9 @@ EXERCISES = {
             "only the middle pixel is unknown: its row of L times alpha must be 0.",
             "the multipliers are the first and the last entry of L times alpha.",
         ),
-        slips={"each multiplier belongs to the other pixel; look at the first row of L again.": lambda: [0.5, 0.5, -0.5]},
+        slips={
+            "each multiplier belongs to the other pixel; look at the first row of L again.": lambda: [0.5, 0.5, -0.5]
+        },
     ),
     "05.2": Exercise(
         right=lambda: 100**0.5,

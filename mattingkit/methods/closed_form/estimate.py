@@ -104,9 +104,10 @@ def estimate_alpha_closed_form(
     Notes
     -----
     Within a window, alpha is taken to be affine in colour, :math:`\alpha = a \cdot I + b` (equation 2). Eliminating all
-    a and b leaves :math:`\alpha^T L \alpha` with the matting Laplacian L (equation 12), minimised subject to the trimap
-    (equation 13). A picture averaged over ``scale × scale`` pixels has so much less noise variance, and its epsilon is
-    divided by that. Of a chain's answer, what lies within 0.02 of 0 or 1 is taken to be 0 or 1.
+    a and b leaves :math:`\alpha^T L \alpha` with the matting Laplacian L (equation 12), minimised subject to the
+    trimap. The authors' own program, too, carries a and b up from a reduced picture. A picture averaged over
+    ``scale × scale`` pixels has so much less noise variance, and its epsilon is divided by that. Of a chain's answer,
+    what lies within 0.02 of 0 or 1 is taken to be 0 or 1.
 
     References
     ----------

@@ -1,13 +1,13 @@
 """The matting Laplacian of Levin, Lischinski and Weiss (2008): what closed-form matting minimises.
 
-Within a small window of a picture, foreground and background colours each lie close to a line, and then alpha is
-nearly an affine function of colour, ``α_i = a·I_i + b``. Asking every window for the affine function that fits alpha
-best, and eliminating all ``a`` and ``b``, leaves a quadratic form in alpha alone, ``αᵀLα``. The matrix ``L`` depends
-on the picture only; :mod:`mattingkit.methods.closed_form.solve` finds the alpha of least cost that agrees with a
-trimap.
+Within a small window of a picture, foreground and background colours each lie close to a line, and then, as long as the
+two lines don't meet, alpha is nearly an affine function of colour, ``α_i = a·I_i + b``. Asking every window for the
+affine function that fits alpha best, and eliminating all ``a`` and ``b`` by a projection, leaves a quadratic form in
+alpha alone, ``αᵀLα``. The matrix ``L`` depends on the picture only; :mod:`mattingkit.methods.closed_form.solve` finds
+the alpha of least cost that agrees with a trimap.
 
-Equation (12) of the paper gives ``L`` as a sum over windows. Lesson 04 writes it down as it stands, in a dozen lines of
-NumPy (``window_laplacian`` and ``naive_laplacian``); read that first. Here the same sum is made fast: rows of the
+Equation (12) of the paper gives ``L`` as a sum over windows. Lesson 04 derives it and writes it down in a dozen lines
+of NumPy (``window_laplacian`` and ``naive_laplacian``); read that first. Here the same sum is made fast: rows of the
 sparse matrix are filled in place, by several threads, in four passes. Each says which loop of the equation it is.
 """
 

@@ -3,8 +3,8 @@
 Closed-form matting rests on a local linear model, ``α = a·I + b`` within a window (Levin, Lischinski, Weiss 2008,
 equation 2). The pair (a, b) varies slowly even where alpha itself has every hair in it. So a large picture need not
 be solved at full size: solve it reduced, read (a, b) off the small alpha, enlarge those two smooth maps and apply them
-to the full picture, which brings the hairs back. He and Sun's *Fast Guided Filter* (2015, arXiv:1505.00996) does the
-same for filtering.
+to the full picture, which brings the hairs back. Levin's published program does so; He and Sun's *Fast Guided Filter*
+(2015, arXiv:1505.00996) later did the same for filtering.
 
 The three steps are :func:`reduce_picture` with :func:`reduce_known`, :func:`fit` and :func:`carry`; which pictures are
 solved in between is decided in :mod:`mattingkit.methods.closed_form.estimate`.

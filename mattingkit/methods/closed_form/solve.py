@@ -1,7 +1,7 @@
 """Alpha from a Laplacian and a trimap: the linear system behind closed-form matting.
 
 Whatever matrix ``L`` says how unlike neighbouring alphas may be, the alpha wanted is the one that agrees with the
-trimap and costs least, ``αᵀLα`` (Levin, Lischinski, Weiss 2008, equation 13); a prior guess may pull on it as well.
+trimap and costs least, ``αᵀLα`` (Levin, Lischinski, Weiss 2008); a prior guess may pull on it as well.
 :func:`solve` finds it for every method of the kit. What is known moves to the right-hand side, and a symmetric positive
 definite system of the unknown pixels is left (:func:`solve_checked`).
 
@@ -110,6 +110,10 @@ def solve(
     for the unknown pixels U, with the known ones K moved to the right-hand side, gives
 
     .. math:: (L_{UU} + \Gamma_U)\, \alpha_U = \Gamma_U \hat\alpha_U - L_{UK}\, \alpha_K
+
+    Without a prior this is the paper's hard form. For its soft form leave the marked pixels unknown here, and let a
+    prior hold them. What the known pixels' own rows leave over, :math:`\nu = (L \alpha)_K`, are their Lagrange
+    multipliers. Lesson 05 derives all of it.
 
     For small pictures, where a dense matrix is affordable, this is all there is to compute:
 

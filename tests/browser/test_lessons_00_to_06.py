@@ -1,4 +1,4 @@
-"""Every widget of lessons 00 to 04, used once in a real JupyterLab: what it changed is read in the kernel."""
+"""Every widget of lessons 00 to 06, used once in a real JupyterLab: what it changed is read in the kernel."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Open:
     def until(self, code: str) -> None:
         self.book.until(code, timeout=60)
 
-    def pick(self, across: float, down: float) -> None:
-        """Click on the lesson's PixelPicker, in fractions of its picture."""
-        canvas = self.cell("PixelPicker(").locator("canvas").first
+    def pick(self, across: float, down: float, name: str = "picker") -> None:
+        """Click on one of the lesson's PixelPickers, in fractions of its picture."""
+        canvas = self.cell(f"{name} = mk.widgets.PixelPicker(").locator("canvas").first
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()
         self.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
@@ -70,15 +70,15 @@ def shape(opened: Open, array: str) -> tuple[int, int]:
     return height, width
 
 
-def picked(opened: Open, array: str, across: float, down: float) -> None:
+def picked(opened: Open, array: str, across: float, down: float, name: str = "picker") -> None:
     """A click lands on the pixel under the mouse, and its answer replaces the one before."""
     height, width = shape(opened, array)
-    opened.book.execute("shown_before = getattr(picker.answer, 'value', None)")
-    opened.pick(across, down)
+    opened.book.execute(f"shown_before = getattr({name}.answer, 'value', None)")
+    opened.pick(across, down, name)
     row, col = int(down * height), int(across * width)
-    opened.until(f"abs(picker.pixel[0] - {row}) <= 1 and abs(picker.pixel[1] - {col}) <= 1")
-    opened.until("getattr(picker.answer, 'value', None) != shown_before")
-    assert opened.book.evaluate("[picker.row.value, picker.col.value] == list(picker.pixel)")
+    opened.until(f"abs({name}.pixel[0] - {row}) <= 1 and abs({name}.pixel[1] - {col}) <= 1")
+    opened.until(f"getattr({name}.answer, 'value', None) != shown_before")
+    assert opened.book.evaluate(f"[{name}.row.value, {name}.col.value] == list({name}.pixel)")
 
 
 def zoomed(book: Notebook, pane: Any) -> None:
@@ -157,13 +157,42 @@ def test_03_bayesian(notebook: MakeNotebook) -> None:
 
 def test_04_closed_form(notebook: MakeNotebook) -> None:
     lesson = Open(notebook, "04_closed_form")
-    picked(lesson, "image", 0.7, 0.6)
+    picked(lesson, "image", 0.25, 0.6)
+    assert lesson.book.evaluate("picker.answer.value[1:4] == b'PNG'")
+    picked(lesson, "image", 0.7, 0.6, name="row_picker")
+    # The explorable tells the kernel what its lines cost.
+    assert lesson.book.evaluate("playing.cost < 1e-4")
+    lesson.cell("playing = ").get_by_role("button", name="Lines that meet").click()
+    lesson.until("playing.cost > 1e-3")
+    lesson.explored("with_epsilon", "epsilon", lambda: lesson.slide("Explorer(with_epsilon"))
+
+
+def test_05_solve_and_spectrum(notebook: MakeNotebook) -> None:
+    lesson = Open(notebook, "05_solve_and_spectrum")
     lesson.book.execute("first_frame = watching.image.value")
     lesson.slide("watching = ", times=5)
     lesson.until("watching.slider.value == 5 and watching.image.value != first_frame")
     assert lesson.book.evaluate("watching.caption.value").startswith("step 10")
     lesson.explored("mixture", "k", lambda: lesson.slide("Explorer(mixture", key="ArrowLeft"))
-    lesson.explored("with_epsilon", "epsilon", lambda: lesson.slide("Explorer(with_epsilon"))
+    picked(lesson, "image", 0.45, 0.62)
+    # A stroke on the pad in the page arrives with its alpha.
+    before = lesson.book.evaluate("len(pad.marks)")
+    canvas = lesson.cell("pad = ").locator(".mk-x-pad").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    lesson.page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.3 * box["height"])
+    lesson.page.mouse.down()
+    lesson.page.mouse.move(box["x"] + 0.15 * box["width"], box["y"] + 0.5 * box["height"], steps=4)
+    lesson.page.mouse.up()
+    lesson.until(f"len(pad.marks) > {before} and pad.alpha is not None")
+
+
+def test_06_sampling_and_propagation(notebook: MakeNotebook) -> None:
+    lesson = Open(notebook, "06_sampling_and_propagation")
+    picked(lesson, "image", 0.4, 0.5)
+    picked(lesson, "image", 0.3, 0.5, name="ray_picker")
+    assert lesson.book.evaluate("ray_picker.answer.value[1:4] == b'PNG'")
+    lesson.explored("with_weight", "weight", lambda: lesson.slide("Explorer(with_weight"))
 
 
 def test_pixel_picker_from_the_keyboard(notebook: MakeNotebook) -> None:
