@@ -4,6 +4,9 @@ A :class:`Drawing` is the truth behind every pad. Whatever shows it (ipycanvas, 
 was drawn, in image coordinates and (row, col) order, and reads the trimap back; no pixel ever returns from a canvas,
 where antialiasing would leave levels between the three. A mark is a :class:`mattingkit.Stroke`, a :class:`Lasso`, a
 :class:`Fill` or a :class:`Base`; a state is the tuple of marks so far, so undo and redo only exchange tuples.
+
+A :class:`Base` may be a guess. Then it lies beneath all strokes, and a stroke that contradicts it reopens what it said
+around there: see :mod:`mattingkit.guess_layer`.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.files import atomic_write, png_bytes, read_array
+from mattingkit.guess_layer import GuessLayer
 from mattingkit.images import FloatArray, as_image, check_same_size, own_copy
 from mattingkit.trimap import (
     BACKGROUND,
@@ -114,17 +118,28 @@ class Fill:
 
 
 class Base:
-    """A whole trimap to draw upon, from a file or from an alpha; it covers everything before it."""
+    """A whole trimap to draw upon, from a file or from an alpha.
 
-    def __init__(self, trimap: npt.ArrayLike) -> None:
+    Parameters
+    ----------
+    trimap : array_like, shape (H, W)
+        As :func:`mattingkit.trimap.as_trimap` takes it.
+    guess : bool, default False
+        False: it holds as given, and covers everything drawn before it. True: it is a guess, and lies beneath all
+        strokes. One that contradicts it makes what it said around there unknown again
+        (:class:`mattingkit.guess_layer.GuessLayer`).
+    """
+
+    def __init__(self, trimap: npt.ArrayLike, guess: bool = False) -> None:
         self.trimap = own_copy(as_trimap(trimap), trimap)
         self.trimap.flags.writeable = False
+        self.guess = guess
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Base) and np.array_equal(self.trimap, other.trimap)
+        return isinstance(other, Base) and self.guess == other.guess and np.array_equal(self.trimap, other.trimap)
 
     def __hash__(self) -> int:
-        return hash(self.trimap.tobytes())
+        return hash((self.guess, self.trimap.tobytes()))
 
 
 Mark = Stroke | Lasso | Fill | Base
@@ -137,7 +152,7 @@ class Drawing:
     ----------
     image : array_like, shape (H, W, 3)
     trimap : array_like, shape (H, W), optional
-        Drawn upon; all unknown without one. The eraser and :meth:`clear` bring it back.
+        Drawn upon, and held as given; all unknown without one. The eraser and :meth:`clear` bring it back.
     marks : iterable of Mark, optional
         Strokes already there.
 
@@ -193,6 +208,18 @@ class Drawing:
         return bool(self._future)
 
     @property
+    def marked(self) -> npt.NDArray[np.bool_]:
+        """Where a mark decides, in contrast to the trimap or the guess beneath; bool, shape (H, W)."""
+        with self._lock:
+            return self._marked.copy()
+
+    @property
+    def guess(self) -> FloatArray | None:
+        """The guess beneath the marks, less what they have reopened, shape (H, W); None without one; a copy."""
+        with self._lock:
+            return None if self._layer is None else self._layer.trimap.copy()
+
+    @property
     def said_unknown(self) -> npt.NDArray[np.bool_]:
         """Where a mark says "unknown", in contrast to where nothing was said; bool, shape (H, W)."""
         with self._lock:
@@ -211,9 +238,36 @@ class Drawing:
         with self._lock:
             self._past.append(self._marks)
             self._future.clear()
-            self._marks = (*self._marks, *marks)
-            for mark in marks:
+            drawn = [mark for mark in marks if not isinstance(mark, Base)]
+            if len(drawn) < len(marks):
+                self._set((*self._marks, *marks))
+                return
+            self._marks = (*self._marks, *drawn)
+            for mark in drawn:
                 self._apply(mark)
+
+    def set_guess(self, trimap: npt.ArrayLike) -> None:
+        """Lay a guess beneath the strokes, in place of another or of a trimap loaded before; one step to undo.
+
+        Parameters
+        ----------
+        trimap : array_like, shape (H, W)
+
+        Raises
+        ------
+        ValueError
+            For one of another size.
+
+        Examples
+        --------
+        >>> drawing = Drawing(np.zeros((40, 40, 3)), marks=[Stroke([(20, 5)], label=1, radius=2)])
+        >>> drawing.set_guess(np.zeros((40, 40)))
+        >>> [float(drawing.trimap[20, col]) for col in (5, 9, 39)]  # the stroke, what it reopened, the guess
+        [1.0, 0.5, 0.0]
+        """
+        with self._lock:
+            drawn = [mark for mark in self._marks if not isinstance(mark, Base)]
+            self.replace((Base(trimap, guess=True), *drawn))
 
     def replace(self, marks: Iterable[Mark]) -> None:
         """Put other marks in place of all; one step to undo."""
@@ -246,24 +300,37 @@ class Drawing:
 
     def _set(self, marks: tuple[Mark, ...]) -> None:
         self._marks = marks
-        self._below, self._trimap = self._start, self._start.copy()
-        self._said = np.zeros(self.shape, dtype=bool)
-        for mark in marks:
-            self._apply(mark)
+        self._marked, self._said = np.zeros(self.shape, dtype=bool), np.zeros(self.shape, dtype=bool)
+        self._layer: GuessLayer | None = None
+        self._below = self._start
+        rest = list(marks)
+        for number, mark in enumerate(marks):
+            if not isinstance(mark, Base):
+                continue
+            self._below = mark.trimap
+            # A guess comes to lie beneath the marks before it, too; any other trimap covers them.
+            if mark.guess:
+                self._layer = GuessLayer(self.image, mark.trimap)
+            else:
+                self._layer, rest = None, list(marks[number + 1 :])
+        self._trimap = self._below.copy()
+        for mark in rest:
+            if not isinstance(mark, Base):
+                self._apply(mark)
 
-    def _apply(self, mark: Mark) -> None:
+    def _apply(self, mark: Stroke | Lasso | Fill) -> None:
         """Rasterise one mark onto the trimap."""
-        if isinstance(mark, Base):
-            self._below, self._trimap = mark.trimap, mark.trimap.copy()
-            self._said[:] = False
-            return
         if isinstance(mark, Fill):
             window, inside = fill_mask(self._trimap, self.image, mark)
         elif isinstance(mark, Lasso):
             window, inside = lasso_mask(self.shape, mark)
         else:
             window, inside = stroke_mask(self.shape, mark)
+        if self._layer is not None and self._layer.contradict(window, inside, mark.label):
+            self._below = self._layer.trimap
+            np.copyto(self._trimap, self._below, where=~self._marked)
         self._trimap[window][inside] = self._below[window][inside] if mark.label is None else mark.label
+        self._marked[window][inside] = mark.label is not None
         self._said[window][inside] = mark.label == UNKNOWN
 
     def _checked(self, marks: Iterable[Mark]) -> tuple[Mark, ...]:
@@ -307,24 +374,30 @@ class Drawing:
         else:
             save_trimap(path, self.trimap)
 
-    def load(self, path: str | os.PathLike[str]) -> None:
+    def load(self, path: str | os.PathLike[str], guess: bool = False) -> None:
         """Read strokes (.json) or a trimap (any picture file) and draw upon it; one step to undo.
+
+        A trimap holds as given, or is a guess that strokes correct, which then stay; see :class:`Base`.
 
         Raises
         ------
         FileNotFoundError, ValueError
             Where there is no such file, it is damaged, or of another size.
         """
-        self.load_bytes(_content(path), os.fspath(path))
+        self.load_bytes(_content(path), os.fspath(path), guess)
 
-    def load_bytes(self, content: bytes, name: str) -> None:
+    def load_bytes(self, content: bytes, name: str, guess: bool = False) -> None:
         """Read what :meth:`load` reads from bytes, as an upload brings them; ``name`` tells the kind."""
         if name.lower().endswith(".json"):
             self.load_json(content)
             return
         file = io.BytesIO(content)
         file.name = name
-        self.replace([Base(read_array(file))])
+        trimap = read_array(file)
+        if guess:
+            self.set_guess(trimap)
+        else:
+            self.replace([Base(trimap)])
 
 
 def load_strokes(path: str | os.PathLike[str] | IO[bytes], shape: tuple[int, int] | None = None) -> list[Mark]:
@@ -397,7 +470,8 @@ def fill_mask(trimap: FloatArray, image: FloatArray, fill: Fill) -> tuple[tuple[
 
 # The file: {"version": 1, "shape": [height, width], "strokes": [an object for each mark], "base": trimap drawn upon}.
 # A stroke has "label", "radius" and "points", a lasso "label" and "lasso", a fill "label", "fill" and "tolerance", a
-# base only "trimap". Labels are the names in LABELS, points are [row, column], trimaps PNG files in base64.
+# base only "trimap" and, where it is one, "guess": true. Labels are the names in LABELS, points are [row, column],
+# trimaps PNG files in base64.
 
 
 def _to_json(marks: Iterable[Mark], shape: tuple[int, int], start: FloatArray | None = None) -> bytes:
@@ -409,7 +483,7 @@ def _to_json(marks: Iterable[Mark], shape: tuple[int, int], start: FloatArray | 
 
 def _to_plain(mark: Mark) -> dict[str, Any]:
     if isinstance(mark, Base):
-        return {"trimap": _pack(mark.trimap)}
+        return {"trimap": _pack(mark.trimap)} | ({"guess": True} if mark.guess else {})
     label = _NAMES[mark.label]
     if isinstance(mark, Stroke):
         return {"label": label, "radius": mark.radius, "points": mark.points}
@@ -461,7 +535,7 @@ def read_mark(plain: Any, shape: tuple[int, int] | None) -> Mark:
     if not isinstance(plain, dict):
         raise ValueError(f"a mark is an object, not {type(plain).__name__}")
     if "trimap" in plain:
-        return Base(_unpack(plain["trimap"], shape))
+        return Base(_unpack(plain["trimap"], shape), plain.get("guess", False) is True)
     label = label_value(plain["label"])
     if "lasso" in plain:
         return Lasso(plain["lasso"], label)

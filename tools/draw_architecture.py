@@ -31,6 +31,7 @@ ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("arrays at the edge", ("images",)),
     ("pictures in and out; threads", ("files", "threads")),
     ("what a person knows", ("trimap",)),
+    ("a guess beneath it", ("guess_layer",)),
     ("what a person draws", ("drawing",)),
     ("what is done with an alpha", ("compositing", "metrics")),
     ("how it is shown", ("figures",)),

@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from mattingkit import samples
 from mattingkit.compositing import composite, fit_background, to_rgba
-from mattingkit.drawing import Base
 from mattingkit.files import png_bytes, read_array
 from mattingkit.images import FloatArray, as_image
 from mattingkit.methods import METHODS, find_method
@@ -202,8 +201,7 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
                 return
             if self.pad is pad:
                 # Beneath what was drawn meanwhile: a person's word counts more than a guess.
-                drawn = [mark for mark in pad.strokes if not isinstance(mark, Base)]
-                pad.change(pad.drawing.replace, (Base(trimap), *drawn))
+                pad.change(pad.drawing.set_guess, trimap)
                 pad.solve()
                 self._note.say("U²-Net's guess. Scribble where it is wrong: blue stays, orange goes.")
 
