@@ -146,6 +146,7 @@ def test_03_bayesian(notebook: MakeNotebook) -> None:
         lesson.slide(text)
         lesson.until(f"{name}.slider.value == 1 and {name}.image.value != first_frame")
     lesson.explored("after", "step", lambda: lesson.slide("Explorer(after", times=2))
+    lesson.explored("by_hand", "alpha", lambda: lesson.slide("Explorer(by_hand"))
     picked(lesson, "image", 0.5, 0.5)
     assert "The trimap knows this pixel: 1" in lesson.book.evaluate("picker.answer.value")
     # In the band, `explain` is drawn.
