@@ -76,3 +76,12 @@ def test_both_have_the_same_headings_commands_and_figures() -> None:
 def test_a_difference_is_named(chinese: str, kind: str) -> None:
     (found,) = differences("`a` takes 0.2 s, see [here](x.md)", chinese)
     assert found.startswith(kind)
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb")), ids=lambda path: path.stem)
+def test_a_lesson_opens_in_colab_and_on_binder(path: Path) -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| \[{path.stem[:2]} .*$", text, re.MULTILINE)
+    assert f"](notebooks/{path.name})" in row
+    assert f"colab.research.google.com/github/mattingkit/mattingkit/blob/main/notebooks/{path.name})" in row
+    assert f"mybinder.org/v2/gh/mattingkit/mattingkit/main?labpath=notebooks%2F{path.name})" in row
