@@ -38,6 +38,8 @@ _WITHDRAW, _WITHDRAW_OTHER = 0.01, 0.04
 _AVERAGED = 0.01
 #: A colour is alike where it makes up this share of the sum of its frequency under the stroke and on the guess's side.
 _ALIKE = 0.35
+#: Colours count for something where less than this share of the guess's side is alike.
+_TELLING = 0.8
 #: Colours are counted in this many levels a channel, and each count spreads to the next level.
 _LEVELS, _SPREAD = 24, 1.0
 #: Pixels of a stroke whose colours are counted, at most.
@@ -128,7 +130,9 @@ class GuessLayer:
                 sigma = _AVERAGED * self._side
                 weight = ndimage.gaussian_filter(mask.astype(np.float64), sigma)
                 alike = mask & (ndimage.gaussian_filter(share, sigma) > _ALIKE * weight)
-                here |= _distance(alike) <= _AROUND_ALIKE * reach
+                # Where nearly all of a side looks alike, its colours tell nothing.
+                if alike.sum() < _TELLING * mask.sum():
+                    here |= _distance(alike) <= _AROUND_ALIKE * reach
             reopened[side] |= mask & here
             for one, (whole, within, _) in cells.sides.items():
                 width = (_WITHDRAW if one == side else _WITHDRAW_OTHER) * reach
