@@ -61,7 +61,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]
     widgets = (PICKER, EXPLORER, FLIPBOOK, COMPARISON)
     lesson(folder, "00_first", PICTURE, *widgets, "print(6 * 7)", text=f"{PUZZLE}\n\n" + r"$$\alpha F$$")
     lesson(folder, "10_id_photo", "1", text="# Look on\n\nas in [the first](00_first.ipynb), $x_i$")
-    for name in ("01_take_a_picture_apart", "02_say_what_you_know", "03_bayesian", "04_closed_form", "07_u2net"):
+    linked = ["01_take_a_picture_apart", "02_say_what_you_know", "03_bayesian", "04_closed_form"]
+    for name in (*linked, "05_solve_and_spectrum", "07_u2net"):
         lesson(folder, name, "1")
     seen: list[Progress] = []
     index = build_site(tmp_path_factory.mktemp("out") / "site", source=folder, on_progress=seen.append)
