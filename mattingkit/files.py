@@ -35,6 +35,7 @@ __all__ = [
     "atomic_write",
     "load_image",
     "partial_stem",
+    "photo_bytes",
     "png_bytes",
     "read_array",
     "read_photo",
@@ -366,7 +367,7 @@ def read_photo(source: str | os.PathLike[str] | IO[bytes], *, largest: float | N
         if not content:
             raise ValueError("Standard input is empty; pipe a picture in: cat photo.jpg | mattingkit cutout - -o -")
         file: Any = io.BytesIO(content)
-        file.name = name = "stdin"
+        file.name = name = getattr(source, "name", "stdin")
     else:
         file, name = Path(source), Path(source).stem
     values, info = _read(file, largest)
@@ -399,12 +400,44 @@ def write_photo(
     The suffix names the format, as in :func:`save_image`. A gray picture is no RGB: its profile is left out.
     """
     path = Path(target)
+    save_image(path, pixels, quality=quality, **_photo_metadata(path.suffix, pixels, icc_profile, dpi))
+
+
+def photo_bytes(
+    suffix: str,
+    pixels: npt.ArrayLike,
+    *,
+    icc_profile: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+    quality: int = 95,
+    compress_level: int | None = None,
+) -> bytes:
+    """Return the bytes of the file that :func:`write_photo` writes for a suffix; ``compress_level`` is PNG's.
+
+    Examples
+    --------
+    >>> photo_bytes(".png", np.zeros((2, 3)))[1:4]
+    b'PNG'
+    """
+    metadata = _photo_metadata(suffix, pixels, icc_profile, dpi)
+    if suffix == ".png" and compress_level is not None:
+        metadata["compress_level"] = compress_level
+    picture, options = _prepared(Path(f"picture{suffix}"), pixels, quality, metadata)
+    file = io.BytesIO()
+    picture.save(file, **options)
+    return file.getvalue()
+
+
+def _photo_metadata(
+    suffix: str, pixels: npt.ArrayLike, icc_profile: bytes | None, dpi: tuple[float, float] | None
+) -> dict[str, Any]:
+    """Profile and resolution as Pillow takes them for a format."""
     metadata: dict[str, Any] = {"icc_profile": icc_profile if np.ndim(pixels) == 3 else None, "dpi": dpi}
-    if path.suffix.lower() == ".webp" and dpi is not None:
+    if suffix.lower() == ".webp" and dpi is not None:
         from PIL import Image
 
         # WebP has no field of its own for it; EXIF's X and Y resolution, in inches, do the same.
         exif = Image.Exif()
         exif[0x011A], exif[0x011B], exif[0x0128] = dpi[0], dpi[1], 2
         metadata = {"icc_profile": metadata["icc_profile"], "exif": exif.tobytes()}
-    save_image(path, pixels, quality=quality, **metadata)
+    return metadata

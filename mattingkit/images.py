@@ -206,5 +206,8 @@ def check_same_size(**shapes: tuple[int, ...]) -> None:
 
 
 def to_uint8(values: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-    """Round values in [0, 1] to the 256 levels of an 8-bit file."""
+    """Round values in [0, 1] to the 256 levels of an 8-bit file; what has 8 bits already comes back as it is."""
+    array = _stored(values)
+    if array.dtype == np.uint8 and array.size:
+        return array
     return np.asarray(np.rint(as_unit_floats(values, "image") * 255), dtype=np.uint8)

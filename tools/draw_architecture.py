@@ -43,7 +43,7 @@ ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("a view of several alphas", ("widgets.comparison",)),
     ("side by side", ("comparison",)),
     ("many photographs; a screen; pictures to play with", ("batches", "widgets", "explorables")),
-    ("the lessons; the page without code", ("lessons", "app")),
+    ("the lessons; the page without code; the server", ("lessons", "app", "serve")),
     ("the shell", ("cli",)),
 )
 

@@ -16,7 +16,18 @@ from typing import Annotated
 
 import typer
 
-from mattingkit.cli import batching, benchmarking, comparing, console, cutting, docs, learning, resources, warming
+from mattingkit.cli import (
+    batching,
+    benchmarking,
+    comparing,
+    console,
+    cutting,
+    docs,
+    learning,
+    resources,
+    serving,
+    warming,
+)
 from mattingkit.cli.options import with_settings
 from mattingkit.version import __version__
 
@@ -53,6 +64,7 @@ def build() -> typer.Typer:
     benchmarking.register(app)
     resources.register(app)
     learning.register(app, "app")
+    serving.register(app)
     docs.register(app)
     warming.register(app)
     return app

@@ -1,0 +1,121 @@
+"""``mattingkit serve``: cut-outs for other programs, over HTTP."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mattingkit.cli import console
+
+if TYPE_CHECKING:
+    from mattingkit.serve.settings import Network
+
+__all__ = ["read_token", "register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``serve`` to the application."""
+    app.command(
+        "serve",
+        epilog=console.example(
+            "mattingkit serve",
+            "mattingkit serve --host 0.0.0.0 --port 8000 --token-file token.txt",
+            "mattingkit serve --workers 4 --queue 32 --seconds 60 --max-megapixels 24",
+            "curl -s -F file=@photo.jpg http://localhost:7000/api/remove -o output.png   (what rembg's clients send)",
+        ),
+    )(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="Port; rembg's by default.")] = 7000,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="File with the token that requests must show; made where there is none."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, max=256, help="Worker processes.  [default: one for each core]")
+    ] = None,
+    queue: Annotated[int, typer.Option("--queue", min=1, help="Requests that may wait; more are answered 429.")] = 16,
+    upload_megabytes: Annotated[float, typer.Option("--upload-megabytes", help="Size of a request.")] = 50.0,
+    max_megapixels: Annotated[float, typer.Option("--max-megapixels", help="Of a picture in it.")] = 50.0,
+    seconds: Annotated[float, typer.Option("--seconds", help="Work on one request.")] = 120.0,
+    megabytes: Annotated[
+        float | None,
+        typer.Option("--megabytes", help="Memory that work on one request takes.  [default: half, at most 2000]"),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="A name of this server, or '*'; may be repeated."),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option("--allow-origin", metavar="ORIGIN", help="A site whose pages may call; may be repeated."),
+    ] = None,
+    allow_network: Annotated[
+        list[str] | None,
+        typer.Option("--allow-network", metavar="10.0.0.0/8", help="Fetch pictures from there too; may be repeated."),
+    ] = None,
+) -> None:
+    """Serve cut-outs over HTTP, to rembg's clients and to better ones; the page /docs describes it."""
+    for name in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
+        if importlib.util.find_spec(name) is None:
+            raise ImportError(
+                "The server needs FastAPI and uvicorn; install them with: pip install 'mattingkit[serve]'"
+            )
+    from mattingkit.serve.running import run
+    from mattingkit.serve.settings import Settings, is_loopback
+
+    token = None
+    if token_file is not None:
+        token = read_token(token_file)
+    elif not is_loopback(host):
+        token = secrets.token_urlsafe(24)
+        console.note(f"Others can reach {host}, so requests must show this token: {token}")
+    chosen: dict[str, Any] = {"workers": workers, "megabytes": megabytes}
+    hosts = list(allow_host or [])
+    if token is not None and not hosts:
+        hosts = ["*"]  # the token tells whom to serve; the name adds nothing
+    settings = Settings(
+        token=token,
+        hosts=hosts,
+        origins=list(allow_origin or []),
+        networks=[_network(text) for text in allow_network or []],
+        queue=queue,
+        upload_megabytes=upload_megabytes,
+        max_megapixels=max_megapixels,
+        seconds=seconds,
+        **{name: value for name, value in chosen.items() if value is not None},
+    )
+    shown = f"[{host}]" if ":" in host else host
+    console.note(f"Serving http://{shown}:{port}/ until Ctrl-C; {settings.workers} workers, routes at /docs.")
+    run(settings, host, port)
+
+
+def read_token(path: Path) -> str:
+    """Read a token from a file; where there is none, make one that its owner alone can read."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        token = path.read_text(encoding="utf-8").strip()
+        if not token:
+            raise ValueError(f"{path} is empty; write a token in it, or delete it to have one made.") from None
+        return token
+    token = secrets.token_urlsafe(24)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"{token}\n")
+    console.note(f"Made a token in {path}; requests must show it.")
+    return token
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--allow-network takes a network such as 10.0.0.0/8: {error}") from None
