@@ -32,6 +32,9 @@ COOKIE = "mattingkit_token"
 _WORK = {("POST", "/api/remove"), ("GET", "/api/remove"), ("POST", "/v1/cutout"), ("POST", "/v1/alpha")}
 _WORK |= {("POST", "/v1/compare")}
 
+#: Of a refused request so many times the largest size is read, and dropped, so that its client hears why.
+_READ_ON = 8
+
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 #: What any answer says to a browser: no guessing of kinds, no frames, nothing kept, nothing loaded from elsewhere.
@@ -233,11 +236,12 @@ class _Visit:
         """Answer with a problem, after reading what is still being sent, as far as that is bounded."""
         if self.status:  # an answer has begun; all that is left is to end the connection
             raise problem
-        announced = self.headers.get("content-length", "0")
-        if problem.status_code != 408 and announced.isdecimal() and int(announced) <= self.limit:
-            with suppress(Problem):
-                while not self._ended:
-                    await self.receive()
+        end = self.start + self._settings.upload_seconds
+        with suppress(TimeoutError):
+            while not self._ended and self.read <= _READ_ON * self.limit:
+                message = await asyncio.wait_for(self._receive(), max(0.0, end - time.monotonic()))
+                self.read += len(message.get("body", b""))
+                self._ended = message["type"] != "http.request" or not message.get("more_body", False)
         response = problem.response()
         response.headers["connection"] = "close"
         await self.send(

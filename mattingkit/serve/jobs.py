@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -35,7 +36,7 @@ class Job:
     task: Task
     name: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     born: float = field(default_factory=time.monotonic)
-    ended: float | None = None
+    ended: float = math.inf
 
     @property
     def state(self) -> str:
@@ -69,7 +70,7 @@ class Job:
         return found
 
     def _seconds(self) -> float:
-        return (self.ended or time.monotonic()) - self.born
+        return min(self.ended, time.monotonic()) - self.born
 
 
 class Jobs:
@@ -112,12 +113,12 @@ class Jobs:
         ended = []
         for job in list(self._jobs.values()):
             if job.task.future.done():
-                job.ended = job.ended or now
+                job.ended = min(now, job.ended)
                 ended.append(job)
-        ended.sort(key=lambda job: job.ended or now)
+        ended.sort(key=lambda job: (job.ended, job.born))
         held = sum(job.size for job in ended)
         while ended and (
-            now - (ended[0].ended or now) > self._settings.kept_seconds
+            now - ended[0].ended > self._settings.kept_seconds
             or len(ended) > self._settings.kept
             or held > 1e6 * self._settings.kept_megabytes
         ):

@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from mattingkit.serve.problems import Problem
-from mattingkit.serve.process import FEW_THREADS, main, pack, private_megabytes, unpack
+from mattingkit.serve.process import LEAN, held_megabytes, main, pack, unpack
 from mattingkit.serve.settings import Settings
 
 __all__ = ["Done", "Pool", "Task"]
@@ -186,7 +186,7 @@ class Pool:
         """The worker of this number, started where there is none; None where it cannot be."""
         if number not in self._workers and not self._closed:
             try:
-                with _started_with_few_threads(self._context):
+                with _started_lean(self._context):
                     worker = _Worker(self._context, self.settings, self._kernel_threads)
                 with self._lock:
                     self._workers[number] = worker
@@ -236,7 +236,7 @@ class Pool:
                     f"The work took longer than the {settings.seconds:g} seconds that one request may take. Scale the "
                     "picture down, or take a quicker method: closed_form.",
                 )
-            if private_megabytes(worker.process.pid) - worker.megabytes > settings.megabytes:
+            if held_megabytes(worker.process.pid) - worker.megabytes > settings.megabytes:
                 self._replace(number, "memory")
                 raise Problem(
                     413,
@@ -255,11 +255,11 @@ _starting = threading.Lock()
 
 
 @contextmanager
-def _started_with_few_threads(context: Any) -> Any:
-    """Let the process that is forked from start with libraries that start no threads, which no fork survives."""
+def _started_lean(context: Any) -> Any:
+    """Let the process that is forked from start with the variables in :data:`LEAN`."""
     with _starting:
-        before = {name: os.environ.get(name) for name in FEW_THREADS}
-        os.environ.update(FEW_THREADS)
+        before = {name: os.environ.get(name) for name in LEAN}
+        os.environ.update(LEAN)
         try:
             if context.get_start_method() == "forkserver":
                 context.set_forkserver_preload(["mattingkit.serve.template"])

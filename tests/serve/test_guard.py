@@ -1,0 +1,165 @@
+"""What is refused before anything reads it, asked of the application without any worker."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mattingkit.cli.serving import read_token
+from mattingkit.serve.application import Server
+from mattingkit.serve.fetching import is_public
+from mattingkit.serve.jobs import Jobs
+from mattingkit.serve.pool import Done, Task
+from mattingkit.serve.problems import Problem
+from mattingkit.serve.process import pack, unpack
+from mattingkit.serve.settings import Settings, is_loopback
+from serve.conftest import form
+
+TOKEN = "a-token-of-sixteen-or-more"
+
+
+def ask(
+    settings: Settings,
+    method: str = "GET",
+    path: str = "/v1/methods",
+    query: str = "",
+    body: list[bytes] | None = None,
+    **headers: str,
+) -> tuple[int, dict[str, str]]:
+    """One request straight to the application; its status and headers."""
+    server = Server(settings)
+    given = {"host": "localhost:7000", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
+        "raw_path": path.encode(), "query_string": query.encode(), "root_path": "", "scheme": "http",
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+    }  # fmt: skip
+    chunks, sent = list(body or [b""]), []
+
+    async def receive() -> Any:
+        if not chunks:
+            await asyncio.sleep(60)  # a client that sends no more
+        return {"type": "http.request", "body": chunks.pop(0), "more_body": bool(chunks) or body is not None}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(server.app(scope, receive, send))
+    assert server.house.inside == 0
+    return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+
+
+def test_hosts() -> None:
+    """A page whose name was made to point here (DNS rebinding) is refused by the name."""
+    for host in ("localhost:7000", "127.0.0.1", "[::1]:7000"):
+        assert ask(Settings(), host=host)[0] == 503  # it passes, and finds that no worker has started
+    assert ask(Settings(), host="evil.example")[0] == 421
+    assert ask(Settings(), host="")[0] == 421
+    assert ask(Settings(hosts=["pictures.example"]), host="pictures.example:80")[0] == 503
+
+
+def test_origins() -> None:
+    """A page of another server cannot make a browser send pictures here."""
+    assert ask(Settings(), origin="http://evil.example")[0] == 403
+    assert ask(Settings(), origin="http://localhost:7000")[0] == 503
+    status, headers = ask(Settings(origins=["https://shop.example"]), origin="https://shop.example")
+    assert status == 503
+    assert headers["access-control-allow-origin"] == "https://shop.example"
+    status, headers = ask(Settings(origins=["https://shop.example"]), "OPTIONS", origin="https://shop.example")
+    assert status == 204
+    assert "authorization" in headers["access-control-allow-headers"]
+
+
+def test_tokens(tmp_path: Path) -> None:
+    settings = Settings(token=TOKEN)
+    status, headers = ask(settings)
+    assert (status, headers["www-authenticate"]) == (401, "Bearer")
+    for wrong in ("", TOKEN[:-1], TOKEN + "x", "é"):
+        assert ask(settings, authorization=f"Bearer {wrong}")[0] == 401
+    assert ask(settings, authorization=f"Bearer {TOKEN}")[0] == 503
+    assert ask(settings, query=f"token={TOKEN}")[0] == 503
+    assert ask(settings, cookie=f"mattingkit_token={TOKEN}")[0] == 503
+    assert ask(settings, path="/health")[0] == 503  # so that a container can be watched without it
+    assert "set-cookie" in ask(settings, path="/", query=f"token={TOKEN}")[1]
+    assert TOKEN not in repr(settings)
+    with pytest.raises(ValueError, match="16 characters"):
+        Settings(token="short")
+    made = read_token(tmp_path / "token")
+    assert read_token(tmp_path / "token") == made
+    assert (tmp_path / "token").stat().st_mode & 0o077 == 0
+    assert is_loopback("::1")
+    assert not is_loopback("0.0.0.0")
+
+
+def test_bodies() -> None:
+    body, kind = form({"file": b"x" * 900_000})
+    settings = Settings(upload_megabytes=0.5, upload_seconds=0.2)
+    assert ask(settings, "POST", "/api/remove", content_length="600000", content_type=kind)[0] == 413
+    assert ask(settings, "POST", "/api/remove", content_length="-1", content_type=kind)[0] == 400
+    assert ask(settings, "POST", "/api/remove", body=[body[:300_000], body[300_000:]], content_type=kind)[0] == 413
+    assert ask(settings, "POST", "/api/remove", body=[body[:9]], content_type=kind)[0] == 408
+    assert ask(settings, "POST", "/api/remove", body=[body[:9]], content_type=kind, host="evil.example")[0] == 421
+
+
+def test_answers_tell_browsers_to_keep_and_load_nothing() -> None:
+    _, headers = ask(Settings(), path="/docs")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+        "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1",
+        "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "::127.0.0.1", "localhost", "",
+    ],
+)  # fmt: skip
+def test_addresses_that_are_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+def test_addresses_that_are() -> None:
+    assert is_public("1.1.1.1")
+    assert is_public("2606:4700:4700::1111")
+    assert is_public("::ffff:1.1.1.1")
+
+
+def test_results_are_kept_within_bounds() -> None:
+    now = [0.0]
+    jobs = Jobs(Settings(kept=3, kept_megabytes=1, kept_seconds=10), clock=lambda: now[0])
+
+    def finished(size: int) -> str:
+        task = Task("cutout", {}, {})
+        task.future.set_result(Done(bytes(size), "image/png", {}, []))
+        return jobs.add(task).name
+
+    names = [finished(10) for _ in range(5)]
+    jobs.sweep()
+    assert len(jobs) == 3
+    with pytest.raises(Problem, match="no such job"):
+        jobs.find(names[0])
+    assert jobs.find(names[-1]).state == "done"
+    large = [finished(600_000) for _ in range(2)]
+    jobs.sweep()
+    assert len(jobs) == 1
+    assert jobs.find(large[1]).size == 600_000
+    now[0] = 11
+    jobs.sweep()
+    assert len(jobs) == 0
+    running = jobs.add(Task("cutout", {}, {}))
+    now[0] = 1000
+    assert jobs.find(running.name).state == "queued"
+    assert jobs.drop(running.name).state == "cancelled"
+
+
+def test_messages_between_processes() -> None:
+    header, blobs = {"task": "cutout", "settings": {"é": [1]}}, {"picture": bytes(range(256)), "trimap": b""}
+    assert unpack(pack(header, blobs)) == (header, blobs)
+    for wrong in (b"", b"\0\0\0\xff{}", pack(header, blobs)[:-1], pack(header) + b"x"):
+        with pytest.raises((ValueError, KeyError)):
+            unpack(wrong)
