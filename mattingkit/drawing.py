@@ -503,8 +503,8 @@ def _from_json(content: bytes | str, shape: tuple[int, int] | None, name: str) -
             raise ValueError(f"version {document['version']!r} is unknown; update mattingkit to read it")
         size = document.get("shape", shape)
         if size is not None:
-            height, width = size
-            if not (type(height) is type(width) is int and height > 0 and width > 0):
+            sides = size if isinstance(size, list | tuple) else []
+            if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
                 raise ValueError(f"shape is height and width in pixels, not {size!r}")
     # Sizes are compared before a trimap is decoded, so that none can take more memory than the picture.
     if shape is not None and size is not None:

@@ -25,6 +25,7 @@ COMMANDS = (
     "weights where",
     "samples",
     "app",
+    "serve",
     "docs",
     "warm",
 )
