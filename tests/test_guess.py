@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import mattingkit as mk
-from mattingkit.methods.u2net import predict
 from mattingkit.photo import guess as module
 from mattingkit.photo.guess import Guess, estimate_alpha_guessed, guess_trimap, trimap_of_guess
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN
@@ -41,14 +40,8 @@ def network(monkeypatch):
         looks.append(picture.shape[:2])
         return np.clip(2 * (picture[..., 0] - picture[..., 1]), 0.0, 1.0)
 
-    see(monkeypatch, estimate)
-    return looks
-
-
-def see(monkeypatch, estimate):
-    """Let ``estimate`` stand for the network in both looks."""
     monkeypatch.setattr(module, "estimate_alpha", estimate)
-    monkeypatch.setattr(predict, "glance", lambda picture, weights: estimate(picture, method="u2net"))
+    return looks
 
 
 @pytest.fixture
@@ -94,7 +87,7 @@ def test_an_empty_first_look_is_said_to_be_empty():
 
 
 def test_a_guess_that_covers_all_is_said_to(monkeypatch):
-    see(monkeypatch, lambda *_, **__: np.ones((20, 20)))
+    monkeypatch.setattr(module, "estimate_alpha", lambda *_, **__: np.ones((20, 20)))
     with pytest.raises(ValueError, match="took the whole picture for the subject"):
         guess_trimap(np.zeros((20, 20, 3)))
 
@@ -198,7 +191,7 @@ def test_a_point_where_nothing_was_seen_is_looked_at_from_close_by(scene, monkey
             seen[picture.shape[0] // 2 :] = 0
         return seen
 
-    see(monkeypatch, estimate)
+    monkeypatch.setattr(module, "estimate_alpha", estimate)
     assert subject(guess_trimap(scene)) == [True, True, False]
     guess = guess_trimap(scene, include=[(50, 40), (50, 120), (150, 150)])
     assert subject(guess) == [True, True, True]

@@ -1,7 +1,7 @@
 """The first guess: a network says what the subject is, and a trimap is made of it.
 
 The network looks twice. It is shown a small square whatever the picture's size, so a subject that fills a part of the
-picture is seen coarsely; a first, quick look finds its box, and a second one looks at that box alone.
+picture is seen coarsely; a first look finds its box, and a second one looks at that box alone.
 
 What the network is nearly sure of becomes known, less a margin of a few of its own pixels; the rest is left to a
 matting method. Where the network is wrong a person corrects it by points and a box: see :func:`guess_trimap`.
@@ -204,17 +204,14 @@ def _refuse_empty(saliency: FloatArray) -> None:
 # Looking --------------------------------------------------------------------------------------------------------------
 
 
-def _look(picture: FloatArray, weights: str | os.PathLike[str], *, roughly: bool = False) -> FloatArray:
+def _look(picture: FloatArray, weights: str | os.PathLike[str]) -> FloatArray:
     """What a network sees in a picture, by U²-Net's weights or another network's."""
-    from mattingkit.methods.u2net.predict import glance
     from mattingkit.methods.u2net.weights import OTHER_NETWORKS
 
     name = os.fspath(weights)
     if name not in OTHER_NETWORKS:
         try:
-            return (
-                glance(picture, weights=weights) if roughly else estimate_alpha(picture, method="u2net", weights=name)
-            )
+            return estimate_alpha(picture, method="u2net", weights=name)
         except ValueError as error:
             if not name.endswith(".onnx") or "not U²-Net's" not in str(error):
                 raise
@@ -223,7 +220,7 @@ def _look(picture: FloatArray, weights: str | os.PathLike[str], *, roughly: bool
 
 def _look_twice(picture: FloatArray, weights: str | os.PathLike[str], window: Box) -> tuple[FloatArray, Box]:
     """Look at a window for the subject's box, then at the box alone; the saliency, and the box that was looked at."""
-    first = _look(_cut(picture, window), weights, roughly=True)
+    first = _look(_cut(picture, window), weights)
     saliency = np.zeros(picture.shape[:2])
     if not (first >= 0.5).any():
         _cut(saliency, window)[...] = first

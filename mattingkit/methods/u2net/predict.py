@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mattingkit.methods.u2net.network import U2Net
 
-__all__ = ["estimate_alpha_u2net", "glance", "predict_alphas", "predict_batch", "preprocess", "resize", "side_outputs"]
+__all__ = ["estimate_alpha_u2net", "predict_alphas", "predict_batch", "preprocess", "resize", "side_outputs"]
 
 #: ImageNet's channel means and standard deviations, as the published code subtracts and divides by them.
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -108,38 +108,6 @@ def estimate_alpha_u2net(
     alpha = predict_alphas([picture], network, side, target)[0]
     report(on_progress, 2, 2, alpha)
     return alpha
-
-
-def glance(image: npt.ArrayLike, *, weights: str | os.PathLike[str] = "embedded") -> FloatArray:
-    """See roughly where the subject is, in about half the time where the processor multiplies bfloat16 by itself.
-
-    Parameters
-    ----------
-    image, weights
-        As in :func:`estimate_alpha_u2net`.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W)
-        As that function's, but off by some hundredths here and there.
-
-    Raises
-    ------
-    TypeError, ValueError, FileNotFoundError, ImportError
-        As :func:`estimate_alpha_u2net`.
-
-    Examples
-    --------
-    >>> float(glance(np.zeros((20, 30, 3))).max())
-    0.0
-    """
-    picture = as_image(image)
-    network, side, target = _ready(weights, None, None)
-    if target.type == "cpu" and _multiplies_bfloat16():
-        stamp = find_weights(weights).stat()
-        with _lock:
-            network = _rough_network(os.fspath(weights), (stamp.st_mtime_ns, stamp.st_size))
-    return predict_alphas([picture], network, side, target)[0]
 
 
 def predict_batch(
@@ -293,22 +261,3 @@ def _network(weights: str, stamp: tuple[int, int], device: str) -> tuple[U2Net, 
     # The order in memory that convolutions are fastest with, on CPUs and GPUs.
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network, size
-
-
-@lru_cache(maxsize=1)
-def _rough_network(weights: str, stamp: tuple[int, int]) -> U2Net:
-    """The network in bfloat16: half the memory to move, and twice the products in one instruction."""
-    import copy
-
-    import torch
-
-    network = copy.deepcopy(_network(weights, stamp, "cpu")[0])
-    return network.to(torch.bfloat16)
-
-
-@lru_cache(maxsize=1)
-def _multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions for bfloat16; where torch emulates them, they cost time."""
-    import torch
-
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
