@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import mattingkit as mk
 from mattingkit.photo import guess as module
@@ -243,10 +244,15 @@ def test_the_picture_is_not_written_to(scene, network):
 # From the guess to an alpha ------------------------------------------------------------------------------------------
 
 
+def vague(scene):
+    """A guess that knows where the scene's subject is, and none of its detail."""
+    return Guess(ndimage.gaussian_filter(scene.alpha, 12), scene.trimap)
+
+
 def test_known_pixels_stay_and_colours_from_afar_help():
     """In a wide unknown region with a piece of background that touches nothing known, closed form alone guesses."""
     scene = mk.samples.render("hair", (240, 320), seed=4, band="wide")
-    guessed = estimate_alpha_guessed(scene.image, scene.trimap)
+    guessed = estimate_alpha_guessed(scene.image, vague(scene))
     known = scene.trimap != UNKNOWN
     np.testing.assert_array_equal(guessed[known], scene.trimap[known])
     assert guessed.min() >= 0
@@ -258,9 +264,25 @@ def test_known_pixels_stay_and_colours_from_afar_help():
 def test_the_same_alpha_twice_and_progress_is_told():
     scene = mk.samples.render("fur", (120, 160), seed=1)
     seen = []
-    first = estimate_alpha_guessed(scene.image, scene.trimap, on_progress=seen.append)
+    first = estimate_alpha_guessed(scene.image, vague(scene), on_progress=seen.append)
     assert seen
-    np.testing.assert_array_equal(first, estimate_alpha_guessed(scene.image, scene.trimap))
+    np.testing.assert_array_equal(first, estimate_alpha_guessed(scene.image, vague(scene)))
+
+
+def test_colour_that_contradicts_the_network_is_trusted_less():
+    """A green eye in a red face before green leaves: by colour alone it is a hole."""
+    rows, cols = np.mgrid[:120, :160]
+    face, eye = np.hypot(rows - 60, cols - 80) < 40, np.hypot(rows - 60, cols - 80) < 8
+    image = np.where((face & ~eye)[..., np.newaxis], [0.8, 0.2, 0.2], [0.2, 0.7, 0.2])
+    image += np.random.default_rng(0).normal(0, 0.02, image.shape)
+    trimap = np.where(face, 1.0, 0.0)
+    trimap[np.hypot(rows - 60, cols - 80) < 12] = 0.5
+
+    def alpha(saliency):
+        guess = Guess(np.where(trimap == 0.5, saliency, trimap), trimap)
+        return estimate_alpha_guessed(np.clip(image, 0, 1), guess)[eye].mean()
+
+    assert alpha(0.95) > alpha(0.1) + 0.3
 
 
 def test_a_speck_that_a_reduced_picture_loses_is_solved_by_closed_form_alone(monkeypatch):
@@ -268,7 +290,9 @@ def test_a_speck_that_a_reduced_picture_loses_is_solved_by_closed_form_alone(mon
     image = np.random.default_rng(0).random((30, 30, 3))
     trimap = np.full((30, 30), UNKNOWN)
     trimap[3, 3], trimap[20, 20] = FOREGROUND, BACKGROUND
-    np.testing.assert_array_equal(estimate_alpha_guessed(image, trimap), mk.estimate_alpha(image, trimap))
+    np.testing.assert_array_equal(
+        estimate_alpha_guessed(image, Guess(trimap, trimap)), mk.estimate_alpha(image, trimap)
+    )
 
 
 def test_auto_is_closed_form_for_a_trimap_or_parameters_of_one_s_own(portrait):

@@ -181,10 +181,10 @@ def separate(
     array([0., 0., 0.])
     """
     picture = as_image(image)
-    guessed = trimap is None or isinstance(trimap, Guess)
-    automatic = method == "auto" and guessed and not parameters
-    if isinstance(trimap, Guess):
-        trimap = trimap.trimap
+    automatic = method == "auto" and not parameters
+    guess = trimap if isinstance(trimap, Guess) else None
+    if guess is not None:
+        trimap = guess.trimap
     chosen = find_method(resolve_auto(method))
     if "weights" in chosen.parameters:
         parameters = {"weights": weights, **parameters}
@@ -201,9 +201,10 @@ def separate(
             known = own_copy(known, trimap)  # it is handed out, and the caller's own may change
         else:
             # A network that refines a trimap has weights of its own, and finds no subject.
-            known = guess_trimap(picture, weights="embedded" if method == "network" else weights, erode=erode).trimap
-        if automatic:
-            alpha = estimate_alpha_guessed(picture, known, on_progress=on_progress)
+            guess = guess_trimap(picture, weights="embedded" if method == "network" else weights, erode=erode)
+            known = guess.trimap
+        if automatic and guess is not None:
+            alpha = estimate_alpha_guessed(picture, guess._replace(trimap=known), on_progress=on_progress)
         else:
             method = resolve_auto(method)
             alpha = estimate_alpha(picture, known, method=method, on_progress=on_progress, **parameters)

@@ -389,19 +389,20 @@ def _divide(
 
 
 def estimate_alpha_guessed(
-    picture: FloatArray, trimap: FloatArray, *, on_progress: ProgressCallback | None = None
+    picture: FloatArray, guess: Guess, *, on_progress: ProgressCallback | None = None
 ) -> FloatArray:
-    """Estimate alpha from a trimap made of a guess: what ``method="auto"`` does.
+    """Estimate alpha from a guess and its trimap: what ``method="auto"`` does.
 
     Between what a network is sure of lies a wide unknown region, with hair, gaps and pieces of background in it. There
     closed-form matting alone spreads whatever touches the region's border into it. So each pixel's colour is first
     compared with known colours sampled all around, on a picture reduced until that takes about a tenth of a second, and
     what it says becomes, as far as it can be trusted, closed form's prior: the method ``bayesian_laplacian``, coarsely.
+    Colour that contradicts the network is trusted less, by the square of their agreement.
 
     Parameters
     ----------
     picture : ndarray of float64, shape (H, W, 3)
-    trimap : ndarray of float64, shape (H, W)
+    guess : Guess
     on_progress : callable, optional
         As in :func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`.
 
@@ -413,7 +414,7 @@ def estimate_alpha_guessed(
     --------
     >>> picture = np.tile(np.linspace(0, 1, 9)[:, None], (9, 1, 3))
     >>> trimap = np.full((9, 9), 0.5); trimap[:, 0] = 0; trimap[:, 8] = 1
-    >>> estimate_alpha_guessed(picture, trimap)[4].round(1)[[0, 4, 8]]
+    >>> estimate_alpha_guessed(picture, Guess(trimap, trimap))[4].round(1)[[0, 4, 8]]
     array([0. , 0.5, 1. ])
     """
     from mattingkit.methods.bayesian.sampling import expand_trimap, gather_evidence
@@ -422,6 +423,7 @@ def estimate_alpha_guessed(
     from mattingkit.methods.closed_form.solve import Prior
     from mattingkit.methods.u2net.predict import resize
 
+    trimap = guess.trimap
     scale = max(1, math.ceil(math.sqrt((trimap == UNKNOWN).sum() / _SAMPLED_CELLS)))
     share, value = reduce_known(trimap, scale)
     small = np.where((share > 1 - 1e-9) & ((value == FOREGROUND) | (value == BACKGROUND)), value, UNKNOWN)
@@ -430,6 +432,7 @@ def estimate_alpha_guessed(
     reduced = reduce_picture(picture, scale)
     evidence = gather_evidence(reduced, expand_trimap(reduced, small), 0.01)
     shape = trimap.shape
-    weight = resize(np.where(small == UNKNOWN, evidence.confidence, 0.0), shape)
-    prior = Prior(_TRUST * np.clip(weight, 0.0, 1.0), np.clip(resize(evidence.alpha, shape), 0.0, 1.0))
+    weight = np.clip(resize(np.where(small == UNKNOWN, evidence.confidence, 0.0), shape), 0.0, 1.0)
+    said = np.clip(resize(evidence.alpha, shape), 0.0, 1.0)
+    prior = Prior(_TRUST * weight * (1 - np.abs(said - guess.saliency)) ** 2, said)
     return estimate_settled(picture, trimap, trimap, epsilon=1e-7, prior=prior, on_progress=on_progress)
