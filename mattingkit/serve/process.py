@@ -84,7 +84,7 @@ def warm() -> None:
     from mattingkit.methods import run_small
     from mattingkit.methods.closed_form.direct import dissection
     from mattingkit.methods.u2net.weights import OTHER_NETWORKS
-    from mattingkit.photo.guess import estimate_alpha_guessed
+    from mattingkit.photo.guess import Guess, estimate_alpha_guessed
     from mattingkit.serve.catalogue import describe
 
     ensure(OWN_JOBS)
@@ -98,7 +98,7 @@ def warm() -> None:
     dissection.compile_kernels()
     ramp = np.tile(np.clip(np.linspace(-1, 2, 64), 0, 1), (64, 1))
     known = np.where((ramp > 0) & (ramp < 1), 0.5, ramp)
-    estimate_alpha_guessed(np.repeat(ramp[..., np.newaxis], 3, axis=2), known)
+    estimate_alpha_guessed(np.repeat(ramp[..., np.newaxis], 3, axis=2), Guess(known, known))
     import_module("mattingkit.serve.work")
     gc.collect()
     _give_back()
