@@ -43,7 +43,7 @@ RENAMED = {
     "widgets.scribbler": "widgets.pad.scribbler",
     "widgets.showing": "widgets.display",
     "widgets.sliders": "widgets.method_controls",
-    "widgets.surfaces": "widgets.pad.surfaces",
+    "widgets.surfaces": "widgets.pad.scribbler",
     "widgets.tinting": "widgets.screen_pictures",
     "widgets.worker": "widgets.pad.worker",
 }

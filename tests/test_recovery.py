@@ -48,9 +48,9 @@ def stored(folder: Path) -> list[list[Any]]:
     return sorted([one["points"][0][0] for one in json.loads(file.read_bytes())["strokes"]] for file in files)
 
 
-def offered(pad: Any) -> str:
-    assert pad.bar.restore.layout.display == pad.bar.dismiss.layout.display
-    return "" if pad.bar.restore.layout.display == "none" else pad.bar.restore.description
+def press(pad: Any, button: str) -> None:
+    """What the page tells when a button is pressed."""
+    pad.guarded(pad._told, {"do": button}, [])
 
 
 def left_by_a_pad(new_pad: Callable[..., Any], *marks: Any, **options: Any) -> None:
@@ -63,12 +63,12 @@ def test_restore_brings_strokes_back_after_a_restart(new_pad: Any, tmp_path: Pat
     left_by_a_pad(new_pad, dot(3), dot(9, 0))
     pad = new_pad()
     assert not pad.strokes
-    assert offered(pad) == "Restore 2 strokes drawn here before"
-    pad.bar.restore.click()
+    assert pad.offer == 2
+    press(pad, "restore")
     assert pad.strokes == (dot(3), dot(9, 0))
-    assert not offered(pad)
+    assert not pad.offer
     assert stored(tmp_path) == [[3, 9]]
-    pad.bar.clear.click()
+    press(pad, "clear")
     pad.close()
     assert stored(tmp_path) == []
 
@@ -80,7 +80,7 @@ def test_thirty_strokes_and_one_before_the_answer_are_thirty_one(new_pad: Any, t
     pad.commit(dot(29))
     pad.recovery.flush()
     assert sorted(map(len, stored(tmp_path))) == [1, 30]
-    pad.bar.restore.click()
+    press(pad, "restore")
     assert pad.strokes == (*thirty, dot(29))
     pad.undo()
     assert pad.strokes == (dot(29),)
@@ -93,12 +93,12 @@ def test_dismiss_goes_on_without_them(new_pad: Any, tmp_path: Path) -> None:
     left_by_a_pad(new_pad, dot(3))
     pad = new_pad()
     pad.commit(dot(5))
-    pad.bar.dismiss.click()
-    assert not offered(pad)
+    press(pad, "dismiss")
+    assert not pad.offer
     assert pad.strokes == (dot(5),)
     pad.close()
     assert stored(tmp_path) == [[5]]
-    assert offered(new_pad()) == "Restore 1 stroke drawn here before"
+    assert new_pad().offer == 1
 
 
 def test_a_question_not_answered_is_asked_again(new_pad: Any, tmp_path: Path) -> None:
@@ -109,11 +109,11 @@ def test_a_question_not_answered_is_asked_again(new_pad: Any, tmp_path: Path) ->
     for file in tmp_path.rglob("*.json"):
         os.utime(file, (1e9, 1e9 if b"9.0" in file.read_bytes() else 1e8))
     third = new_pad()
-    assert offered(third) == "Restore 1 stroke drawn here before"
-    third.bar.restore.click()
-    assert offered(third) == "Restore 3 strokes drawn here before"
-    third.bar.restore.click()
-    assert not offered(third)
+    assert third.offer == 1
+    press(third, "restore")
+    assert third.offer == 3
+    press(third, "restore")
+    assert not third.offer
     assert {mark.points[0][0] for mark in third.strokes} == {3, 4, 5, 9}
     assert [sorted(marks) for marks in stored(tmp_path)] == [[3, 4, 5, 9]]
 
@@ -128,8 +128,8 @@ def test_two_pads_on_one_picture_keep_two_files(new_pad: Any, tmp_path: Path) ->
     assert stored(tmp_path) == [[3, 4], [7]]
     # What a living pad still writes is not taken away from it, whatever another pad answers.
     three = new_pad()
-    while offered(three):
-        three.bar.dismiss.click()
+    while three.offer:
+        press(three, "dismiss")
     assert stored(tmp_path) == [[3, 4], [7]]
 
 
@@ -138,14 +138,14 @@ def test_what_another_pad_wrote_meanwhile_is_asked_about_anew(new_pad: Any, tmp_
     other.commit(dot(3))
     other.recovery.flush()
     pad = new_pad()
-    assert offered(pad) == "Restore 1 stroke drawn here before"
+    assert pad.offer == 1
     other.commit(dot(4), dot(5))
     other.close()
     pad.commit(dot(9))
-    pad.bar.restore.click()
-    assert offered(pad) == "Restore 3 strokes drawn here before"
-    pad.bar.restore.click()
-    assert not offered(pad)
+    press(pad, "restore")
+    assert pad.offer == 3
+    press(pad, "restore")
+    assert not pad.offer
     assert {mark.points[0][0] for mark in pad.strokes} == {3, 4, 5, 9}
     assert [set(marks) for marks in stored(tmp_path)] == [{3, 4, 5, 9}]
 
@@ -162,7 +162,7 @@ def test_the_same_strokes_given_in_code_come_once(new_pad: Any) -> None:
     left_by_a_pad(new_pad, dot(3), strokes=given)
     pad = new_pad(strokes=given)
     pad.commit(dot(4))
-    pad.bar.restore.click()
+    press(pad, "restore")
     assert pad.strokes == (dot(1), dot(2), dot(3), dot(4))
 
 
@@ -171,7 +171,7 @@ def test_the_trimap_drawn_upon_is_no_mark_of_its_own(new_pad: Any) -> None:
     trimap[:3] = 1
     left_by_a_pad(new_pad, dot(9), trimap=trimap)
     pad = new_pad(trimap=trimap)
-    assert offered(pad) == "Restore 1 stroke drawn here before"
+    assert pad.offer == 1
 
 
 def test_a_first_guess_does_not_hide_what_is_restored() -> None:
@@ -190,7 +190,7 @@ def test_files_of_0_1_0_are_offered(new_pad: Any, tmp_path: Path) -> None:
         '{"version": 1, "shape": [30, 30], "strokes": [{"label": "foreground", "radius": 1, "points": [[3.0, 3.0]]}]}'
     )
     pad = new_pad()
-    pad.bar.restore.click()
+    press(pad, "restore")
     assert pad.strokes == (dot(3),)
 
 
@@ -206,8 +206,8 @@ def test_a_full_disk_keeps_the_last_file_and_is_told(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("mattingkit.files.os.fsync", full)
-    pad.bar.restore.click()
-    assert "No space left" in pad.bar.status.value
+    press(pad, "restore")
+    assert "No space left" in pad.alert
     assert pad.strokes == (dot(3), dot(5))
     assert stored(tmp_path) == [[3], [5]]
     monkeypatch.undo()
@@ -221,11 +221,11 @@ def test_a_file_that_holds_something_else_stays_as_it_is(new_pad: Any, tmp_path:
     file = tmp_path / "mine.json"
     file.write_bytes(content)
     pad = new_pad(autosave=file)
-    assert not offered(pad)
+    assert not pad.offer
     pad.commit(dot(3))
     pad.close()
     assert file.read_bytes() == content
-    assert offered(new_pad(autosave=file)) == "Restore 1 stroke drawn here before"
+    assert new_pad(autosave=file).offer == 1
 
 
 def test_a_path_of_ones_own(new_pad: Any, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_path_of_ones_own(new_pad: Any, tmp_path: Path) -> None:
     left_by_a_pad(new_pad, dot(3), autosave=file)
     assert file.is_file()
     pad = new_pad(autosave=file)
-    pad.bar.restore.click()
+    press(pad, "restore")
     pad.commit(dot(4))
     pad.close()
     assert json.loads(file.read_bytes())["strokes"][1]["points"] == [[4, 4]]
@@ -243,7 +243,7 @@ def test_a_path_of_ones_own(new_pad: Any, tmp_path: Path) -> None:
 def test_without_autosave_nothing_is_written(new_pad: Any, tmp_path: Path) -> None:
     left_by_a_pad(new_pad, dot(3))
     pad = new_pad(autosave=False)
-    assert not offered(pad)
+    assert not pad.offer
     pad.commit(dot(4))
     pad.close()
     assert stored(tmp_path) == [[3]]
@@ -271,13 +271,13 @@ def test_a_killed_kernel_gives_its_file_free(new_pad: Any, tmp_path: Path) -> No
         assert process.stdout is not None
         assert process.stdout.readline() == b"drawn\n"
         living = new_pad()
-        living.bar.restore.click()
+        press(living, "restore")
         living.close()
         # The other process lives and writes its file; what was restored is in another one.
         assert stored(tmp_path) == [[3], [3]]
         process.send_signal(signal.SIGKILL)
     pad = new_pad()
-    while offered(pad):
-        pad.bar.restore.click()
+    while pad.offer:
+        press(pad, "restore")
     assert pad.strokes == (dot(3),)
     assert stored(tmp_path) == [[3]]

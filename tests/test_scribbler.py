@@ -21,7 +21,7 @@ def ramp_pad(ramp: Any, **options: Any) -> mk.widgets.Scribbler:
 
 
 def answered(pad: Any) -> None:
-    within(lambda: pad._final and not pad._worker.busy, "the full answer")
+    within(lambda: pad.level == "full" and not pad._worker.busy, "the full answer")
 
 
 @pytest.mark.parametrize("ink", ["canvas", "page"])
@@ -99,7 +99,6 @@ def test_an_alpha_older_than_the_strokes_is_marked(ramp: Any) -> None:
     pad._worker._live[1].update = lambda trimap: hold.wait(30) and None
     pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1))
     assert pad.stale
-    assert pad.surface.stale
     hold.set()
     pad.cancel()
     assert pad.stale
@@ -130,16 +129,16 @@ def test_errors_of_a_method_are_seen_in_the_pad_and_strokes_stay(ramp: Any) -> N
     answered(pad)
     pad._worker._live[1].update = broken
     pad.commit(mk.Stroke([(2.0, 2.0)], 0, 1))
-    within(lambda: "out of &lt;paper&gt;" in pad.bar.status.value, "the reason is shown")
+    within(lambda: "out of <paper>" in pad.alert, "the reason is shown")
     assert len(pad.strokes) == 1
     pad.guarded(pad.drawing.load, "nowhere.png")
-    assert "nowhere.png" in pad.bar.status.value
+    assert "nowhere.png" in pad.alert
 
 
 def test_missing_label_is_asked_for() -> None:
     pad = mk.widgets.Scribbler(np.zeros((20, 20, 3)), autosave=False, ink="page")
     pad.commit(mk.Stroke([(5, 5)], 1, 2))
-    assert "background" in pad.bar.status.value
+    assert "remove" in pad.notice
     assert pad.alpha is None
 
 
@@ -218,14 +217,6 @@ def test_scribbler_refuses() -> None:
         mk.widgets.Scribbler(image, autosave=False).add_stroke([(1, 1)], "green")
 
 
-@pytest.mark.parametrize("name", ["COLAB_RELEASE_TAG", "BINDER_SERVICE_HOST"])
-def test_far_away_the_page_draws(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = np.zeros((8, 8, 3))
-    assert mk.widgets.Scribbler(image, autosave=False).ink == "canvas"
-    monkeypatch.setenv(name, "x")
-    assert mk.widgets.Scribbler(image, autosave=False).ink == "page"
-
-
 def test_callbacks_from_many_threads_lose_nothing() -> None:
     pad = mk.widgets.Scribbler(np.zeros((64, 64, 3)), ink="canvas", live=None, autosave=False, width=128)
 
@@ -241,4 +232,4 @@ def test_callbacks_from_many_threads_lose_nothing() -> None:
         thread.join()
     assert len(pad.strokes) == 60
     assert np.array_equal(pad.drawing.trimap, mk.trimap_from_strokes((64, 64), pad.strokes))
-    assert "Error" not in pad.bar.status.value
+    assert not pad.alert

@@ -67,7 +67,7 @@ def test_studio_prepares_files_that_its_code_reproduces(ramp: Any, tmp_path: Pat
     made.open_image(mk.load_image(tmp_path / "me.png"), "me.png", trimap)
     made.set_background("#438edb")
     made.pad.solve()
-    within(lambda: made.pad._final and not made.pad._worker.busy, "the full answer")
+    within(lambda: made.pad.level == "full" and not made.pad._worker.busy, "the full answer")
     made.prepare()
     within(lambda: made._files.value, "links")
     names = ["me_cutout.png", "me_composite.png", "me_alpha.png", "me_trimap.png", "me_strokes.json"]

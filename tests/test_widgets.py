@@ -37,7 +37,8 @@ def test_static_picture_goes_along(ramp: Any) -> None:
         bundle = widget._repr_mimebundle_()
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         assert "application/vnd.jupyter.widget-view+json" in data
-        Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).verify()
+        picture = base64.b64decode(data["image/png"] if "image/png" in data else data["image/jpeg"])
+        Image.open(io.BytesIO(picture)).verify()
 
 
 @pytest.mark.parametrize("pixel", [(8, 0), (0, 12), (-1, 3)])

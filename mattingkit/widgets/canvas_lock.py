@@ -24,6 +24,8 @@ def held(canvas: Any) -> Iterator[Any]:
     with _LOCK:
         held_back = ipycanvas.hold_canvas()
         held_back.__enter__()
+        # A page that was reloaded has forgotten which canvas was meant last, and shows only those that a batch names.
+        canvas._canvas_manager._current_canvas = None
         try:
             yield canvas
         finally:

@@ -61,12 +61,12 @@ def answer(function: Callable[..., Any], *arguments: Any) -> Any:
         return as_widget(f"{type(error).__name__}: {error}")
 
 
-def with_static(bundle: Any, png: bytes, live: str) -> Any:
+def with_static(bundle: Any, still: bytes, live: str) -> Any:
     """Put a picture beside a widget's view, for pages and viewers that run no widgets.
 
     ``bundle`` is what the widget's own ``_repr_mimebundle_`` returned; its mapping of types to data is changed in
     place. ``live`` says what a reader does with the widget itself, for the line that a page puts below the picture;
-    where there is none (``png`` is empty), the line stands alone.
+    where there is none (``still``, a PNG or JPEG file, is empty), the line stands alone.
 
     Examples
     --------
@@ -76,8 +76,9 @@ def with_static(bundle: Any, png: bytes, live: str) -> Any:
     data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
     if not data:
         return bundle
-    if not png:
+    if not still:
         data["text/html"] = f'<p class="live">In JupyterLab this is live: {html.escape(live)}.</p>'
         return data, metadata
-    data["image/png"] = base64.b64encode(png).decode("ascii")
-    return data, {**metadata, "image/png": {"live": live}}
+    kind = "image/jpeg" if still.startswith(b"\xff\xd8") else "image/png"
+    data[kind] = base64.b64encode(still).decode("ascii")
+    return data, {**metadata, kind: {"live": live}}

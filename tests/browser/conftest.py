@@ -345,19 +345,37 @@ class PadOnPage:
         self.book.execute(
             f"""pad = pads[{self.ink!r}]
 pad.cancel(); pad.clear(); pad.look(1, 0, 0); pad.label = "foreground"; pad.tool = "brush"; pad.opacity = 1.0
-{preparation}; pad.bar.status.say("")"""
+{preparation}; pad.notice = pad.alert = \"\""""
         )
         box = self.canvas.box()
         self.book.page.mouse.move(box["x"] - 40, box["y"] + 10)
 
-    def click(self, label: str) -> None:
-        self.book.click(label, self.nth)
+    @property
+    def whole(self) -> Any:
+        """The pad on the page, toolbar and all."""
+        return self.book.page.locator(".mk-scribbler").nth(self.nth)
 
-    def choose(self, choice: str) -> None:
-        """Press a label's or a tool's button, and wait until the page knows: the choice goes by way of the kernel."""
-        self.click(choice)
-        button = self.book.button(choice, self.nth)
-        until(lambda: "mod-active" in button.get_attribute("class").split(), f"{choice} is chosen")
+    def button(self, name: str) -> Any:
+        return self.whole.get_by_role("button", name=name, exact=True)
+
+    def click(self, name: str) -> None:
+        self.button(name).click(timeout=TIMEOUT * 1000)
+
+    def choose(self, label: str) -> None:
+        """Press a label's button."""
+        self.click(label)
+        until(lambda: self.button(label).get_attribute("aria-pressed") == "true", f"{label} is chosen")
+
+    def take(self, tool: str) -> None:
+        """Choose a tool in its menu."""
+        self.whole.locator(".mk-tool").click()
+        self.whole.get_by_role("menuitemradio", name=tool).click()
+        self.whole.get_by_role("button", name=f"Tool: {tool}").wait_for()
+
+    def more(self, item: str) -> None:
+        """Choose from the menu of what is seldom needed."""
+        self.click("More")
+        self.whole.get_by_role("menuitem", name=item).click()
 
     def marks(self, number: int) -> None:
         # Some kernels call back on a thread of its own: the marks are there a moment before the trimap is told.

@@ -1,6 +1,6 @@
 """The pad in a real JupyterLab: real mouse strokes and keys, looked at in the kernel and on the page.
 
-One notebook holds both surfaces' pads; every test runs on each and begins with an empty pad.
+One notebook holds a pad of each ink; every test runs on each and begins with an empty pad.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ image = mk.samples.portrait().image[::2, ::2]
 assert image.shape == ({SIZE}, {SIZE}, 3)
 pads = {{ink: mk.widgets.Scribbler(image, ink=ink, live=None, autosave=False, width=320) for ink in ("canvas", "page")}}
 pad = pads["canvas"]
+below = __import__("ipywidgets").Box()
 """
 HUES = {"foreground": (0, 114, 178), "background": (213, 94, 0), "unknown": (240, 228, 66)}
 
@@ -48,7 +49,7 @@ class MarkedPad(PadOnPage):
 
 @pytest.fixture(scope="module")
 def book(notebook: MakeNotebook) -> Any:
-    opened = notebook(SETUP, "pads['canvas']", "pads['page']", height=1300)
+    opened = notebook(SETUP, "pads['canvas']", "pads['page']", "below", height=1300)
     opened.run_all()
     return opened
 
@@ -62,11 +63,11 @@ def pad(book: Any, request: pytest.FixtureRequest) -> MarkedPad:
 
 def test_three_colours_by_mouse_then_three_alphas(pad: MarkedPad) -> None:
     book = pad.book
-    pad.choose("Foreground")
+    pad.choose("Keep")
     pad.canvas.drag((0.35, 0.6), (0.55, 0.85))
-    pad.choose("Background")
+    pad.choose("Remove")
     pad.canvas.drag((0.1, 0.1), (0.1, 0.4))
-    pad.choose("Unknown")
+    pad.choose("Hair")
     pad.canvas.drag((0.7, 0.2), (0.9, 0.3))
     pad.marks(3)
     assert pad.level(0.45, 0.725) == 1.0
@@ -77,7 +78,7 @@ def test_three_colours_by_mouse_then_three_alphas(pad: MarkedPad) -> None:
     pad.comes_to_show("background", 0.1, 0.25)
     pad.comes_to_show("unknown", 0.8, 0.25)
     book.execute("result = mk.compare(image, pad.trimap, ['closed_form', 'knn', 'u2net'])")
-    book.execute("view = result.widget(); whole = pad.children; pad.children = (*whole, view)")
+    book.execute("view = result.widget(); below.children = (view,)")
     panes = book.page.locator(".mk-compare figure[data-alpha]")
     until(lambda: panes.count() == 3, "three alphas appear")
     # An alpha that is drawn has black and white in it; an empty canvas has one colour.
@@ -92,7 +93,7 @@ def test_three_colours_by_mouse_then_three_alphas(pad: MarkedPad) -> None:
                  return high - low > 100; }""",
             arg=k,
         )
-    book.execute("pad.children = whole; view.close()")
+    book.execute("below.children = (); view.close()")
 
 
 def test_a_fast_stroke_has_no_gaps(pad: MarkedPad) -> None:
@@ -116,22 +117,101 @@ def test_release_outside_ends_the_stroke(pad: MarkedPad) -> None:
     assert pad.level(0.25, 0.8) == 1.0
 
 
-def test_right_button_draws_nothing(pad: MarkedPad) -> None:
-    pad.canvas.click(0.5, 0.5, button="right")
-    pad.book.page.mouse.move(*pad.canvas.place(0.8, 0.5), steps=4)
-    pad.canvas.drag((0.2, 0.2), (0.3, 0.2))
+def test_right_button_removes_and_opens_no_menu(pad: MarkedPad) -> None:
+    mouse, cells = pad.book.page.mouse, pad.book.page.locator(".jp-Cell")
+    before = cells.count()
+    mouse.move(*pad.canvas.place(0.3, 0.5))
+    mouse.down(button="right")
+    mouse.move(*pad.canvas.place(0.7, 0.5), steps=4)
+    mouse.up(button="right")
     pad.marks(1)
-    assert pad.level(0.65, 0.5) == 0.5
+    assert pad.level(0.5, 0.5) == 0.0
+    assert not pad.book.page.locator(".lm-Menu").count()
+    pad.canvas.drag((0.2, 0.2), (0.3, 0.2))
+    pad.marks(2)
     assert pad.level(0.25, 0.2) == 1.0
+    assert cells.count() == before
 
 
-def test_tab_leaves_the_pad(pad: MarkedPad) -> None:
-    focused = "canvas => document.activeElement === canvas"
-    for key in ("Tab", "Shift+Tab"):
-        pad.canvas.click(0.5, 0.5)
-        until(lambda: pad.canvas.locator.evaluate(focused), "a click gives the canvas the focus")
-        pad.book.page.keyboard.press(key)
-        until(lambda: not pad.canvas.locator.evaluate(focused), f"{key} leaves")
+def test_alt_erases_and_shift_draws_a_straight_line(pad: MarkedPad) -> None:
+    keyboard = pad.book.page.keyboard
+    pad.canvas.click(0.2, 0.3)
+    keyboard.down("Shift")
+    pad.canvas.click(0.8, 0.3)
+    keyboard.up("Shift")
+    pad.marks(2)
+    assert pad.level(0.5, 0.3) == 1.0
+    keyboard.down("Alt")
+    pad.canvas.drag((0.5, 0.2), (0.5, 0.4))
+    keyboard.up("Alt")
+    pad.marks(3)
+    assert pad.level(0.5, 0.3) == 0.5
+    assert pad.book.evaluate("pad.label") == "foreground"
+
+
+@pytest.mark.parametrize("way", ["middle", "space"])
+def test_a_drag_moves_the_enlarged_picture(pad: MarkedPad, way: str) -> None:
+    page = pad.book.page
+    pad.book.execute("pad.look(4, 64, 128)")
+    page.mouse.move(*pad.canvas.place(0.5, 0.5))
+    page.keyboard.down("Space") if way == "space" else None
+    page.mouse.down(button="middle" if way == "middle" else "left")
+    page.mouse.move(*pad.canvas.place(0.25, 0.5), steps=4)
+    page.mouse.up(button="middle" if way == "middle" else "left")
+    page.keyboard.up("Space") if way == "space" else None
+    pad.book.until("abs(pad.view[2] - 144) < 2 and abs(pad.view[1] - 64) < 1")
+    pad.marks(0)
+
+
+def test_keys_never_reach_the_notebook(pad: MarkedPad) -> None:
+    """Pressed while the mouse is over the pad, wherever the focus is; B, Z and others mean something in JupyterLab."""
+    page = pad.book.page
+    cells = page.locator(".jp-Cell")
+    before = cells.count()
+    pad.click("Remove")
+    for key in ("b", "a", "m", "x", "Enter"):
+        page.keyboard.press(key)
+    page.locator(".jp-Cell-inputWrapper .jp-InputPrompt").first.click()
+    page.mouse.move(*pad.canvas.place(0.5, 0.5))
+    for key in ("b", "z", "d", "d", "3"):
+        page.keyboard.press(key)
+    pad.book.until("pad.label == 'unknown'")
+    assert cells.count() == before
+    assert page.locator(".jp-Notebook.jp-mod-editMode").count() == 0
+
+
+def test_tab_goes_through_the_pad(pad: MarkedPad) -> None:
+    """Toolbar, what the panes offer, out again: nowhere does the focus stay."""
+    page = pad.book.page
+    pad.button("Keep").focus()
+    seen = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        inside = pad.whole.evaluate("pad => pad.contains(document.activeElement)")
+        if not inside:
+            break
+        seen.append(
+            page.evaluate(
+                "() => document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"
+            )
+        )
+    assert not inside
+    assert len(seen) == len(set(seen))
+    pad.canvas.locator.focus()
+    page.keyboard.press("Shift+Tab")
+    assert not pad.canvas.locator.evaluate("canvas => document.activeElement === canvas")
+
+
+def test_the_toolbar_is_one_stop_and_arrows_go_along_it(pad: MarkedPad) -> None:
+    page = pad.book.page
+    pad.button("Keep").focus()
+    page.keyboard.press("ArrowRight")
+    assert pad.button("Remove").evaluate("one => document.activeElement === one")
+    page.keyboard.press("Enter")
+    pad.book.until("pad.label == 'background'")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert pad.button("More").evaluate("one => document.activeElement === one")
 
 
 def test_keys(pad: MarkedPad) -> None:
@@ -176,7 +256,7 @@ def test_undo_redo_clear_erase_by_button(pad: MarkedPad) -> None:
     assert pad.level(0.5, 0.3) == 0.5
     assert pad.level(0.3, 0.3) == 1.0
     until(lambda: not pad.shows("foreground", 0.5, 0.3), "the eraser is seen")
-    pad.click("Clear")
+    pad.more("Clear")
     pad.marks(0)
     pad.click("Undo")
     pad.marks(2)
@@ -194,9 +274,9 @@ def test_zoomed_strokes_land_on_the_right_pixels(pad: MarkedPad) -> None:
     assert 175 <= right <= 178
 
 
-def test_the_hand_moves_the_enlarged_picture(pad: MarkedPad) -> None:
+def test_the_hand_moves_it_too(pad: MarkedPad) -> None:
     pad.book.execute("pad.look(4, 64, 128)")
-    pad.choose("Hand")
+    pad.take("Hand")
     pad.canvas.drag((0.5, 0.5), (0.25, 0.5))
     pad.book.until("abs(pad.view[2] - 144) < 2 and abs(pad.view[1] - 64) < 1")
     assert pad.book.evaluate("len(pad.strokes)") == 0
@@ -214,13 +294,23 @@ def test_wheel_scrolls_the_page_and_zooms_with_ctrl(pad: MarkedPad) -> None:
 
 
 def test_lasso_and_fill(pad: MarkedPad) -> None:
-    pad.choose("Lasso")
+    pad.take("Lasso")
     pad.canvas.drag((0.2, 0.2), (0.6, 0.2), (0.6, 0.6), (0.2, 0.6), (0.2, 0.22))
     pad.marks(1)
     assert pad.level(0.4, 0.4) == 1.0
     assert pad.level(0.7, 0.7) == 0.5
-    pad.choose("Background")
-    pad.choose("Fill")
+    pad.choose("Remove")
+    pad.take("Fill")
+    pad.canvas.click(0.8, 0.8)
+    pad.marks(2)
+    # By default a fill stays within similar colours; how far it goes is a slider that comes with the tool.
+    assert pad.level(0.9, 0.1) == 0.5
+    pad.book.page.keyboard.press("z")
+    pad.marks(1)
+    pad.whole.get_by_role("slider", name="Colour difference that Fill crosses").focus()
+    pad.book.page.keyboard.press("End")
+    pad.book.until("pad.tolerance == 0.5")
+    pad.book.execute("pad.tolerance = 1.0")
     pad.canvas.click(0.8, 0.8)
     pad.marks(2)
     assert pad.level(0.9, 0.1) == 0.0
@@ -240,25 +330,27 @@ def test_save_and_load(pad: MarkedPad, tmp_path: Path) -> None:
     pad.canvas.drag((0.3, 0.7), (0.6, 0.7))
     pad.marks(1)
     before = pad.book.evaluate("int(pad.trimap.sum() * 2)")
-    pad.click("Save…")
     links = {}
-    for name in ("trimap.png", "strokes.json"):
+    for item, name in (("Save trimap", "trimap.png"), ("Save strokes", "strokes.json")):
         with page.expect_download() as download:
-            page.get_by_role("link", name=name).last.click()
+            pad.more(item)
+        assert download.value.suggested_filename == name
         links[name] = tmp_path / name
         download.value.save_as(links[name])
     assert json.loads(links["strokes.json"].read_text())["strokes"][0]["label"] == "foreground"
+    chooser = pad.whole.locator("input[type=file]")
     for name in links:
-        pad.click("Clear")
+        pad.more("Clear")
         pad.marks(0)
-        page.locator(".mk-pad .mk-drop input[type=file]").nth(pad.nth).set_input_files(links[name])
+        chooser.set_input_files(links[name])
         pad.marks(1)
         assert pad.book.evaluate("int(pad.trimap.sum() * 2)") == before
         assert pad.book.evaluate("sorted(set(pad.trimap.ravel().tolist()))") == [0.5, 1.0]
     broken = tmp_path / "broken.json"
     broken.write_text("{")
-    page.locator(".mk-pad .mk-drop input[type=file]").nth(pad.nth).set_input_files(broken)
-    pad.book.until("'no strokes' in pad.bar.status.value")
+    chooser.set_input_files(broken)
+    alert = pad.whole.get_by_role("alert")
+    until(lambda: alert.count() and "no strokes" in alert.inner_text(), "what is wrong with the file is said")
     pad.marks(1)
 
 

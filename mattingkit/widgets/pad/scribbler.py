@@ -1,48 +1,58 @@
-"""The pad: scribble foreground and background on a photograph, and see the alpha while drawing.
+"""The pad: scribble on a photograph what to keep and what to remove, and see the alpha while drawing.
 
-:class:`Scribbler` joins five parts. The :class:`mattingkit.drawing.Drawing` holds the strokes. A surface of
-``surfaces.py`` shows them and is drawn on. The worker of ``worker.py`` estimates the alpha in a thread. The bar of
-``bar.py`` has a labelled button for everything the mouse and the keys can do. ``recovery.py`` keeps the strokes in a
-file in case the kernel stops.
+:class:`Scribbler` is one widget of anywidget. Its page, ``static/scribbler.js``, holds the toolbar, the photograph, the
+result and the status line; it draws ink at once and zooms by itself, whatever the kernel does. The truth stays here:
+the :class:`mattingkit.drawing.Drawing` holds the strokes as vectors, the worker of ``worker.py`` estimates the alpha in
+a thread, and ``recovery.py`` keeps the strokes in a file in case the kernel stops.
+
+Small things travel as traits. What is large travels once, as messages with binary buffers, to a page that asks: the
+photograph and the result as image files, the marks as vectors. A change of the marks sends only what is new.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import ipywidgets
+import anywidget
 import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from mattingkit.drawing import LABELS, Base, Drawing, Fill, Lasso, Mark, label_value
+from mattingkit.drawing import LABELS, Base, Drawing, Fill, Lasso, Mark, label_value, read_mark
 from mattingkit.files import png_bytes
 from mattingkit.images import FloatArray
 from mattingkit.progress import Progress
 from mattingkit.threads import Latest, Ticket
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, Stroke, trimap_from_alpha
 from mattingkit.widgets.display import with_static
-from mattingkit.widgets.pad.bar import Bar
+from mattingkit.widgets.messages import explain
+from mattingkit.widgets.pad.canvas_ink import CanvasInk
 from mattingkit.widgets.pad.recovery import Recovery, merged
-from mattingkit.widgets.pad.surfaces import CanvasSurface, PageSurface
 from mattingkit.widgets.pad.worker import Worker
-from mattingkit.widgets.screen_pictures import reduced, result_file
+from mattingkit.widgets.screen_pictures import HUES, mask_file, photo_file, still_file
 
 __all__ = ["Drawing", "Scribbler"]
 
-_KEYS = dict(zip("1234", LABELS, strict=True))
-_TOOL_KEYS = {"b": "brush", "l": "lasso", "f": "fill", "h": "move"}
-_ARROWS = {"ArrowUp": (-1, 0), "ArrowDown": (1, 0), "ArrowLeft": (0, -1), "ArrowRight": (0, 1)}
+_STATIC = Path(__file__).parents[1] / "static"
+_NAMES = {value: name for name, value in LABELS.items()}
+
+#: Pixels that the outlines of a trimap drawn upon are sent with: more are not seen on a screen.
+_OUTLINES = 1_000_000
 
 
-class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
+class Scribbler(anywidget.AnyWidget):
     """Draw a trimap on a photograph.
 
-    Keys, while the pad has the focus: 1 to 4 choose foreground, background, unknown and the eraser, ``[`` and ``]``
-    the brush size; B, L, F and H brush, lasso, fill and hand; Z undoes, Y redoes; ``+``, ``-`` and 0 zoom, arrows pan.
+    Keys, while the pad has the focus or the mouse is over it: 1 to 4 choose keep, remove, hair and the eraser, ``[``
+    and ``]`` the brush size; B, L, F and H brush, lasso, fill and hand; Z undoes, Y redoes; ``+``, ``-`` and 0 zoom,
+    arrows pan; ``?`` shows them all. The right button removes, Alt erases, Shift and a click draw a straight line,
+    Space or the middle button move the enlarged picture.
 
     Parameters
     ----------
@@ -58,11 +68,10 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     parameters : mapping, optional
         That method's own.
     ink : {"auto", "canvas", "page"}, default "auto"
-        "canvas" draws through the kernel with ipycanvas; "page" draws in the browser, so that strokes follow the hand
-        over a slow link too. "auto" is the page on Colab and Binder, else the canvas.
+        "page" draws ink in the browser, at once; "auto" is the same. "canvas" lets the kernel draw it with ipycanvas,
+        which shows how a pad is made, and takes a round trip for each move of the hand.
     width : int, optional
-        Of the picture on the screen, in pixels; by default 406 beside a live result, else 640, or less for a tall
-        picture.
+        Of the picture on the screen, in pixels; by default as wide as there is room for.
     autosave : bool or path, default True
         Where strokes drawn by hand are kept in case the kernel stops; True is a file in the cache folder named after
         the picture. The next pad on the same picture offers to bring them back. Each pad has a file of its own: where
@@ -73,11 +82,18 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     trimap : ndarray of float64, shape (H, W)
         Exactly 0, 0.5 and 1; a trait that changes with every stroke.
     alpha : ndarray of float64, shape (H, W), or None
-        The live answer, preview or full; a trait. It is never written to again.
+        The live answer; a trait. It is never written to again. At rest it is what :func:`mattingkit.estimate_alpha`
+        answers for :attr:`trimap` with the pad's method and parameters, bit for bit.
+    level : {"", "preview", "full"}
+        What kind of answer :attr:`alpha` is; a trait.
     stale : bool
         Whether the alpha is older than the strokes; a trait.
-    label, radius, tool, opacity, view
-        The brush's label and size (image pixels), the tool, the tint's opacity, and (zoom, top, left); traits.
+    label, radius, tool, opacity, tolerance, view, shown
+        The brush's label and size (image pixels), the tool, the ink's opacity, the colour difference a fill crosses,
+        (zoom, top, left), and what the result's pane shows: "alpha", "overlay", "checkerboard", any colour, or
+        "picture" for :attr:`backdrop`; traits.
+    backdrop : ndarray, shape (H, W, 3), or None
+        The picture behind the cut-out where :attr:`shown` is "picture"; a trait.
 
     Raises
     ------
@@ -96,15 +112,43 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     0.5
     """
 
+    _esm = _STATIC / "scribbler.js"
+    _css = _STATIC / "scribbler.css"
+
     trimap = traitlets.Any()
     alpha = traitlets.Any(None, allow_none=True)
-    stale = traitlets.Bool(False)
-    label = traitlets.Enum(list(LABELS), "foreground")
-    radius = traitlets.Float(8.0, min=0.5, max=200.0)
-    tool = traitlets.Enum(["brush", "lasso", "fill", "move"], "brush")
-    opacity = traitlets.Float(0.6, min=0.0, max=1.0)
-    view = traitlets.List(traitlets.Float(), [1.0, 0.0, 0.0])
-    shown = traitlets.Unicode("alpha")
+    backdrop = traitlets.Any(None, allow_none=True)
+    stale = traitlets.Bool(False).tag(sync=True)
+    level = traitlets.Enum(["", "preview", "full"], "").tag(sync=True)
+    label = traitlets.Enum(list(LABELS), "foreground").tag(sync=True)
+    radius = traitlets.Float(8.0, min=0.5, max=200.0).tag(sync=True)
+    tool = traitlets.Enum(["brush", "lasso", "fill", "move"], "brush").tag(sync=True)
+    opacity = traitlets.Float(0.6, min=0.0, max=1.0).tag(sync=True)
+    tolerance = traitlets.Float(0.1, min=0.0, max=1.0).tag(sync=True)
+    view = traitlets.List(traitlets.Float(), [1.0, 0.0, 0.0]).tag(sync=True)
+    shown = traitlets.Unicode("alpha").tag(sync=True)
+
+    # What the page needs to know besides.
+    shape = traitlets.List(traitlets.Int()).tag(sync=True)
+    live = traitlets.Bool().tag(sync=True)
+    width = traitlets.Int(0).tag(sync=True)
+    hues = traitlets.Dict(HUES).tag(sync=True)
+    count = traitlets.Int(0).tag(sync=True)
+    can_undo = traitlets.Bool(False).tag(sync=True)
+    can_redo = traitlets.Bool(False).tag(sync=True)
+    #: The strokes of earlier pads that can be restored, and what to do or what went wrong, in words.
+    offer = traitlets.Int(0).tag(sync=True)
+    notice = traitlets.Unicode().tag(sync=True)
+    alert = traitlets.Unicode().tag(sync=True)
+    busy = traitlets.Bool(False).tag(sync=True)
+    progress = traitlets.Float(0.0).tag(sync=True)
+    seconds = traitlets.Float(0.0).tag(sync=True)
+    #: The ipycanvas that the kernel draws on; None where the page draws.
+    canvas = anywidget.WidgetTrait().tag(sync=True)
+    #: The last state as a small picture, for pages without a kernel.
+    still = traitlets.Bytes().tag(sync=True)
+    #: Pixels that the pane is wide on the page's screen: a preview need not be finer.
+    screen = traitlets.Int(640).tag(sync=True)
 
     _worker: Worker | None = None
     #: The file that keeps the strokes; None only where the constructor refused its arguments.
@@ -127,29 +171,35 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         self.drawing = Drawing(image, trimap, strokes)
         # The drawing's own copy: the pad lives on when the caller writes into the array.
         self.image = picture = self.drawing.image
-        self.tolerance = 1.0
         #: Says which alpha is still wanted; its lock is held while an answer is kept and shown.
         self._latest = Latest()
         self._worker = Worker(picture, self, live, parameters, self._latest) if live is not None else None
         self._foreground: FloatArray | None = None
-        #: The picture behind the cut-out where :attr:`shown` is "picture".
-        self.backdrop: FloatArray | None = None
-        self._final = self._answering = False
-        height, columns = picture.shape[:2]
-        widest = width or (406 if live is not None else 640)
-        self._shown_width = width or max(160, min(widest, round(560 * columns / height)))
-        self.ink = ("page" if _far_away() else "canvas") if ink == "auto" else ink
-        super().__init__()
-        self.radius = max(1.0, round(max(height, columns) / 64))
+        self._answering = False
+        self._asked = 0.0
+        self._start = None if trimap is None else Base(trimap)
+        #: The marks that the page knows.
+        self._sent: tuple[Mark, ...] = ()
+        #: By a fill's identity: the fill, its window, and its area as a mask's file; no page finds those by itself.
+        self.filled: dict[int, tuple[Fill, list[int], bytes]] = {}
+        self._photo: bytes | None = None
+        self._pieces: list[bytes] = []
+        super().__init__(
+            shape=list(self.drawing.shape),
+            live=live is not None,
+            width=width or 0,
+            radius=float(np.clip(round(max(self.drawing.shape) / 64), 1, 200)),
+        )
+        self.ink = "page" if ink == "auto" else ink
+        self._kernel_ink = CanvasInk(self) if ink == "canvas" else None
+        if self._kernel_ink is not None:
+            self.canvas = self._kernel_ink.canvas
         self.trimap = self.drawing.trimap
-        name = f"Drawing pad, picture of {columns} by {height} pixels. Keys 1 to 4 choose the label, brackets the size."
-        self.surface = (PageSurface if self.ink == "page" else CanvasSurface)(self, self._shown_width, name)
-        self.bar = Bar(self, live is not None)
-        self.children = (*self.bar.rows, self.surface.widget, self.bar.status_row)
-        self.add_class("mk-pad")
-        self.observe(lambda change: self.guarded(self._show_other), "shown")
-        start = None if trimap is None else Base(trimap)
-        self.recovery = Recovery(self.drawing, start, autosave, self.bar.status.fail)
+        self._note_fills(())
+        self._count()
+        self.on_msg(lambda _, content, buffers: self.guarded(self._told, content, buffers))
+        self.observe(lambda change: self._show_other(), ["shown", "backdrop"])
+        self.recovery = Recovery(self.drawing, self._start, autosave, self._fail)
         self._offer_recovery()
 
     # Drawing in code -------------------------------------------------------------------------------------------------
@@ -204,10 +254,13 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         ValueError
             Where there is no alpha yet, or it has no border.
         """
+        self.change(self.drawing.add, self._band(width, alpha))
+
+    def _band(self, width: int | None, alpha: npt.ArrayLike | None = None) -> Base:
         source = self.alpha if alpha is None else alpha
         if source is None:
-            raise ValueError("There is no alpha yet to make a band from: draw foreground and background first.")
-        self.change(self.drawing.add, Base(trimap_from_alpha(source, "auto" if width is None else width)))
+            raise ValueError("There is no alpha yet to make a band from: draw what to keep and what to remove first.")
+        return Base(trimap_from_alpha(source, "auto" if width is None else width))
 
     def undo(self) -> None:
         """Take the last step back."""
@@ -239,53 +292,24 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         What a person did by hand is saved for recovery, and answered even where nothing was before.
         """
         with self._latest.lock:
+            before = self.drawing.marks
             action(*arguments)
             self.trimap = self.drawing.trimap
-        self.bar.update_history()
-        self.bar.status.say("")
+            self._note_fills(before)
+        self._count()
+        self.notice = self.alert = ""
         if by_hand:
             self.recovery.save_soon()
         # Solving begins while the ink is still on its way to the screen.
         if by_hand or self._answering:
             self.solve()
         elif self.alpha is not None:
-            self._set_stale(True)
-        self.surface.sync()
-
-    # What surfaces tell ----------------------------------------------------------------------------------------------
+            self.stale = True
+        self._send_marks()
 
     def commit(self, *marks: Mark) -> None:
         """Add marks drawn by hand: one step to undo, saved for recovery, and answered."""
         self.change(self.drawing.add, *marks, by_hand=True)
-
-    def guarded(self, action: Any, *arguments: Any) -> None:
-        """Call; what goes wrong is shown in the pad, and the strokes stay."""
-        self.bar.status.guard(action, *arguments)
-
-    def press(self, key: str, shift: bool = False, command: bool = False) -> None:
-        """Act on a key, as the surface passes it on."""
-        low = key.lower()
-        if low in ("z", "y"):
-            self.change(self.drawing.redo if (low == "y" or shift) else self.drawing.undo, by_hand=True)
-        elif command:
-            return
-        elif key in _KEYS:
-            self.label = _KEYS[key]
-            if self.tool == "move":
-                self.tool = "brush"
-        elif key in ("[", "]"):
-            self.radius = float(np.clip(self.radius * (1.25 if key == "]" else 0.8), 0.5, 200))
-        elif low in _TOOL_KEYS:
-            self.tool = _TOOL_KEYS[low]
-        elif key in ("+", "=", "-"):
-            self.zoom_by(1 / 1.5 if key == "-" else 1.5)
-        elif key == "0":
-            self.look(1, 0, 0)
-        elif key in _ARROWS:
-            zoom, top, left = self.view
-            height, width = self.drawing.shape
-            down, right = _ARROWS[key]
-            self.look(zoom, top + 0.1 * down * height / zoom, left + 0.1 * right * width / zoom)
 
     def look(self, zoom: float, top: float, left: float) -> None:
         """Show the part of the picture that begins at ``(top, left)``, enlarged; 1 shows all of it."""
@@ -294,14 +318,124 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         corner = np.clip((top, left), 0, (height - height / zoom, width - width / zoom))
         self.view = [zoom, *corner.tolist()]
 
-    def zoom_by(self, factor: float, row: float | None = None, col: float | None = None) -> None:
-        """Zoom, keeping one pixel (the centre of the view without one) in its place."""
-        zoom, top, left = self.view
-        height, width = self.drawing.shape
-        y = top + height / zoom / 2 if row is None else row + 0.5
-        x = left + width / zoom / 2 if col is None else col + 0.5
-        wanted = float(np.clip(zoom * factor, 1, 32))
-        self.look(wanted, y - (y - top) * zoom / wanted, x - (x - left) * zoom / wanted)
+    def guarded(self, action: Any, *arguments: Any) -> None:
+        """Call; what goes wrong is shown in the pad, and the strokes stay."""
+        try:
+            action(*arguments)
+        except Exception as error:
+            # A callback's traceback would end in a log that nobody reads.
+            self._fail(explain(error))
+
+    def _fail(self, reason: str) -> None:
+        self.alert = reason
+
+    def _count(self) -> None:
+        with self.hold_sync():
+            self.count = len(self.drawing.marks)
+            self.can_undo, self.can_redo = self.drawing.can_undo, self.drawing.can_redo
+
+    # What the page tells, and what it is told ------------------------------------------------------------------------
+
+    def _told(self, content: dict[str, Any], buffers: list[Any]) -> None:
+        step = {"undo": self.drawing.undo, "redo": self.drawing.redo, "clear": self.drawing.clear}
+        plain = {"solve": self.solve, "cancel": self.cancel, "restore": self.recover, "dismiss": self.dismiss}
+        what = content["do"]
+        if what == "draw":
+            if self._kernel_ink is not None:
+                self._kernel_ink.lift()
+            try:
+                self.commit(*[read_mark(one, self.drawing.shape) for one in content["marks"]])
+            finally:
+                # The page keeps drawing its own marks until it hears that they are here, or were refused.
+                self._send_marks(seen=content["id"])
+        elif what == "fill":
+            place = [
+                min(max(0, round(value)), size - 1)
+                for value, size in zip(content["point"], self.drawing.shape, strict=True)
+            ]
+            self.commit(Fill((place[0], place[1]), label_value(content["label"]), self.tolerance))
+        elif what in step:
+            self.change(step[what], by_hand=True)
+        elif what in plain:
+            plain[what]()
+        elif what == "band":
+            self.change(self.drawing.add, self._band(int(content["width"])), by_hand=True)
+        elif what == "try band":
+            self._send_outlines(self._band(int(content["width"])).trimap)
+        elif what == "untry band":
+            self._send_outlines(self.drawing.trimap)
+        elif what == "save":
+            name = content["name"]
+            saved = self.drawing.to_json() if name.endswith(".json") else png_bytes(self.drawing.trimap)
+            self.send({"part": "file", "name": name}, [saved])
+        elif what == "load":
+            # In pieces: one message has a size limit.
+            self._pieces = [*(self._pieces if content["piece"] else []), bytes(buffers[0])]
+            if len(self._pieces) == content["of"]:
+                whole, self._pieces = b"".join(self._pieces), []
+                self.change(self.drawing.load_bytes, whole, content["name"], by_hand=True)
+        elif what == "pen" and self._kernel_ink is not None:
+            self._kernel_ink.draw(content)
+        elif what == "hello":
+            self._send_all()
+
+    def _send_all(self) -> None:
+        """Send a page that has just been opened all that is shown."""
+        self._send_marks(anew=True)
+        if self._photo is None:
+            self._photo = photo_file(self.image)
+        self.send({"part": "photo"}, [self._photo])
+        with self._latest.lock:
+            self._send_result()
+
+    def _send_marks(self, anew: bool = False, seen: float | None = None) -> None:
+        """Send the marks that the page does not know yet, and how many of those it knows are still in force."""
+        with self._latest.lock:
+            marks = self.drawing.marks
+            known = () if anew else self._sent
+            same = next(
+                (k for k, (a, b) in enumerate(zip(known, marks, strict=False)) if a is not b),
+                min(len(known), len(marks)),
+            )
+            self._sent = marks
+            added, buffers = [], []
+            for mark in marks[same:]:
+                plain = _plain(mark)
+                if isinstance(mark, Fill):
+                    _, plain["box"], area = self.filled[id(mark)]
+                    buffers.append(area)
+                added.append(plain)
+            self.send({"part": "marks", "keep": same, "add": added, "seen": seen}, buffers)
+            if same < len(marks) or len(known) > same or anew:
+                self._send_outlines(self.drawing.trimap)
+        if self._kernel_ink is not None:
+            self._kernel_ink.redraw()
+
+    def _send_outlines(self, trimap: FloatArray) -> None:
+        """Send the trimap where one is drawn upon: the page shows the outlines of what it leaves unknown."""
+        drawn_upon = self._start is not None or any(isinstance(mark, Base) for mark in self.drawing.marks)
+        if not drawn_upon and np.array_equal(trimap, self.trimap):
+            self.send({"part": "outlines", "shape": None})
+            return
+        step = int(np.ceil(np.sqrt(trimap.size / _OUTLINES)))
+        levels = np.ascontiguousarray((2 * trimap[::step, ::step]).astype(np.uint8))
+        self.send({"part": "outlines", "shape": list(levels.shape)}, [zlib.compress(levels.tobytes(), 1)])
+
+    def _note_fills(self, before: tuple[Mark, ...]) -> None:
+        """Find the areas of fills that came with the last change, by drawing what was there before them."""
+        marks = self.drawing.marks
+        self.filled = {key: value for key, value in self.filled.items() if value[0] in marks or value[0] in before}
+        if all(id(mark) in self.filled for mark in marks if isinstance(mark, Fill)):
+            return
+        scratch = Drawing(self.image, None if self._start is None else self._start.trimap)
+        for mark in marks:
+            if not isinstance(mark, Fill) or id(mark) in self.filled:
+                scratch.add(mark)
+                continue
+            levels, said = scratch.trimap, scratch.said_unknown
+            scratch.add(mark)
+            box, inside = _box((scratch.trimap != levels) | (scratch.said_unknown != said))
+            self.filled[id(mark)] = mark, box, mask_file(inside)
 
     # The live answer -------------------------------------------------------------------------------------------------
 
@@ -313,28 +447,33 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         # Read and handed on in one go: kernels may call back on several threads, and the latest trimap must come last.
         with self._latest.lock:
             trimap = self.drawing.trimap
-            self._set_stale(self.alpha is not None)
-            if (trimap == FOREGROUND).any() and (trimap == BACKGROUND).any():
-                self._final = False
-                self.bar.working(True)
+            keeps, removes = bool((trimap == FOREGROUND).any()), bool((trimap == BACKGROUND).any())
+            if keeps and removes:
+                self.stale = self.alpha is not None
+                self.busy = True
+                self._asked = time.perf_counter()
                 self._worker.submit(trimap)
                 return
             self._worker.cancel()
+            self._rest()
+            self.alpha = self._foreground = None
+            self.stale, self.level = False, ""
+            self._send_result()
         if (trimap != UNKNOWN).any():
-            missing = "background" if (trimap == FOREGROUND).any() else "foreground"
-            self.bar.status.say(f"Now mark some {missing}; the alpha appears as soon as both are there.")
+            self.notice = f"Now mark some of what to {'remove' if keeps else 'keep'}; the result appears at once."
 
     def cancel(self) -> None:
         """Stop solving; the strokes stay, and the alpha shown stays marked as old."""
         if self._worker is not None:
             self._worker.cancel()
-        self.bar.working(False)
-        self.bar.status.say("Cancelled. The next stroke, or Solve, starts again.")
+        self._rest()
+        self.notice = "Stopped. The next stroke starts again."
 
     def set_method(self, method: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Answer with another method, or other parameters."""
         if self._worker is None:
             self._worker = Worker(self.image, self, method, parameters, self._latest)
+            self.live = True
         else:
             self._worker.set_method(method, parameters)
         if self._answering:
@@ -345,19 +484,42 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         with self._latest.lock:
             if not ticket.current:
                 return
-            self._final = final
             self._foreground = None
             self.alpha = alpha
-            self._set_stale(False)
-            self._show_result()
-        if final and self.shown != "alpha":
+            with self.hold_sync():
+                self.level = "full" if final else "preview"
+                self.stale, self.alert = False, ""
+                self.seconds = time.perf_counter() - self._asked
+            self._send_result()
+        if final and self._shows_colours():
             self._refine_colours(alpha)
+
+    def progressed(self, progress: Progress) -> None:
+        """Move the bar; called from the worker's thread."""
+        self.progress = round(progress.step / progress.total, 2) if progress.total else 0.5
+
+    def failed(self, reason: str) -> None:
+        """Show what went wrong; called from the worker's thread."""
+        self._fail(reason)
+
+    def rested(self) -> None:
+        """Nothing is left to solve; called from the worker's thread."""
+        self._rest()
+        self._keep_still()
+
+    def _rest(self) -> None:
+        with self.hold_sync():
+            self.busy, self.progress = False, 0.0
+
+    def _shows_colours(self) -> bool:
+        return self.shown not in ("alpha", "overlay")
 
     def _show_other(self) -> None:
         with self._latest.lock:
-            self._show_result()
-        if self.shown != "alpha" and self.alpha is not None and self._final and self._foreground is None:
+            if self.shown == "picture" and self.backdrop is not None:
+                self.send({"part": "backdrop"}, [photo_file(self.backdrop)])
             alpha = self.alpha
+        if self._shows_colours() and alpha is not None and self.level == "full" and self._foreground is None:
             threading.Thread(target=self.guarded, args=(self._refine_colours, alpha), daemon=True).start()
 
     def _refine_colours(self, alpha: FloatArray) -> None:
@@ -367,36 +529,26 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         with self._latest.lock:
             if self.alpha is alpha:
                 self._foreground = foreground
-                self._show_result()
+                self.send({"part": "colours"}, [photo_file(foreground)])
 
-    def progressed(self, progress: Progress) -> None:
-        """Move the bar; called from the worker's thread."""
-        self.bar.progress(progress)
-
-    def failed(self, reason: str) -> None:
-        """Show what went wrong; called from the worker's thread."""
-        self.bar.status.fail(reason)
-
-    def rested(self) -> None:
-        """Nothing is left to solve; called from the worker's thread."""
-        self.bar.working(False)
-
-    def _set_stale(self, stale: bool) -> None:
-        self.stale = stale
-        self.bar.mark_stale(stale)
-
-    def _show_result(self) -> None:
+    def _send_result(self) -> None:
+        """Send the alpha, or that there is none any more; the page puts the subject on whatever is chosen."""
         if self.alpha is None:
+            self.send({"part": "alpha", "there": False})
             return
         # A preview is as fine as the screen, to be there sooner; the full answer has every pixel.
-        step = 1 if self._final else max(1, int(self.image.shape[1] / (self._shown_width * self.view[0])))
-        self.surface.show_result(result_file(self.shown, self.image, self.alpha, self._foreground, self.backdrop, step))
+        full = self.level == "full"
+        step = 1 if full else max(1, int(self.image.shape[1] / (self.screen * self.view[0])))
+        self.send({"part": "alpha", "there": True}, [mask_file(self.alpha[::step, ::step])])
+        if self._shows_colours() and self._foreground is not None:
+            self.send({"part": "colours"}, [photo_file(self._foreground)])
+        if self.shown == "picture" and self.backdrop is not None:
+            self.send({"part": "backdrop"}, [photo_file(self.backdrop)])
 
     # Recovery --------------------------------------------------------------------------------------------------------
 
     def _offer_recovery(self) -> None:
-        number = len(self.recovery.offered)
-        self.bar.offer(f"Restore {number} stroke{'' if number == 1 else 's'} drawn here before" if number else "")
+        self.offer = len(self.recovery.offered)
 
     def recover(self) -> None:
         """Bring back the strokes of an earlier pad on this picture, beneath those drawn since; one step to undo."""
@@ -416,16 +568,23 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
     def _repr_mimebundle_(self, **options: Any) -> Any:
         if self._worker is not None:
             self.solve()
-        return with_static(super()._repr_mimebundle_(**options), self.snapshot(), "draw, and alpha follows")
+        self._keep_still()
+        return with_static(super()._repr_mimebundle_(**options), self.still, "draw, and alpha follows")
 
     def snapshot(self) -> bytes:
-        """Return the photograph with its strokes, and the alpha where there is one, as a PNG file."""
+        """Return the photograph with its strokes, and the alpha where there is one, as a JPEG file of some 100 kB."""
         from mattingkit.figures import overlay_trimap
 
-        panes = [overlay_trimap(self.image, self.drawing.trimap)]
+        # Every so many pixels first: a large photograph need not be smoothed as a whole for a picture of this size.
+        step = max(1, max(self.drawing.shape) // 1280)
+        every = (slice(None, None, step), slice(None, None, step))
+        panes = [overlay_trimap(self.image[every], self.trimap[every])]
         if self.alpha is not None:
-            panes.append(np.repeat(self.alpha[..., np.newaxis], 3, axis=2))
-        return png_bytes(reduced(np.concatenate(panes, axis=1), 1280))
+            panes.append(np.repeat(self.alpha[every][..., np.newaxis], 3, axis=2))
+        return still_file(np.concatenate(panes, axis=1))
+
+    def _keep_still(self) -> None:
+        self.still = self.snapshot()
 
     def close(self) -> None:
         """Stop the worker, save, and take the widget away."""
@@ -436,6 +595,20 @@ class Scribbler(ipywidgets.VBox):  # type: ignore[misc]
         super().close()
 
 
-def _far_away() -> bool:
-    """Whether a network lies between page and kernel: on Colab and on Binder."""
-    return any(name in os.environ for name in ("COLAB_RELEASE_TAG", "BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST"))
+def _plain(mark: Mark) -> dict[str, Any]:
+    """A mark as the page knows it; it only needs to hear of a whole trimap that all before it is gone."""
+    if isinstance(mark, Base):
+        return {"base": True}
+    label = _NAMES[mark.label]
+    if isinstance(mark, Stroke):
+        return {"label": label, "radius": mark.radius, "points": mark.points}
+    return {"label": label, "lasso": mark.points} if isinstance(mark, Lasso) else {"label": label}
+
+
+def _box(area: npt.NDArray[np.bool_]) -> tuple[list[int], npt.NDArray[np.bool_]]:
+    """The smallest window around an area, as [top, left, height, width], and the area in it."""
+    rows, cols = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
+    if not rows.size:
+        return [0, 0, 1, 1], np.zeros((1, 1), dtype=bool)
+    top, left, bottom, right = rows[0], cols[0], rows[-1] + 1, cols[-1] + 1
+    return [int(top), int(left), int(bottom - top), int(right - left)], area[top:bottom, left:right]
