@@ -176,7 +176,7 @@ function render({ model, el }) {
   const file = h("input", { type: "file", accept: ".png,.json,.tif,.tiff,.bmp", hidden: true, "aria-label": "Strokes or trimap" });
   // Lumino leaves the keys alone that are pressed in here; the notebook's cell is not to be edited by them.
   const root = h("div", { class: "mk-scribbler", "data-lm-suppress-shortcuts": "true" }, bar, tabs, stage, status, keys, menu, file);
-  if (get("width")) root.style.maxWidth = `${get("width") * (get("live") ? 2 : 1) + (get("live") ? 14 : 4)}px`;
+  if (get("width")) root.style.maxWidth = `${get("live") ? 2 * get("width") + 20 : get("width") + 6}px`;
   el.classList.add("mk-scribbler-host");
   el.append(root);
 
@@ -208,7 +208,7 @@ function render({ model, el }) {
     if (!available) return;
     const touch = matchMedia("(pointer: coarse)").matches;
     const live = get("live");
-    const wide = !live || available >= 656;
+    const wide = !live || available >= 2 * Math.min(320, get("width") || 320) + 18;
     root.classList.toggle("mk-narrow", available < 700);
     root.classList.toggle("mk-tiny", available < 520);
     root.classList.toggle("mk-one", !wide);
@@ -219,7 +219,7 @@ function render({ model, el }) {
     result.figure.hidden = !live || (!wide && one === "Photo");
     for (const [word, button] of Object.entries(which)) button.setAttribute("aria-pressed", String(word === one));
     const columns = wide && live ? 2 : 1;
-    const room = (available - (columns - 1) * 10) / columns - 2;
+    const room = (available - 4 - (columns - 1) * 10) / columns - 2;
     const highest = Math.max(160, 0.7 * window.innerHeight) / (!wide && one === "Both" ? 2 : 1);
     const limit = get("width") || Infinity;
     const width = Math.max(80, Math.floor(Math.min(room, limit, (highest * W) / H)));
