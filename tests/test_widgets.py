@@ -49,3 +49,10 @@ def test_a_picker_refuses_a_pixel_outside_its_picture(pixel: tuple[int, int]) ->
     with pytest.raises(ValueError, match="outside the picture"):
         picker.pixel = pixel
     assert picker.pixel == (7, 11)
+
+
+def test_a_static_picture_may_be_what_a_page_sent_back() -> None:
+    from mattingkit.widgets.display import with_static
+
+    for start, kind in ((b"\xff\xd8", "image/jpeg"), (b"\x89PNG", "image/png")):
+        assert kind in with_static({"text/plain": ""}, memoryview(start), "")[0]  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ def docs(
 ) -> None:
     """Execute the lessons and write them as pages with pictures, readable without Python or a network.
 
-    The index page's path is printed. All nine lessons take some minutes; the site appears whole or not at all.
+    The index page's path is printed. All lessons together take some minutes; the site appears whole or not at all.
     """
     console.SETTINGS.quiet = quiet
     from mattingkit.lessons.site import build_site, find_lessons

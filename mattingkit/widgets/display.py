@@ -79,6 +79,7 @@ def with_static(bundle: Any, still: bytes, live: str) -> Any:
     if not still:
         data["text/html"] = f'<p class="live">In JupyterLab this is live: {html.escape(live)}.</p>'
         return data, metadata
-    kind = "image/jpeg" if still.startswith(b"\xff\xd8") else "image/png"
+    # What a page has sent back is a memoryview.
+    kind = "image/jpeg" if still[:2] == b"\xff\xd8" else "image/png"
     data[kind] = base64.b64encode(still).decode("ascii")
     return data, {**metadata, kind: {"live": live}}
