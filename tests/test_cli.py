@@ -414,6 +414,9 @@ def test_lab_serves_the_reader_s_own_copy(tmp_path):
             except OSError:
                 time.sleep(0.25)
         assert answer is not None, (tmp_path / "log").read_text()
+        # What a browser is sent to is the first lesson, not the launcher.
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/?token=secret", timeout=60) as reply:
+            assert reply.url.split("?")[0].endswith("/lab/tree/00_quickstart.ipynb")
         expected = {path.name for path in (REPOSITORY / "notebooks").glob("*.ipynb")}
         assert expected <= {entry["name"] for entry in answer["content"]}
         assert expected <= {path.name for path in (tmp_path / "lessons").iterdir()}

@@ -49,7 +49,9 @@ def lab(
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={there}"]
     first = there / "00_quickstart.ipynb"
     if first.is_file():
-        command.append(str(first))
+        # In the address, which also stands in the terminal: a file named on the command line is opened by a browser
+        # that the server starts itself, and by no other.
+        command.append(f"--LabApp.default_url=/lab/tree/{first.name}")
     if not browser:
         command.append("--no-browser")
     if port is not None:
