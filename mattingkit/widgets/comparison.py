@@ -7,8 +7,9 @@ thread, when a view first asks for them.
 
 from __future__ import annotations
 
+import base64
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -78,6 +79,12 @@ class AlphaComparison(anywidget.AnyWidget):
         What differences are taken from: a name, or "truth".
     divider : float
         Where the wipe stands, 0 to 1.
+    only_unknown : bool
+        Whether differences are shown where the trimap is unknown alone.
+    magnifier : bool
+        Whether what is under the cursor is enlarged, in every pane.
+    chosen : str
+        Name of the alpha whose "Use this one" was pressed last; empty before. :meth:`on_use` shows that button.
 
     Raises
     ------
@@ -115,6 +122,10 @@ class AlphaComparison(anywidget.AnyWidget):
     second = traitlets.Unicode().tag(sync=True)
     divider = traitlets.Float(0.5, min=0, max=1).tag(sync=True)
     blinking = traitlets.Bool(True).tag(sync=True)
+    only_unknown = traitlets.Bool(False).tag(sync=True)
+    magnifier = traitlets.Bool(False).tag(sync=True)
+    usable = traitlets.Bool(False).tag(sync=True)
+    chosen = traitlets.Unicode().tag(sync=True)
     interval = traitlets.Int(700, min=100).tag(sync=True)
     zoom = traitlets.List(traitlets.Float(), [1.0, 0.0, 0.0]).tag(sync=True)
 
@@ -178,6 +189,43 @@ class AlphaComparison(anywidget.AnyWidget):
         )
         self.observe(self._want_colours, "view")
 
+    def on_use(self, action: Callable[[str, FloatArray], Any]) -> None:
+        """Show "Use this one" beneath every alpha; where it is pressed, call ``action(name, alpha)``.
+
+        Examples
+        --------
+        >>> view = AlphaComparison({"half": np.full((4, 6), 0.5)}, image=np.zeros((4, 6, 3)))
+        >>> view.on_use(lambda name, alpha: print(name, alpha.shape))
+        >>> view.chosen = "half"  # as a click does
+        half (4, 6)
+        """
+
+        def use(change: Any) -> None:
+            alpha = self._found.get(change["new"])
+            if alpha is not None:
+                action(change["new"], alpha)
+
+        self.usable = True
+        self.observe(use, "chosen")
+
+    def page_state(self) -> dict[str, Any]:
+        """Return what a page needs to show this without a kernel, ready for JSON: pictures as ``data:`` addresses.
+
+        The page calls ``render({model: still(state), el})`` of ``static/compare.js``; cut-outs have their own colours.
+
+        Examples
+        --------
+        >>> view = AlphaComparison({"half": np.full((4, 6), 0.5)}, image=np.zeros((4, 6, 3)))
+        >>> state = view.page_state()
+        >>> state["shape"], state["alphas"][0][:22], state["usable"]
+        ([4, 6], 'data:image/png;base64,', False)
+        """
+        if not self.foregrounds:
+            self._estimate_colours()
+        names = [name for name in self.trait_names(sync=True) if not name.startswith("_")]
+        state = {name: _addressed(getattr(self, name)) for name in names if name not in _NOT_IN_PAGES}
+        return {**state, "usable": False}
+
     def _want_colours(self, change: Any) -> None:
         if change["new"] in ("cutout", "foreground") and self._colours is None:
             self._colours = threading.Thread(target=self._estimate_colours, name="mattingkit-colours", daemon=True)
@@ -212,6 +260,20 @@ class AlphaComparison(anywidget.AnyWidget):
         return with_static(
             super()._repr_mimebundle_(**options), self.snapshot(), "zoom, wipe and measure in all pictures at once"
         )
+
+
+#: What a widget has besides its own state.
+_NOT_IN_PAGES = {"comm", "layout", "tabbable", "tooltip"}
+
+
+def _addressed(value: Any) -> Any:
+    """Picture files, alone or in a list, as addresses that hold them."""
+    if isinstance(value, list):
+        return [_addressed(one) for one in value]
+    if not isinstance(value, bytes):
+        return value
+    kind = "png" if value[:4] == b"\x89PNG" else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(value).decode('ascii')}" if value else ""
 
 
 def _entry(

@@ -1,5 +1,7 @@
 // Any number of alphas of one picture, side by side: one zoom and one pan for all, values under the cursor in all.
 // Each pane's picture is made once for a view and a background; zooming and panning only draws it, so it stays smooth.
+// Nothing here asks Python for anything but the foreground's colours: with still(state) in place of a model, a page
+// without a kernel shows the same.
 const BACKGROUNDS = { checkerboard: "Checkerboard", black: "Black", white: "White", "#438edb": "Blue #438EDB",
   "#d9001b": "Red #D9001B", color: "Colour…", picture: "Picture" };
 const VIEWS = { alpha: "Alpha", cutout: "Cut-out", foreground: "Foreground", difference: "Difference", image: "Image" };
@@ -15,13 +17,37 @@ const make = (tag, properties = {}, ...children) => {
   return node;
 };
 
-async function pixels(bytes, [H, W]) {
-  if (!bytes || !bytes.byteLength) return null;
-  const bitmap = await createImageBitmap(new Blob([bytes]), { colorSpaceConversion: "none" });
+// A picture file: its bytes, or an address (in a page that has no kernel).
+async function blobOf(file) {
+  return typeof file === "string" ? (await fetch(file)).blob() : new Blob([file]);
+}
+async function pixels(file, [H, W]) {
+  if (!file || !(file.byteLength || file.length)) return null;
+  const bitmap = await createImageBitmap(await blobOf(file), { colorSpaceConversion: "none" });
   const canvas = new OffscreenCanvas(W, H);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0, W, H);
   return context.getImageData(0, 0, W, H);
+}
+
+// A model without a kernel: what a page knows, kept in the page alone.
+export function still(state) {
+  const values = { ...state };
+  const heard = new Map();
+  const of = (name) => heard.get(name) ?? heard.set(name, new Set()).get(name);
+  return {
+    get: (name) => values[name],
+    set: (name, value) => { values[name] = value; for (const act of [...of(`change:${name}`)]) act(); },
+    save_changes: () => {},
+    on: (name, act) => of(name).add(act),
+    off: (name, act) => of(name).delete(act),
+  };
+}
+
+function save(name, blob) {
+  const link = make("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
 function render({ model, el }) {
@@ -68,18 +94,34 @@ function render({ model, el }) {
   const wipe = make("input", { type: "range", min: 0, max: 1000, value: 500, "aria-label": "Wipe position" });
   wipe.addEventListener("input", () => set("divider", wipe.value / 1000), on);
   const wipeLabel = make("label", {}, make("span", { textContent: "Wipe" }), wipe);
+  const check = (trait, text, title) => {
+    const box = make("input", { type: "checkbox", checked: get(trait) });
+    box.addEventListener("change", () => set(trait, box.checked), on);
+    return { node: make("label", { title, className: "mk-check" }, box, make("span", { textContent: text })), box };
+  };
+  const unknown = check("only_unknown", "only where unknown", "Leave out what the trimap says");
+  const loupe = button("Magnify", "Enlarge what is under the cursor, in every pane (key M)", () => set("magnifier", !get("magnifier")));
   const pause = button("Pause", "Stop or go on blinking", () => set("blinking", !get("blinking")));
   const zoomOut = button("−", "Zoom out", () => zoomBy(1 / 1.5));
   const zoomIn = button("+", "Zoom in", () => zoomBy(1.5));
   const fit = button("Fit", "Show the whole picture", () => look(1, 0, 0));
   const bar = make("div", { className: "mk-compare-bar" },
     make("span", { className: "mk-seg", role: "group", "aria-label": "Arrangement" }, ...modes),
-    view.node, background.node, color, reference.node, first.node, second.node, wipeLabel, pause,
-    make("span", { className: "mk-seg", role: "group", "aria-label": "Zoom" }, zoomOut, zoomIn, fit));
+    view.node, background.node, color, reference.node, unknown.node, first.node, second.node, wipeLabel, pause,
+    make("span", { className: "mk-seg", role: "group", "aria-label": "Zoom" }, zoomOut, zoomIn, fit, loupe),
+    make("span", { className: "mk-seg", role: "group", "aria-label": "Save" },
+      button("Save figure", "All panes as they are shown, with their captions, as one PNG file", saveFigure),
+      button("Save table", "Methods, errors and seconds as a CSV file", saveTable)));
   const grid = make("div", { className: "mk-panes" });
-  const note = make("div", { className: "mk-note", role: "status" });
+  const legend = make("span", { className: "mk-legend" });
+  const note = make("span", { className: "mk-note" });
+  const foot = make("div", { className: "mk-foot" }, legend, note);
   const table = make("table", { className: "mk-table" });
-  el.append(bar, grid, note, make("div", { className: "mk-scroll" }, table));
+  el.append(bar, grid, foot, make("div", { className: "mk-scroll" }, table));
+
+  // Keys meant for this stay here: a notebook would act on them too. The page's own menu still opens.
+  el.addEventListener("contextmenu", (event) => event.stopPropagation(), on);
+  el.addEventListener("keydown", (event) => { if (!event.ctrlKey && !event.metaKey && event.key !== "Tab") event.stopPropagation(); }, on);
 
   const entries = () => get("entries");
   const title = (name) => entries().find((one) => one.name === name)?.title ?? (name === "truth" ? "Ground truth" : name);
@@ -99,6 +141,9 @@ function render({ model, el }) {
     show(background.node, get("view") === "cutout");
     show(color, get("view") === "cutout" && get("background") === "color");
     show(reference.node, get("view") === "difference");
+    show(unknown.node, get("view") === "difference" && get("has_trimap"));
+    unknown.box.checked = get("only_unknown");
+    loupe.setAttribute("aria-pressed", String(get("magnifier")));
     show(first.node, mode !== "grid");
     show(second.node, mode !== "grid");
     show(wipeLabel, mode === "wipe");
@@ -123,21 +168,53 @@ function render({ model, el }) {
       grid.replaceChildren(...panes.map((pane) => pane.figure));
     }
     rebuild();
+    mark();
+    explain();
     values();
     clock();
     tabulate();
     resize();
   }
+  // What the colours mean; it stays while the cursor moves.
+  function explain() {
+    const kind = get("view");
+    const bar = (name, low, high) => [make("span", { textContent: low }), make("span", { className: `mk-scale mk-${name}`, role: "presentation" }), make("span", { textContent: high })];
+    if (kind === "difference") legend.replaceChildren(...bar("signed", "−1 lower", `+1 higher than ${title(get("reference"))}`));
+    else if (kind === "alpha") legend.replaceChildren(...bar("gray", "α 0", "1"));
+    else legend.replaceChildren();
+  }
 
   function makePane(one) {
-    const canvas = make("canvas", { tabIndex: 0, role: "img", "aria-label": `${one.title || "Comparison"}; arrows pan, plus and minus zoom` });
+    const canvas = make("canvas", { tabIndex: 0, role: "img", "aria-label": `${one.title || "Comparison"}; arrows pan, plus and minus zoom, M magnifies` });
     const caption = make("figcaption", {}, make("span", { textContent: one.title, className: "mk-title" }), make("span", { className: "mk-value" }));
-    const figure = make("figure", {}, canvas, caption);
-    if (one.error) figure.replaceChildren(make("div", { className: "mk-failed", role: "alert", textContent: one.error }), caption);
+    const stage = make("div", { className: "mk-stage" }, canvas);
+    const figure = make("figure", {}, stage, caption);
+    const pane = { ...one, figure, canvas, caption, tags: [] };
+    if (one.name === "pair") {
+      pane.tags = ["left", "right"].map((side) => make("span", { className: `mk-tag mk-${side}` }));
+      stage.append(...pane.tags);
+    }
+    if (one.error) stage.replaceChildren(make("div", { className: "mk-failed", role: "alert", textContent: one.error }));
     else if (one.name !== "image" && one.name !== "trimap") figure.setAttribute("data-alpha", one.name);
-    const pane = { ...one, figure, canvas, caption };
+    const entry = entries().find((other) => other.name === one.name);
+    if (entry && !one.error) {
+      const keep = button("Save", `Save the alpha of ${one.title} as a PNG file`, async () => save(`${one.name}_alpha.png`, await blobOf(get("alphas")[entries().indexOf(entry)])));
+      pane.use = button("Use this one", `Go on with the alpha of ${one.title}`, () => set("chosen", one.name));
+      figure.append(make("div", { className: "mk-figures" }, make("span", { textContent: inWords(entry) }), pane.use, keep));
+    }
     listen(pane);
     return pane;
+  }
+  const inWords = (entry) => [entry.seconds == null ? "" : `${entry.seconds.toFixed(2)} s`,
+    ...Object.entries(entry.scores ?? {}).slice(0, 1).map(([name, value]) => `${name} ${value.toPrecision(3)}`)].filter(Boolean).join(" · ");
+  // Which button says that its alpha is the one in use.
+  function mark() {
+    for (const pane of panes.filter((one) => one.use)) {
+      const chosen = get("chosen") === pane.name;
+      pane.use.style.display = get("usable") ? "" : "none";
+      pane.use.textContent = chosen ? "✓ In use" : "Use this one";
+      pane.use.setAttribute("aria-pressed", String(chosen));
+    }
   }
 
   // Pictures --------------------------------------------------------------------------------------------------------------
@@ -149,7 +226,7 @@ function render({ model, el }) {
     const kind = get("view");
     if (kind === "alpha") return canvasOf(alpha);
     if (kind === "image") return canvasOf(data.photo);
-    if (kind === "difference") return difference(alpha, alphaOf(get("reference")));
+    if (kind === "difference") return name === get("reference") ? canvasOf(alpha) : difference(alpha, alphaOf(get("reference")));
     const at = entries().findIndex((one) => one.name === name);
     const colours = data.foregrounds[at] ?? data.photo;
     if (kind === "foreground") return canvasOf(colours);
@@ -184,7 +261,12 @@ function render({ model, el }) {
   function difference(alpha, other) {
     if (!other) return canvasOf(alpha);
     const out = new ImageData(W, H);
+    const trimap = get("only_unknown") ? data.trimap : null;
     for (let i = 0; i < out.data.length; i += 4) {
+      if (trimap && (trimap.data[i] < 26 || trimap.data[i] > 229)) {
+        out.data[i] = out.data[i + 1] = out.data[i + 2] = 208; out.data[i + 3] = 255;
+        continue;
+      }
       const d = alpha.data[i] - other.data[i];
       const fade = 255 - Math.min(255, 2 * Math.abs(d));
       out.data[i] = d < 0 ? fade : 255; out.data[i + 1] = fade; out.data[i + 2] = d > 0 ? fade : 255; out.data[i + 3] = 255;
@@ -197,7 +279,7 @@ function render({ model, el }) {
     const before = made;
     made = new Map();
     const once = (name) => {
-      const key = [name, get("view"), get("view") === "difference" ? get("reference") : ""].join("|");
+      const key = [name, get("view"), get("view") === "difference" ? `${get("reference")} ${get("only_unknown")}` : ""].join("|");
       if (!made.has(key)) made.set(key, before.get(key) ?? picture(name));
       return made.get(key);
     };
@@ -214,9 +296,9 @@ function render({ model, el }) {
     queued = true;
     requestAnimationFrame(() => { queued = false; for (const pane of panes) draw(pane); });
   }
-  function draw(pane) {
+  function draw(pane, detached = null) {
     const { canvas } = pane;
-    if (!pane.pictures || !canvas.isConnected || !canvas.width) return;
+    if (!pane.pictures || !(canvas.isConnected || detached) || !canvas.width) return;
     const context = canvas.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
@@ -227,7 +309,7 @@ function render({ model, el }) {
     if (pane.name !== "pair") { blit(pane.pictures[0]); }
     else if (get("mode") === "blink") {
       blit(pane.pictures[phase]);
-      pane.caption.firstChild.textContent = title(get(phase ? "second" : "first"));
+      tag(pane, [phase ? "" : title(get("first")), phase ? title(get("second")) : ""], [1, 1]);
     } else {
       const x = Math.round(get("divider") * canvas.width);
       for (const [k, from, to] of [[0, 0, x], [1, x, canvas.width]]) {
@@ -240,9 +322,47 @@ function render({ model, el }) {
       }
       context.fillStyle = "#fff"; context.fillRect(x - 2, 0, 4, canvas.height);
       context.fillStyle = "#000"; context.fillRect(x - 1, 0, 2, canvas.height);
-      pane.caption.firstChild.textContent = `${title(get("first"))}  |  ${title(get("second"))}`;
+      tag(pane, [title(get("first")), title(get("second"))], [get("divider"), 1 - get("divider")]);
     }
-    if (cursor && pane.name !== "pair") cross(context, scale, top, left);
+    if (cursor && get("magnifier")) enlarge(context, canvas, pane, scale, top, left);
+    else if (cursor && pane.name !== "pair") cross(context, scale, top, left);
+  }
+  // Names stand inside the picture, each on its own side, as wide as there is room.
+  function tag(pane, texts, shares) {
+    pane.tags.forEach((node, k) => {
+      node.textContent = texts[k];
+      node.style.display = texts[k] && shares[k] > 0.04 ? "" : "none";
+      node.style.maxWidth = `calc(${100 * shares[k]}% - 16px)`;
+    });
+  }
+  // A square of pixels around the cursor, each at least eight times as large as in the picture and none smoothed.
+  function enlarge(context, canvas, pane, scale, top, left) {
+    const ratio = window.devicePixelRatio || 1;
+    const side = Math.min(0.6 * Math.min(canvas.width, canvas.height), 168 * ratio);
+    const large = Math.max(8 * ratio, 2 * scale);
+    const x = (cursor[1] + 0.5 - left) * scale;
+    const y = (cursor[0] + 0.5 - top) * scale;
+    const at = [Math.min(Math.max(x - side / 2, 0), canvas.width - side), Math.min(Math.max(y - side / 2, 0), canvas.height - side)];
+    let shown = pane.pictures[0];
+    if (pane.name === "pair") shown = pane.pictures[get("mode") === "blink" ? phase : Number(x > get("divider") * canvas.width)];
+    if (!shown) return;
+    context.save();
+    context.beginPath();
+    context.rect(at[0], at[1], side, side);
+    context.clip();
+    context.fillStyle = get("background").startsWith("#") ? get("background") : "#bbb";
+    context.fillRect(at[0], at[1], side, side);
+    context.imageSmoothingEnabled = false;
+    context.setTransform(large, 0, 0, large, at[0] + side / 2 - (cursor[1] + 0.5) * large, at[1] + side / 2 - (cursor[0] + 0.5) * large);
+    context.drawImage(shown.levels[0], 0, 0);
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    for (const [width, style, half] of [[3 * ratio, "#fff", large / 2 + ratio], [ratio, "#000", large / 2 + ratio]]) {
+      context.lineWidth = width; context.strokeStyle = style;
+      context.strokeRect(at[0] + side / 2 - half, at[1] + side / 2 - half, 2 * half, 2 * half);
+    }
+    context.restore();
+    context.lineWidth = 2 * ratio; context.strokeStyle = "#fff"; context.strokeRect(at[0], at[1], side, side);
+    context.lineWidth = ratio; context.strokeStyle = "#000"; context.strokeRect(at[0], at[1], side, side);
   }
   function lay(context, source, scale, top, left) {
     context.setTransform(scale, 0, 0, scale, -left * scale, -top * scale);
@@ -289,8 +409,7 @@ function render({ model, el }) {
       else if (pane.name === "pair") node.textContent = `${say(alphaOf(get("first")))} | ${say(alphaOf(get("second")))}`;
       else node.textContent = say(alphaOf(pane.name));
     }
-    note.textContent = cursor ? `row ${cursor[0]}, column ${cursor[1]}`
-      : get("view") === "difference" ? `Red is higher than ${title(get("reference"))}, blue is lower.` : "";
+    note.textContent = cursor ? `row ${cursor[0]}, column ${cursor[1]}` : "";
   }
 
   // Zoom, pan, cursor, wipe ---------------------------------------------------------------------------------------------
@@ -359,6 +478,7 @@ function render({ model, el }) {
       else if (event.key === "+" || event.key === "=") zoomBy(1.5);
       else if (event.key === "-") zoomBy(1 / 1.5);
       else if (event.key === "0") look(1, 0, 0);
+      else if (event.key === "m" || event.key === "M") set("magnifier", !get("magnifier"));
       else if (event.key === " " && get("mode") === "blink") { phase = 1 - phase; paint(); }
       else return;
       event.preventDefault();
@@ -389,13 +509,58 @@ function render({ model, el }) {
     table.replaceChildren(make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col", textContent: text })))),
       make("tbody", {}, ...rows));
   }
+  // Files -----------------------------------------------------------------------------------------------------------------
+  async function saveFigure() {
+    const shown = panes.filter((pane) => pane.pictures && pane.canvas.isConnected);
+    const width = Math.min(W, 1200);
+    const height = Math.round((width * H) / W);
+    const columns = Math.min(shown.length, Math.max(1, Math.round(Math.sqrt((1.6 * shown.length * H) / W))));
+    const line = 34;
+    const sheet = make("canvas", { width: columns * (width + 16) + 16, height: Math.ceil(shown.length / columns) * (height + line + 16) + 16 });
+    const context = sheet.getContext("2d");
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, sheet.width, sheet.height);
+    const kept = cursor;
+    cursor = null;
+    shown.forEach((pane, k) => {
+      const canvas = make("canvas", { width, height });
+      draw({ ...pane, canvas, tags: [] }, canvas);
+      const x = 16 + (k % columns) * (width + 16);
+      const y = 16 + Math.floor(k / columns) * (height + line + 16);
+      context.drawImage(canvas, x, y);
+      context.fillStyle = "#111";
+      context.font = "600 20px system-ui, sans-serif";
+      const entry = entries().find((one) => one.name === pane.name);
+      const words = pane.name === "pair" ? `${title(get("first"))}  |  ${title(get("second"))}`
+        : [pane.title, entry ? inWords(entry) : ""].filter(Boolean).join(", ");
+      context.fillText(words, x, y + height + 25, width);
+    });
+    cursor = kept;
+    sheet.toBlob((blob) => save("comparison.png", blob), "image/png");
+  }
+  function saveTable() {
+    const scores = [...new Set(entries().flatMap((one) => Object.keys(one.scores ?? {})))];
+    const quoted = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+    const lines = [["method", ...scores, "seconds", "note"], ...entries().map((one) => [one.title,
+      ...scores.map((name) => one.scores?.[name] ?? ""), one.seconds ?? "", one.error ?? ""])];
+    const text = lines.map((line) => line.map((value) => quoted(String(value))).join(",")).join("\r\n");
+    save("comparison.csv", new Blob([`${text}\r\n`], { type: "text/csv" }));
+  }
+
   function resize() {
     const available = Math.max(160, (grid.clientWidth || el.clientWidth || 640));
-    const gap = 8;
-    const least = Math.min(220, available);
-    const columns = get("mode") === "grid" ? Math.max(1, Math.min(panes.length, Math.floor((available + gap) / (least + gap)))) : 1;
+    const gap = 10;
+    const tallest = Math.max(240, 0.66 * window.innerHeight);
+    const least = Math.min(W < H ? 200 : 250, available);
+    let columns = 1;
+    if (get("mode") === "grid") {
+      // As few columns as keep the rows within the window, so that panes are as large as can be.
+      const most = Math.max(1, Math.min(panes.length, Math.floor((available + gap) / (least + gap))));
+      const high = (n) => Math.ceil(panes.length / n) * ((((available - gap * (n - 1)) / n) * H) / W + 56);
+      while (columns < most && high(columns) > window.innerHeight * 0.8) columns += 1;
+    }
     let width = Math.floor((available - gap * (columns - 1)) / columns) - 2;
-    width = Math.min(width, get("mode") === "grid" ? 420 : Math.round((560 * W) / H), Math.round((640 * W) / H));
+    width = Math.max(120, Math.min(width, Math.round((tallest * W) / H)));
     const ratio = window.devicePixelRatio || 1;
     for (const { canvas, figure } of panes) {
       figure.style.width = `${width + 2}px`;
@@ -426,7 +591,8 @@ function render({ model, el }) {
   }
   const watch = { "change:alphas": load, "change:entries": load, "change:foregrounds": colours, "change:zoom": paint, "change:picture": load,
     "change:divider": () => { wipe.value = Math.round(get("divider") * 1000); paint(); }, "change:interval": clock };
-  for (const name of ["mode", "view", "background", "reference", "first", "second", "blinking"]) watch[`change:${name}`] = arrange;
+  for (const name of ["mode", "view", "background", "reference", "first", "second", "blinking", "only_unknown", "magnifier"]) watch[`change:${name}`] = arrange;
+  watch["change:chosen"] = watch["change:usable"] = mark;
   watch["change:color"] = () => { color.value = get("color"); paint(); };
   for (const [name, handler] of Object.entries(watch)) model.on(name, handler);
   const observer = new ResizeObserver(() => resize());
