@@ -551,13 +551,13 @@ function render({ model, el }) {
     const available = Math.max(160, (grid.clientWidth || el.clientWidth || 640));
     const gap = 10;
     const tallest = Math.max(240, 0.66 * window.innerHeight);
-    const least = Math.min(W < H ? 200 : 250, available);
+    const least = Math.min(available < 560 ? 160 : W < H ? 200 : 250, available);
     let columns = 1;
     if (get("mode") === "grid") {
       // As few columns as keep the rows within the window, so that panes are as large as can be.
       const most = Math.max(1, Math.min(panes.length, Math.floor((available + gap) / (least + gap))));
       const high = (n) => Math.ceil(panes.length / n) * ((((available - gap * (n - 1)) / n) * H) / W + 56);
-      while (columns < most && high(columns) > window.innerHeight * 0.8) columns += 1;
+      while (columns < most && (available < 560 || high(columns) > window.innerHeight * 0.8)) columns += 1;
     }
     let width = Math.floor((available - gap * (columns - 1)) / columns) - 2;
     width = Math.max(120, Math.min(width, Math.round((tallest * W) / H)));
