@@ -262,6 +262,8 @@ def test_formulas_say_what_browsers_would_guess() -> None:
     assert "𝟙" in drawn
     assert "<mi>ℱ</mi>" in drawn
     assert mathml(r"\Big(\frac12\big)^{-1}", block=False).count('stretchy="true"') == 2
+    assert "<msqrt><mrow><mi>κ</mi></mrow></msqrt>" in mathml(r"\sqrt\kappa", block=False)
+    assert "<msqrt><mrow><mn>3</mn></mrow></msqrt>" in mathml(r"\sqrt3\cdot2", block=False)
 
 
 def test_a_command_unknown_to_the_converter_is_an_error() -> None:

@@ -16,7 +16,7 @@ from latex2mathml.converter import convert
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 
-#: TeX that the converter does not know, or sees no pair in: bars around something grow with it.
+#: TeX that the converter does not know, or sees no pair or no braces in: bars around something grow with it.
 TEX = {
     r"\\arg(?![A-Za-z])": r"\\operatorname{arg}",
     r"\\lVert(?![A-Za-z])": r"\\left\\Vert ",
@@ -26,6 +26,7 @@ TEX = {
     r"\\[bB]igg?[lr]?\(": r"\\left(",
     r"\\[bB]igg?[lr]?\)": r"\\right)",
     r"\\mathbb\{1\}": r"𝟙",
+    r"\\sqrt *(\\[A-Za-z]+|[0-9A-Za-z])": r"\\sqrt{\1}",
 }
 #: Browsers draw no variant but as a character of its own: where each begins, for digits and capital letters.
 VARIANTS = {"double-struck": {"0": 0x1D7D8, "A": 0x1D538}, "script": {"A": 0x1D49C}}
