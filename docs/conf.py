@@ -53,10 +53,7 @@ nb_mime_priority_overrides = [
 
 myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-suppress_warnings = [
-    "myst.header",  # the changelog begins below the level of a page's title
-    "toc.empty_glob",  # "*" stands for pages that come later
-]
+suppress_warnings = ["myst.header"]  # the changelog begins below the level of a page's title
 
 html_math_renderer = "mathml"
 

@@ -200,7 +200,7 @@ def test_pages_in_a_browser(site, chromium) -> None:  # noqa: F811
     for name in VISITED:
         page.set_viewport_size({"width": 1440, "height": 1000})
         page.goto((site[0] / f"{name}.html").as_uri())
-        assert page.evaluate(SHIFTS) == 0, f"{name} moves while it loads"
+        assert page.evaluate(SHIFTS) < 0.01, f"{name} moves while it loads"
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("() => document.documentElement.scrollWidth") == 390, f"{name} sticks out on a phone"
         for scheme in ("light", "dark") if name in VISITED[:4] else ("light",):
@@ -238,8 +238,8 @@ def test_widgets_that_need_no_kernel_are_alive(site, chromium) -> None:  # noqa:
 
     page.locator(".mk-live").scroll_into_view_if_needed()
     live = page.locator(".mk-live[data-alive]")
-    live.get_by_text("half", exact=True).first.wait_for()
-    live.get_by_role("button", name="Wipe").click()
+    live.locator("canvas, img").first.wait_for()
+    live.get_by_text("Wipe", exact=True).click()
     page.close()
     assert wrong == []
 

@@ -115,7 +115,7 @@ def _run_sphinx(source: Path, out: Path, total: int, some: bool, on_progress: Pr
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-b", "html", "-j", "auto"]
     command += ["-d", str(source.parent / "read")]  # what Sphinx keeps for its next build; there is none
     if some:
-        command += ["-D", "suppress_warnings=myst.header,myst.xref_missing,toc.empty_glob,toc.not_readable"]
+        command += ["-D", "suppress_warnings=myst.header,myst.xref_missing,toc.not_readable"]
     paths = filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
     environment = {**os.environ, "MATTINGKIT_SITE": "1", "MATTINGKIT_SITE_CACHE": str(_cache())}
     environment |= {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(paths)}
