@@ -432,36 +432,3 @@ def test_lab_refuses_a_port_that_is_taken(tmp_path):
         outcome = run("lab", "--no-browser", "--port", taken.getsockname()[1], cwd=tmp_path)
     assert outcome.returncode != 0
     assert "port" in outcome.stderr.lower()
-
-
-# app
-
-
-def test_app_serves_the_studio_without_code(tmp_path):
-    pytest.importorskip("voila")
-    pytest.importorskip("mattingkit.widgets.studio")
-    port = free_port()
-    with (tmp_path / "log").open("w") as log:
-        line = [COMMAND, "app", "--no-browser", "--port", str(port)]
-        server = subprocess.Popen(line, cwd=tmp_path, stderr=log, stdout=log)
-    try:
-        page = None
-        for _ in range(240):
-            assert server.poll() is None, (tmp_path / "log").read_text()
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as reply:
-                    page = reply.read().decode()
-                break
-            except OSError:
-                time.sleep(0.25)
-        assert page is not None, (tmp_path / "log").read_text()
-        assert "application/vnd.jupyter.widget-view+json" in page
-        assert "Traceback" not in page
-        with socket.socket() as outside:
-            # loopback only: the machine's other addresses do not answer
-            address = socket.gethostbyname(socket.gethostname())
-            if not address.startswith("127."):
-                assert outside.connect_ex((address, port)) != 0
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(30)

@@ -293,7 +293,7 @@ Image.new("1", (9000, 9000)).save(BOMB, "PNG")
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"shape": 5}, "int"),
+        ({"shape": 5}, "shape is height and width"),
         ({"shape": [10, "12"]}, "shape is height and width"),
         ({"shape": [10, -12]}, "shape is height and width"),
         ({"shape": [1e999, 2]}, "shape is height and width"),

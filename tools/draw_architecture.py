@@ -25,7 +25,7 @@ PICTURE = REPOSITORY / "docs" / "images" / "architecture.svg"
 
 #: Rooms from the ground up, with a word for each rank.
 ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("the ground", ("version", "renamed", "errors", "progress", "memory")),
+    ("the ground", ("version", "renamed", "errors", "progress", "memory", "forking")),
     ("what a signature declares", ("params",)),
     ("compiled loops", ("compiled",)),
     ("arrays at the edge", ("images",)),

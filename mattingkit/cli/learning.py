@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
+import secrets
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,22 +82,33 @@ def app(
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The server's port.")] = 8866,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
+    token: Annotated[
+        bool, typer.Option("--token/--no-token", help="Let in only who has the address with its token.")
+    ] = True,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help="File with the token; made where there is none.")
+    ] = None,
+    visitors: Annotated[int, typer.Option("--visitors", min=1, help="How many may be there at a time.")] = 8,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="A name it is served under; may be repeated."),
+    ] = None,
 ) -> None:
     """Serve the studio as a page without code, on this machine alone; each visitor has a state of their own."""
     if importlib.util.find_spec("voila") is None:
         raise ImportError("The page is served by Voilà; install it with: pip install 'mattingkit[app]'")
-    # Kernels work in the folder of their page, which should not be the package's own.
-    folder = Path(tempfile.mkdtemp(prefix="mattingkit-app-"))
-    page = Path(shutil.copy(Path(__file__).resolve().parents[1] / "app" / "studio.ipynb", folder))
-    command = [sys.executable, "-m", "voila", str(page), f"--port={port}", "--Voila.ip=127.0.0.1"]
-    if not browser:
-        command.append("--no-browser")
-    console.note(f"Serving http://127.0.0.1:{port}/ until Ctrl-C.")
-    _exec([*command, *(extra or [])], folder)
+    from mattingkit.app.serving import serve
+    from mattingkit.cli.serving import read_token
+
+    shown = None
+    if token:
+        shown = read_token(token_file) if token_file is not None else secrets.token_urlsafe(24)
+    console.note(f"Serving http://127.0.0.1:{port}/{f'?token={shown}' if shown else ''} until Ctrl-C.")
+    serve(port, shown, hosts=allow_host or (), visitors=visitors, browser=browser, extra=extra or ())
 
 
 _COMMANDS: dict[str, Any] = {"lab": lab, "app": app}
 _EPILOGS = {
-    "app": console.example("mattingkit app", "mattingkit app --no-browser --port 8900"),
+    "app": console.example("mattingkit app", "mattingkit app --no-browser --port 8900 --token-file token.txt"),
     "lab": console.example("mattingkit lab", "mattingkit lab --folder lessons --no-browser --port 8890"),
 }

@@ -17,14 +17,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+from mattingkit.forking import can_fork, started_lean
 from mattingkit.serve.problems import Problem
-from mattingkit.serve.process import LEAN, held_megabytes, main, pack, unpack
+from mattingkit.serve.process import held_megabytes, main, pack, unpack
 from mattingkit.serve.settings import Settings
 
 __all__ = ["Done", "Pool", "Task"]
@@ -117,9 +116,7 @@ class Pool:
         self._seconds = 1.0
         cores = os.cpu_count() or 1
         self._kernel_threads = max(1, cores // settings.workers)
-        self._context: Any = multiprocessing.get_context(
-            "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-        )
+        self._context: Any = multiprocessing.get_context("forkserver" if can_fork() else "spawn")
 
     def start(self) -> None:
         """Start the workers; this returns at once, and tasks wait until one is ready."""
@@ -186,7 +183,7 @@ class Pool:
         """The worker of this number, started where there is none; None where it cannot be."""
         if number not in self._workers and not self._closed:
             try:
-                with _started_lean(self._context):
+                with started_lean("mattingkit.serve.template"):
                     worker = _Worker(self._context, self.settings, self._kernel_threads)
                 with self._lock:
                     self._workers[number] = worker
@@ -249,25 +246,3 @@ class Pool:
         if header["kind"] == "failed":
             raise Problem(int(header["status"]), str(header["detail"]))
         return Done(blobs["body"], str(header["media_type"]), header["notes"], list(header["warnings"]))
-
-
-_starting = threading.Lock()
-
-
-@contextmanager
-def _started_lean(context: Any) -> Any:
-    """Let the process that is forked from start with the variables in :data:`LEAN`."""
-    with _starting:
-        before = {name: os.environ.get(name) for name in LEAN}
-        os.environ.update(LEAN)
-        try:
-            if context.get_start_method() == "forkserver":
-                context.set_forkserver_preload(["mattingkit.serve.template"])
-                forkserver.ensure_running()
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value

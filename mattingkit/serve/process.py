@@ -26,19 +26,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["LEAN", "held_megabytes", "main", "pack", "private_megabytes", "unpack", "warm"]
-
-#: What the process that workers are forked from is started with: libraries of one thread each start none, and can be
-#: forked; and the C library returns large blocks at once, which costs a tenth of the network's time and saves 40 % of
-#: every worker's memory.
-LEAN = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
-}
+__all__ = ["held_megabytes", "main", "pack", "private_megabytes", "unpack", "warm"]
 
 #: Seconds between two reports of progress.
 _REPORTS = 0.2

@@ -50,10 +50,10 @@ def weights_of(model: str | None, here: Sequence[str]) -> str:
     --------
     >>> weights_of("u2netp", ["embedded", "u2netp"]), weights_of(None, ["embedded"])
     ('u2netp', 'embedded')
-    >>> weights_of("u2nett", ["embedded", "u2netp"])
+    >>> weights_of("embeded", ["embedded"])
     Traceback (most recent call last):
     ...
-    mattingkit.serve.problems.Problem: 422: There is no model 'u2nett'; did you mean 'u2netp'? Here are: ...
+    mattingkit.serve.problems.Problem: 422: There is no model 'embeded'; did you mean 'embedded'? Here are: embedded.
     """
     if model is None:
         return "embedded"
