@@ -20,7 +20,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 LESSONS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 
 #: Lessons that have their answer to the puzzle, five quick questions and exercises that can be checked.
-WHOLE: set[str] = {"00", "01", "02", "03", "04", "05", "06", "07", "09", "10", "11", "12"}
+WHOLE: set[str] = {"00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12"}
 #: Lessons that derive a method, and so have derivations by pencil, too.
 THEORY = {"01", "03", "04", "05", "06", "07", "08"}
 

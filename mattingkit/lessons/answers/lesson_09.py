@@ -55,7 +55,7 @@ EXERCISES = {
         right=lambda: _sad(_scene("wide")) / _sad(_scene()),
         hints=(
             "run the method on both scenes, each with its own trimap, and divide the wide one's SAD by the other.",
-            "metrics.sad(alpha, truth, trimap) wants the trimap of the scene that alpha belongs to; scale=1 both times.",
+            "metrics.sad(alpha, truth, trimap) wants the trimap of its own scene; scale=1 both times.",
         ),
         tolerance=0.03,
     ),
