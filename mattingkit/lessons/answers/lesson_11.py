@@ -22,7 +22,7 @@ def _otsu(values: npt.NDArray[np.uint8]) -> int:
 def _bytes() -> list[tuple[Any, ...]]:
     rng = np.random.default_rng(0)
     two = np.concatenate([rng.normal(60, 12, 400), rng.normal(180, 30, 100)])
-    return [(np.uint8([0, 0, 10, 250, 255]),), (np.uint8(np.clip(two, 0, 255)),)]
+    return [(np.array([0, 0, 10, 250, 255], np.uint8),), (np.clip(two, 0, 255).astype(np.uint8),)]
 
 
 EXERCISES = {

@@ -12,8 +12,10 @@ from mattingkit import metrics
 from mattingkit.lessons.exercises import Exercise
 
 #: The lesson's twelve scenes.
-ATLAS = ("hair_on_hair", "glass", "smoke", "net", "motion_blur", "green_spill", "same_colors", "holes")
-ATLAS += ("fur_on_grass", "tiny", "two_subjects", "cut_by_frame")
+ATLAS = (
+    *("hair_on_hair", "glass", "smoke", "net", "motion_blur", "green_spill", "same_colors", "holes"),
+    *("fur_on_grass", "tiny", "two_subjects", "cut_by_frame"),
+)
 
 
 def _rank(errors: npt.ArrayLike) -> npt.NDArray[np.int64]:
