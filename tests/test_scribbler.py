@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -233,3 +235,118 @@ def test_callbacks_from_many_threads_lose_nothing() -> None:
     assert len(pad.strokes) == 60
     assert np.array_equal(pad.drawing.trimap, mk.trimap_from_strokes((64, 64), pad.strokes))
     assert not pad.alert
+
+
+class Session:
+    """One pad, what a page that listens to it knows, and what a person has drawn on it, step by step."""
+
+    def __init__(self, image: Any, path: Path) -> None:
+        self.image, self.path = image, path
+        self.page: list[Any] = []
+        self.asked: dict[int, Any] = {}
+        self.states: list[tuple[Any, ...]] = [()]
+        self.at = 0
+        self.wrong: list[str] = []
+        self.open()
+
+    def open(self) -> None:
+        """A kernel starts, and a page opens."""
+        self.pad = pad = mk.widgets.Scribbler(self.image, autosave=self.path)
+        pad.send = self.hear
+        submit, solved = pad._worker.submit, pad.solved
+
+        def submitted(trimap: Any) -> Any:
+            ticket = submit(trimap)
+            self.asked[id(ticket)] = ticket, trimap
+            return ticket
+
+        def watched(alpha: Any, ticket: Any, final: bool) -> None:
+            with pad._latest.lock:
+                solved(alpha, ticket, final)
+                if ticket.current and not np.array_equal(self.asked[id(ticket)][1], pad.drawing.trimap):
+                    self.wrong.append("an answer to older strokes was shown as fresh")
+
+        pad._worker.submit, pad.solved = submitted, watched
+        self.do("hello")
+
+    def hear(self, content: Any, buffers: Any = None) -> None:
+        if content["part"] == "marks":
+            self.page = [*self.page[: content["keep"]], *content["add"]]
+
+    def do(self, what: str, **more: Any) -> None:
+        self.pad._told({"do": what, **more}, [])
+
+    def draw(self, marks: tuple[Any, ...]) -> None:
+        self.states[self.at + 1 :] = [(*self.states[self.at], *marks)]
+        self.at += 1
+
+    def restart(self) -> None:
+        """The kernel dies and another one starts; the person presses Restore."""
+        drawn = self.states[self.at]
+        self.pad.close()
+        self.open()
+        assert self.pad.offer == len(drawn)
+        if drawn:
+            self.do("restore")
+        self.states, self.at = [(), drawn] if drawn else [()], 1 if drawn else 0
+
+    def check(self) -> None:
+        drawn = self.states[self.at]
+        assert self.pad.strokes == drawn
+        assert [mark.get("points") for mark in self.page] == [mark.points for mark in drawn]
+        assert np.array_equal(self.pad.trimap, self.pad.drawing.trimap)
+        assert not self.wrong
+
+
+def test_whatever_happens_in_whatever_order_nothing_is_lost_or_shown_for_what_it_is_not(
+    ramp: Any, tmp_path: Path
+) -> None:
+    """Strokes, undo, solve, cancel, methods, reloads, restarts at random; MATTINGKIT_INTERLEAVINGS=10000 for many."""
+    image, _, _ = ramp
+    session = Session(image, tmp_path / "strokes.json")
+    rng = np.random.default_rng(1)
+    methods = [
+        ("closed_form", {}),
+        ("closed_form", {"epsilon": 1e-3}),
+        ("geodesic", {}),
+        ("closed_form", {"radius": 2}),
+    ]
+    method = methods[0]
+    actions = (
+        ["draw"] * 6 + ["undo"] * 3 + ["redo"] * 2 + ["clear", "solve", "cancel", "hello", "method", "rest", "restart"]
+    )
+    count = int(os.environ.get("MATTINGKIT_INTERLEAVINGS", "250"))
+    for step in range(count):
+        action = actions[rng.integers(len(actions))]
+        if action == "draw":
+            plain = {"label": ["foreground", "background", "unknown"][rng.integers(3)], "radius": 2.0}
+            plain["points"] = np.round(rng.uniform(0, 24, (2, 2)), 2).tolist()
+            session.do("draw", marks=[plain], id=step)
+            session.draw((session.pad.strokes[-1],))
+        elif action in ("undo", "redo"):
+            session.do(action)
+            session.at = min(max(0, session.at + (1 if action == "redo" else -1)), len(session.states) - 1)
+        elif action == "clear":
+            session.do("clear")
+            if session.states[session.at]:
+                session.states[session.at + 1 :] = [()]
+                session.at += 1
+        elif action == "method":
+            method = methods[rng.integers(len(methods))]
+            session.pad.set_method(*method)
+        elif action == "restart":
+            session.restart()
+            method = methods[0]
+        elif action == "rest":
+            session.pad.solve()
+            within(lambda: not session.pad._worker.busy, "the answer, or that there is none")
+            if {0.0, 1.0} <= set(session.pad.trimap.ravel()):
+                expected = mk.estimate_alpha(image, session.pad.trimap, method[0], **method[1])
+                assert np.array_equal(session.pad.alpha, expected)
+                assert (session.pad.level, session.pad.stale) == ("full", False)
+            else:
+                assert session.pad.alpha is None
+        else:
+            session.do(action)
+        session.check()
+    session.pad.close()

@@ -373,3 +373,41 @@ pad.add_stroke([(128, 40), (128, 200)], "foreground", radius=12)"""
         pad.marks(2)
         assert pad.level(0.45, 0.8) == 0.0
         pad.comes_to_show("background", 0.45, 0.8)
+
+
+def test_two_views_of_one_pad_and_one_that_is_scrolled_into_view_late(book: Any) -> None:
+    book.execute("pad = pads['page']; pad.clear(); pad.look(1, 0, 0); pad.label = 'background'; pad.tool = 'brush'")
+    book.execute(
+        "import ipywidgets as w; pad.opacity = 1.0\n"
+        "below.layout.display = 'block'; below.children = (w.HTML('<div style=height:3000px></div>'), pad)"
+    )
+    views = book.page.locator("canvas[aria-roledescription='drawing pad']")
+    until(lambda: views.count() == 3, "a second view of the pad")
+    first, second = MarkedPad(book, "page"), MarkedPad(book, "page")
+    second.canvas = book.canvas(2)
+    second.canvas.drag((0.3, 0.6), (0.6, 0.6))
+    first.marks(1)
+    second.comes_to_show("background", 0.45, 0.6)
+    first.comes_to_show("background", 0.45, 0.6)
+    book.execute("below.children = ()")
+
+
+def test_opened_again_without_a_kernel_there_is_a_picture_of_the_last_state(book: Any) -> None:
+    """Last in this file: afterwards there is no kernel."""
+    # After a reload of the page JupyterLab no longer knows which output a kernel means; running the cell tells it.
+    book.run_all()
+    pictures = book.page.locator(".jp-RenderedImage img")
+    assert pictures.count() == 2
+    assert not pictures.first.is_visible()
+    before = [picture.get_attribute("src") for picture in pictures.all()]
+    pad = MarkedPad(book, "page")
+    pad.canvas.drag((0.1, 0.9), (0.9, 0.9))
+    until(lambda: pictures.nth(1).get_attribute("src") != before[1], "the picture is renewed")
+    assert len(pictures.nth(1).get_attribute("src")) < 150_000
+    page = book.page
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.evaluate("path => window.mk.kernel(path).shutdown()", book.path)
+    page.goto("about:blank")
+    page.goto(f"{book.server.url}/lab/tree/{book.path}?reset&kernel=none", wait_until="domcontentloaded")
+    until(lambda: pictures.count() == 2 and pictures.nth(1).is_visible(), "the picture is seen")
+    page.evaluate("() => { window.mk = { kernel: () => null }; }")

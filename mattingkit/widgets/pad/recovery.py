@@ -66,6 +66,11 @@ class Recovery:
             atexit.register(self.flush)
 
     @property
+    def name(self) -> str:
+        """The name that files of this picture begin with; empty where none is kept."""
+        return "" if self._place is None else self._place.stem
+
+    @property
     def offered(self) -> tuple[Mark, ...]:
         """The marks to ask the person about, those last drawn first; empty where there is nothing to ask."""
         return self._found[0].marks if self._found else ()

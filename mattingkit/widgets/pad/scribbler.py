@@ -11,6 +11,7 @@ photograph and the result as image files, the marks as vectors. A change of the 
 
 from __future__ import annotations
 
+import base64
 import os
 import threading
 import time
@@ -44,6 +45,12 @@ _NAMES = {value: name for name, value in LABELS.items()}
 
 #: Pixels that the outlines of a trimap drawn upon are sent with: more are not seen on a screen.
 _OUTLINES = 1_000_000
+
+#: Seconds after the last change until the picture of the last state is renewed.
+_STILL_DELAY = 1.0
+
+#: Tells Jupyter that a picture is drawn on white; the pad's style knows the picture below the pad by it.
+_LIGHT = {"needs_background": "light"}
 
 
 class Scribbler(anywidget.AnyWidget):
@@ -143,8 +150,10 @@ class Scribbler(anywidget.AnyWidget):
     busy = traitlets.Bool(False).tag(sync=True)
     progress = traitlets.Float(0.0).tag(sync=True)
     seconds = traitlets.Float(0.0).tag(sync=True)
-    #: The ipycanvas that the kernel draws on; None where the page draws.
-    canvas = anywidget.WidgetTrait().tag(sync=True)
+    #: The model of the ipycanvas that the kernel draws on; empty where the page draws.
+    canvas = traitlets.Unicode().tag(sync=True)
+    #: Names the picture where strokes are kept, so that a page can keep those that no kernel took.
+    keeps = traitlets.Unicode().tag(sync=True)
     #: The last state as a small picture, for pages without a kernel.
     still = traitlets.Bytes().tag(sync=True)
     #: Pixels that the pane is wide on the page's screen: a preview need not be finer.
@@ -184,6 +193,10 @@ class Scribbler(anywidget.AnyWidget):
         self.filled: dict[int, tuple[Fill, list[int], bytes]] = {}
         self._photo: bytes | None = None
         self._pieces: list[bytes] = []
+        #: The still picture below the pad in a notebook's file, while the pad lives hidden.
+        self._below: Any = None
+        #: Renews the picture of the last state; None until the pad is shown.
+        self._renewing: threading.Timer | None = None
         super().__init__(
             shape=list(self.drawing.shape),
             live=live is not None,
@@ -193,13 +206,14 @@ class Scribbler(anywidget.AnyWidget):
         self.ink = "page" if ink == "auto" else ink
         self._kernel_ink = CanvasInk(self) if ink == "canvas" else None
         if self._kernel_ink is not None:
-            self.canvas = self._kernel_ink.canvas
+            self.canvas = self._kernel_ink.canvas.model_id
         self.trimap = self.drawing.trimap
         self._note_fills(())
         self._count()
         self.on_msg(lambda _, content, buffers: self.guarded(self._told, content, buffers))
         self.observe(lambda change: self._show_other(), ["shown", "backdrop"])
         self.recovery = Recovery(self.drawing, self._start, autosave, self._fail)
+        self.keeps = self.recovery.name
         self._offer_recovery()
 
     # Drawing in code -------------------------------------------------------------------------------------------------
@@ -291,21 +305,23 @@ class Scribbler(anywidget.AnyWidget):
 
         What a person did by hand is saved for recovery, and answered even where nothing was before.
         """
+        # In one go: an answer to the marks before, arriving between two steps, would pass for one to those after.
         with self._latest.lock:
             before = self.drawing.marks
             action(*arguments)
             self.trimap = self.drawing.trimap
             self._note_fills(before)
-        self._count()
-        self.notice = self.alert = ""
+            self.notice = self.alert = ""
+            # Solving begins while the ink is still on its way to the screen.
+            if by_hand or self._answering:
+                self.solve()
+            elif self.alpha is not None:
+                self.stale = True
+            self._count()
+            self._send_marks()
         if by_hand:
             self.recovery.save_soon()
-        # Solving begins while the ink is still on its way to the screen.
-        if by_hand or self._answering:
-            self.solve()
-        elif self.alpha is not None:
-            self.stale = True
-        self._send_marks()
+            self._keep_still_soon()
 
     def commit(self, *marks: Mark) -> None:
         """Add marks drawn by hand: one step to undo, saved for recovery, and answered."""
@@ -377,6 +393,11 @@ class Scribbler(anywidget.AnyWidget):
         elif what == "pen" and self._kernel_ink is not None:
             self._kernel_ink.draw(content)
         elif what == "hello":
+            known = {*self.drawing.marks, *self.recovery.offered}
+            lost = [read_mark(one, self.drawing.shape) for one in content.get("lost", [])]
+            if lost := [one for one in lost if one not in known]:
+                self.commit(*lost)
+                self.notice = f"{len(lost)} drawn while no kernel listened; Undo takes them away."
             self._send_all()
 
     def _send_all(self) -> None:
@@ -398,7 +419,8 @@ class Scribbler(anywidget.AnyWidget):
                 min(len(known), len(marks)),
             )
             self._sent = marks
-            added, buffers = [], []
+            added: list[dict[str, Any]] = []
+            buffers: list[bytes] = []
             for mark in marks[same:]:
                 plain = _plain(mark)
                 if isinstance(mark, Fill):
@@ -505,7 +527,7 @@ class Scribbler(anywidget.AnyWidget):
     def rested(self) -> None:
         """Nothing is left to solve; called from the worker's thread."""
         self._rest()
-        self._keep_still()
+        self._keep_still_soon()
 
     def _rest(self) -> None:
         with self.hold_sync():
@@ -569,6 +591,7 @@ class Scribbler(anywidget.AnyWidget):
         if self._worker is not None:
             self.solve()
         self._keep_still()
+        self._renewing = self._renewing or threading.Timer(_STILL_DELAY, self._keep_still)
         return with_static(super()._repr_mimebundle_(**options), self.still, "draw, and alpha follows")
 
     def snapshot(self) -> bytes:
@@ -583,8 +606,39 @@ class Scribbler(anywidget.AnyWidget):
             panes.append(np.repeat(self.alpha[every][..., np.newaxis], 3, axis=2))
         return still_file(np.concatenate(panes, axis=1))
 
+    def _keep_still_soon(self) -> None:
+        """Renew the picture of the last state a moment from now, unless more is drawn first."""
+        if self._renewing is None:
+            return
+        self._renewing.cancel()
+        self._renewing = threading.Timer(_STILL_DELAY, self.guarded, [self._keep_still])
+        self._renewing.daemon = True
+        self._renewing.start()
+
     def _keep_still(self) -> None:
         self.still = self.snapshot()
+        if self._below is not None:
+            self._below.update(self._picture(), metadata=_LIGHT, raw=True)
+
+    def _picture(self) -> dict[str, str]:
+        return {"image/jpeg": base64.b64encode(self.still).decode("ascii")}
+
+    def _ipython_display_(self) -> None:
+        """Show the pad, and below it the last state as a picture of its own, which the live pad hides.
+
+        A notebook that is opened again without its kernel has no pad, but it has that picture: unlike the pad's own
+        output it can be kept current. Front ends other than Jupyter's would show both, and get the pad alone.
+        """
+        if "JPY_SESSION_NAME" not in os.environ:
+            raise NotImplementedError
+        from IPython.display import display
+
+        data, metadata = self._repr_mimebundle_()
+        live = {kind: one for kind, one in data.items() if kind != "image/jpeg"}
+        display(live, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+        # Shown a second time, both pictures are kept current.
+        same = True if self._below is None else self._below.display_id
+        self._below = display(self._picture(), metadata=_LIGHT, raw=True, display_id=same)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Stop the worker, save, and take the widget away."""
@@ -592,6 +646,8 @@ class Scribbler(anywidget.AnyWidget):
             self._worker.cancel()
         if self.recovery is not None:
             self.recovery.close()
+            if self._renewing is not None:
+                self._renewing.cancel()
         super().close()
 
 

@@ -20,7 +20,7 @@ const KEYS = [
   ["1 2 3 4", "keep, remove, hair, erase"], ["right button", "remove"], ["Alt + drag", "erase"],
   ["Shift + click", "straight line from the last point"], ["[ ]", "smaller, larger brush"], ["B L F H", "brush, lasso, fill, hand"],
   ["Z / Y", "undo / redo"], ["+ − 0", "zoom in, out, all"], ["Ctrl + wheel", "zoom at the pointer"],
-  ["Space or middle button + drag, arrows", "move the picture"], ["V (hold)", "the photograph alone"],
+  ["Space + drag", "move the picture; so do the middle button and arrows"], ["V (hold)", "the photograph alone"],
   ["Esc", "give up the stroke, stop the method"], ["?", "these keys"],
 ];
 const ICONS = {
@@ -209,10 +209,15 @@ function render({ model, el }) {
     const touch = matchMedia("(pointer: coarse)").matches;
     const live = get("live");
     const wide = !live || available >= 2 * Math.min(320, get("width") || 320) + 18;
-    root.classList.toggle("mk-narrow", available < 700);
     root.classList.toggle("mk-tiny", available < 520);
     root.classList.toggle("mk-one", !wide);
     root.classList.toggle("mk-touch", touch);
+    // Where the toolbar would need a second row, first the digits go, then the words.
+    for (const [tight, narrow] of [[false, false], [true, false], [true, true]]) {
+      root.classList.toggle("mk-tight", tight);
+      root.classList.toggle("mk-narrow", narrow || available < 700);
+      if (bar.offsetHeight < 1.8 * labels.erase.offsetHeight) break;
+    }
     const one = stage.dataset.one;
     tabs.hidden = wide;
     photo.figure.hidden = !wide && one === "Result";
@@ -592,6 +597,7 @@ function render({ model, el }) {
   function keep(drawn) {
     const id = ++next;
     pending.push({ id, marks: drawn });
+    hold(id, drawn);
     tell({ do: "draw", marks: drawn, id });
   }
   function pinchOf() {
@@ -745,7 +751,7 @@ function render({ model, el }) {
     band.oninput = look_at;
     const bandRow = h("div", { class: "mk-row", title: "Begin anew: the result's border becomes hair, the rest is as the result says" },
       h("span", {}, "Border band"), band, h("span", { class: "mk-unit" }, "px"), make);
-    const small = root.classList.contains("mk-tiny") ? [item("Zoom in", () => zoomBy(1.5), { key: "+" }), item("Zoom out", () => zoomBy(1 / 1.5), { key: "−" }),
+    const small = root.classList.contains("mk-tight") ? [item("Zoom in", () => zoomBy(1.5), { key: "+" }), item("Zoom out", () => zoomBy(1 / 1.5), { key: "−" }),
       item("Show the whole picture", () => look(1, 0, 0), { key: "0" }), line()] : [];
     open(more, ...small,
       h("div", { class: "mk-row" }, h("span", {}, "Ink opacity"), tint),
@@ -873,7 +879,7 @@ function render({ model, el }) {
         added.push(mark);
       }
       marks = [...marks.slice(0, content.keep), ...added];
-      if (content.seen !== null) pending = pending.filter((one) => one.id !== content.seen);
+      if (content.seen !== null) taken(content.seen);
       redrawInk();
     } else if (content.part === "outlines") {
       outlines = null;
@@ -903,13 +909,45 @@ function render({ model, el }) {
 
   // The kernel's own ink is an ipycanvas's picture, laid over the photograph. Where the page cannot have it, it draws.
   if (get("canvas")) {
-    model.widget_manager?.get_model(get("canvas").replace("anywidget:", "")).then((child) => {
+    model.widget_manager?.get_model(get("canvas")).then((child) => {
       if (off.signal.aborted || !child.canvas) return;
       kernelInk = child;
       child.on("new-frame", present);
       child.on("change:width change:height", present);
       redrawInk();
     }, () => {});
+  }
+
+  // Marks stay in the browser until the kernel has taken them and had time to save them, for the next pad on the picture.
+  const shelf = get("keeps") && `mattingkit ${get("keeps")} `;
+  const mine_here = shelf + crypto.getRandomValues(new Uint32Array(2)).join("");
+  const kept = new Map();
+  function shelve() {
+    try {
+      if (shelf && kept.size) localStorage.setItem(mine_here, JSON.stringify([...kept.values()].flat()));
+      else if (shelf) localStorage.removeItem(mine_here);
+    } catch { /* a page without storage, or with a full one */ }
+  }
+  function unshelve() {
+    try {
+      const found = Object.keys(localStorage).filter((key) => shelf && key.startsWith(shelf));
+      const lost = found.flatMap((key) => JSON.parse(localStorage.getItem(key)));
+      for (const key of found) localStorage.removeItem(key);
+      return lost;
+    } catch { return []; }
+  }
+  function hold(id, drawn) {
+    kept.set(id, drawn);
+    shelve();
+    setTimeout(() => {
+      const waits = pending.some((one) => one.id === id) && !gone;
+      if (waits) banner(photo, "wait", "The kernel is busy or gone. Your strokes are kept; if it was restarted, run the cell again.");
+    }, 5000);
+  }
+  function taken(id) {
+    pending = pending.filter((one) => one.id !== id);
+    if (!pending.length) banner(photo, "wait", "");
+    setTimeout(() => { kept.delete(id); shelve(); }, 2000);
   }
 
   // A kernel that is gone shows: ipywidgets marks the views of lost models.
@@ -935,7 +973,7 @@ function render({ model, el }) {
   }
   words();
   arrange();
-  tell({ do: "hello" });
+  tell({ do: "hello", lost: unshelve() });
   return () => {
     off.abort();
     sizer.disconnect();
