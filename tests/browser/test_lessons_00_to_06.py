@@ -97,7 +97,7 @@ def test_00_quickstart(notebook: MakeNotebook) -> None:
     lesson.cell("Scribbler(")
     before = lesson.book.evaluate("len(pad.strokes)")
     canvas = lesson.book.canvas()
-    lesson.book.click("Background")
+    lesson.book.click("Remove")
     canvas.drag((0.8, 0.1), (0.95, 0.3))
     lesson.until(f"len(pad.strokes) == {before + 1}")
     assert lesson.book.evaluate("float(pad.trimap[int(0.2 * 512), int(0.875 * 512)])") == 0.0
@@ -131,7 +131,7 @@ def test_02_say_what_you_know(notebook: MakeNotebook) -> None:
     lesson.explored("with_width", "width", lambda: lesson.slide("Explorer(with_width"))
     lesson.cell("Scribbler(")
     canvas = lesson.book.canvas()
-    lesson.book.click("Background")
+    lesson.book.click("Remove")
     canvas.drag((0.05, 0.1), (0.05, 0.7))
     lesson.until("len(pad.strokes) == 3")
     height, width = shape(lesson, "image")
