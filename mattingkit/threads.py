@@ -49,7 +49,7 @@ class Job:
         self.total: int | None = 100
         self.alpha: FloatArray | None = None
         self.watched = False
-        self._low, self._high = 0.0, 1.0
+        self._low, self._high = self._span = 0.0, 1.0
         self._warnings: list[tuple[str, type[Warning]]] = []
 
     def cancel(self) -> None:
@@ -61,10 +61,16 @@ class Job:
         if self.stop[0]:
             raise CancelledError
 
+    def span(self, low: float, high: float) -> None:
+        """Begin a part of the whole, from 0 to 1, within which the stages that follow are counted."""
+        self._span = low, high
+        self.stage(0.0, 1.0)
+
     def stage(self, low: float, high: float, alpha: FloatArray | None = None) -> None:
-        """Begin a stage that is this part of the whole, from 0 to 1; ``alpha`` is the best one so far."""
+        """Begin a stage that is this part of the span, from 0 to 1; ``alpha`` is the best one so far."""
         self.check()
-        self._low, self._high = low, high
+        begin, end = self._span
+        self._low, self._high = begin + low * (end - begin), begin + high * (end - begin)
         self.alpha = alpha if alpha is not None else self.alpha
         self.done(0.0)
 

@@ -57,7 +57,7 @@ REACH_POWER, REACH_FLOOR = 0.6, 2.0
 NEAR_POWER, NEAR_FLOOR = 0.4, 1.0
 #: Variance, and distance of F and B in colour, at which confidence has clearly fallen. It falls faster than one over
 #: the variance: where evidence is far off, it is so for all neighbours alike, and there are many of them to say it.
-LITTLE_TRUST, TRUST_POWER, HALF_APART = 2.5e-3, 1.5, 0.03
+LITTLE_TRUST, TRUST_POWER, HALF_APART = 3.5e-3, 2.0, 0.03
 
 
 class Evidence(NamedTuple):

@@ -11,7 +11,11 @@ with :math:`\hat\alpha` the most likely alpha given the samples and :math:`\Gamm
 fixed. A window's samples miss what lies farther along the boundary, so they come from
 :mod:`mattingkit.methods.bayesian.sampling`; the Bayesian step is the last one there.
 
-Both terms are evaluated on a reduced picture, the finest that closed form's chain of scales would solve
+Then every pixel hears what this alpha says of the pixels that look most like it
+(:mod:`~mattingkit.methods.bayesian_laplacian.likeness`), and the energy, with this as another prior, is minimised
+again.
+
+All of it happens on a reduced picture, the finest that closed form's chain of scales would solve
 (:mod:`mattingkit.methods.closed_form.estimate`), and its linear model carries the answer up: work and memory follow
 the number of cells, which is bounded, not the number of pixels. Averaging also takes camera noise out of the colours
 that samples are held against.
@@ -19,7 +23,7 @@ that samples are held against.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy.typing as npt
@@ -27,6 +31,7 @@ import numpy.typing as npt
 from mattingkit.images import FloatArray
 from mattingkit.methods.bayesian.march import SigmaC
 from mattingkit.methods.bayesian.sampling import expand_trimap, gather_evidence
+from mattingkit.methods.bayesian_laplacian.likeness import find_likes, prior_of_likes
 from mattingkit.methods.closed_form.estimate import (
     HAZE,
     Level,
@@ -40,7 +45,7 @@ from mattingkit.methods.closed_form.laplacian import checked_epsilon
 from mattingkit.methods.closed_form.pyramid import Pyramid, carry
 from mattingkit.methods.closed_form.solve import Prior
 from mattingkit.params import Choice, Range, check_above_zero
-from mattingkit.progress import Progress, ProgressCallback, report
+from mattingkit.progress import ProgressCallback
 from mattingkit.threads import Job, responsive
 from mattingkit.trimap import check_pair
 
@@ -65,8 +70,8 @@ def estimate_alpha_bayesian_laplacian(
     trimap : array_like, shape (H, W)
         0 background, 0.5 unknown, 1 foreground.
     weight : float, default 0.15
-        Of the data term at full confidence. Towards 0 the result is closed form's; large weights give the
-        samples' alpha wherever they are confident.
+        Of the data term at full confidence. Towards 0 the result is closed form's; with large weights the samples
+        decide wherever they are confident, and else what was decided for pixels of the same look.
     sigma_C : float, default 0.01
         Standard deviation of the camera's noise in the Bayesian step.
     epsilon : float, default 1e-7
@@ -74,8 +79,7 @@ def estimate_alpha_bayesian_laplacian(
     scale : {"auto", 1, 2, 4, 8}, default "auto"
         As in :func:`mattingkit.methods.closed_form.estimate_alpha_closed_form`; 1 samples and solves every pixel.
     on_progress : callable, optional
-        Called as sampling begins and ends, then by the solver; steps are percent of the whole. Raising from
-        it cancels.
+        Called about every 20 ms; steps are percent of the whole. Raising from it cancels.
 
     Returns
     -------
@@ -108,39 +112,61 @@ def estimate_alpha_bayesian_laplacian(
     check_above_zero(weight=weight, sigma_C=sigma_C)
     checked_epsilon(epsilon)
     scales = checked_scales(scale, known, 1)
-    report(on_progress, 5, 100, known)
-    problem = sampled_problem(Pyramid(picture, float(epsilon), 1), known, scales, weight, sigma_C)
-    report(on_progress, 50, 100, known)
+    pyramid = Pyramid(picture, float(epsilon), 1)
+    return responsive(lambda job: solve_sampled(pyramid, known, scales, weight, sigma_C, job), on_progress)
 
-    def last_half(progress: Progress) -> None:
-        share = progress.step / progress.total if progress.total else 0.5
-        if on_progress is not None:
-            on_progress(Progress(round(50 + 50 * share), 100, progress.alpha))
 
-    return responsive(lambda job: solve_sampled(problem, job), on_progress and last_half)
+def solve_sampled(
+    pyramid: Pyramid, known: FloatArray, scales: tuple[int, ...], weight: float, sigma_C: float, job: Job
+) -> FloatArray:
+    """Do the work of the method, over a chain of scales, on checked input."""
+    job.span(0.0, 0.4)
+    problem = _sampled_problem(pyramid, known, scales, weight, sigma_C)
+    job.span(0.4, 0.6)
+    likes = find_likes(problem.pyramid.picture, problem.known)
+    job.span(0.6, 0.8)
+    level = problem.solve(job)
+    job.span(0.8, 1.0)
+    heard = prior_of_likes(likes, problem.reduced_alpha(level), weight)
+    again = replace(problem, prior=heard if problem.prior is None else problem.prior + heard)
+    level = again.solve(job)
+    job.check()
+    return again.carried(level) if isinstance(level, Level) else level
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampledProblem(Problem):
+class _SampledProblem(Problem):
     """A problem on a picture reduced ``scale`` times, with samples as its prior; its answers are of full size."""
 
     full: FloatArray
     trimap: FloatArray
     scale: int
 
+    def solve(self, job: Job) -> Level | FloatArray:
+        """Solve the chain; without one, at full size, the whole system, which leaves an alpha instead of a model."""
+        chained = self.scale > 1 or len(self.scales) > 1
+        level = solve_chain(self, self.scales, job) if chained else None
+        return solve_problem(self, job) if level is None else level
+
     def carried(self, level: Level) -> FloatArray:
         """Return a level's alpha at full size."""
-        haze = HAZE if len(self.scales) > 1 else 0.0
-        return carry(level.model, self.full, self.trimap, self.scale * level.scale, haze)
+        return self._carry(level, self.full, self.trimap, self.scale)
+
+    def reduced_alpha(self, level: Level | FloatArray) -> FloatArray:
+        """Return a level's alpha on the reduced picture."""
+        return self._carry(level, self.pyramid.picture, self.known, 1) if isinstance(level, Level) else level
+
+    def _carry(self, level: Level, picture: FloatArray, known: FloatArray, scale: int) -> FloatArray:
+        return carry(level.model, picture, known, scale * level.scale, HAZE if len(self.scales) > 1 else 0.0)
 
 
-def sampled_problem(
+def _sampled_problem(
     pyramid: Pyramid, known: FloatArray, scales: tuple[int, ...], weight: float, sigma_C: float
-) -> SampledProblem:
+) -> _SampledProblem:
     """Gather evidence on the finest of some scales, for a chain over all of them.
 
-    The trimap ``known`` has foreground and background. Where no cell of the finest scale is wholly of one or of the
-    other, the whole picture is sampled and solved instead.
+    Where no cell of the finest scale is wholly foreground or none wholly background, the whole picture is sampled and
+    solved instead.
     """
     finest = scales[-1]
     cells = Problem(pyramid, known, known, scales).cells(finest)
@@ -152,11 +178,4 @@ def sampled_problem(
     prior = Prior(weight * evidence.confidence, evidence.alpha)
     reduced = Pyramid(picture, pyramid.epsilon / finest**2, pyramid.radius)
     chain = tuple(scale // finest for scale in scales)
-    return SampledProblem(reduced, cells, settled, chain, prior, full=pyramid.picture, trimap=known, scale=finest)
-
-
-def solve_sampled(problem: SampledProblem, job: Job) -> FloatArray:
-    """Solve the chain and carry its answer up."""
-    level = solve_chain(problem, problem.scales, job) if problem.scale > 1 or len(problem.scales) > 1 else None
-    job.check()
-    return solve_problem(problem, job) if level is None else problem.carried(level)
+    return _SampledProblem(reduced, cells, settled, chain, prior, full=pyramid.picture, trimap=known, scale=finest)
