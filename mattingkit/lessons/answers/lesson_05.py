@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ def _held_chain() -> list[float]:
     return [middle, first, last]
 
 
+@cache
 def _fall() -> float:
     """Condition number with the lesson's strokes, over that with one more pixel marked."""
     scene = render("fur", shape=(72, 96), seed=2, band=6)
