@@ -147,8 +147,8 @@ def _run_sphinx(source: Path, out: Path, total: int, some: bool, on_progress: Pr
 
 
 def _leave_out(site: Path) -> None:
-    """Take away what no page asks for: maps for those who debug the theme."""
-    for path in site.rglob("*.map"):
+    """Take away what no page asks for: what serves those who build or debug the theme."""
+    for path in (*site.rglob("*.map"), *site.rglob("webpack-macros.html")):
         path.unlink()
 
 

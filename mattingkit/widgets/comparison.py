@@ -8,6 +8,7 @@ thread, when a view first asks for them.
 from __future__ import annotations
 
 import base64
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -257,6 +258,8 @@ class AlphaComparison(anywidget.AnyWidget):
         return png
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
+        if os.environ.get("MATTINGKIT_SITE") and not self.foregrounds:
+            self._estimate_colours()  # in the site's pages no kernel will answer
         return with_static(
             super()._repr_mimebundle_(**options), self.snapshot(), "zoom, wipe and measure in all pictures at once"
         )
