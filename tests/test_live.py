@@ -1,5 +1,6 @@
 """LiveMatting: previews, refinement, and what happens when strokes come faster than answers."""
 
+import inspect
 import threading
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from test_closed_form import error, scene, scribbles
 
+import mattingkit as mk
 import mattingkit.methods.closed_form.live as live_module
 from mattingkit.methods.closed_form import estimate_alpha_closed_form
 from mattingkit.methods.closed_form.live import LiveMatting
@@ -207,3 +209,23 @@ def test_refuses():
         LiveMatting(np.zeros((2, 30, 3)))
     with pytest.raises(ValueError, match="epsilon"):
         LiveMatting(np.zeros((20, 30, 3)), epsilon=-1.0)
+
+
+def test_the_joined_method_answers_live_with_its_own_bits():
+    image, trimap, alpha = scene(2, (200, 220))
+    kind = mk.METHODS["bayesian_laplacian"].live_matting
+    live = kind(image, weight=0.1)
+    for seed in range(2):
+        strokes = scribbles(trimap, seed)
+        assert error(live.update(strokes), alpha, trimap) < 0.15
+        assert np.array_equal(live.refine(), mk.estimate_alpha(image, strokes, "bayesian_laplacian", weight=0.1))
+    with pytest.raises(ValueError, match="sigma_C"):
+        kind(image, sigma_C=0)
+
+
+@pytest.mark.parametrize("name", [name for name, method in mk.METHODS.items() if method.live])
+def test_a_live_classs_keywords_are_the_methods_parameters(name):
+    method = mk.METHODS[name]
+    keywords = list(inspect.signature(method.live_matting).parameters.values())[1:]
+    assert keywords
+    assert all(keyword.default == method.parameters[keyword.name].default for keyword in keywords)

@@ -151,11 +151,11 @@ def test_parameters_changed_while_the_first_answer_is_prepared(ramp: Any, monkey
     constructing, go_on = threading.Event(), threading.Event()
 
     class Slow(live.LiveMatting):
-        def __init__(self, image: Any, **parameters: Any) -> None:
+        def __init__(self, image: Any, *, epsilon: float) -> None:
             if not constructing.is_set():
                 constructing.set()
                 assert go_on.wait(30)
-            super().__init__(image, **parameters)
+            super().__init__(image, epsilon=epsilon)
 
     monkeypatch.setattr(live, "LiveMatting", Slow)
     pad = ramp_pad(ramp, parameters={"epsilon": 1e-7})

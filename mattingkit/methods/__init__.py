@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from mattingkit.images import FloatArray
 from mattingkit.images import as_alpha as as_alpha  # mattingkit.alpha.as_alpha in 0.1.0
 from mattingkit.params import Parameter, check_parameters, needs_trimap, parameters, takes_trimap
 from mattingkit.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    from mattingkit.methods.closed_form.live import LiveMatting
 
 __all__ = ["METHODS", "WITH_WEIGHTS", "Method", "estimate_alpha", "find_method", "resolve_auto"]
 
@@ -37,6 +40,9 @@ class Method:
         The name a table or a picture's caption shows.
     citation : str
         Authors, year and where it was published.
+    live : str, optional
+        ``"module:class"`` of the kind of :class:`mattingkit.LiveMatting` that answers as this method does while a
+        person draws; without one, a pad runs the method itself.
 
     Examples
     --------
@@ -47,6 +53,7 @@ class Method:
     path: str
     title: str
     citation: str
+    live: str = ""
 
     @cached_property
     def function(self) -> Callable[..., FloatArray]:
@@ -54,6 +61,12 @@ class Method:
         module, name = self.path.split(":")
         function: Callable[..., FloatArray] = getattr(import_module(module), name)
         return function
+
+    @property
+    def live_matting(self) -> type[LiveMatting] | None:
+        """The class of :attr:`live`; its keywords are parameters of the method."""
+        module, _, name = self.live.partition(":")
+        return getattr(import_module(module), name) if name else None
 
     @property
     def needs_trimap(self) -> bool:
@@ -76,6 +89,7 @@ METHODS: dict[str, Method] = {
         "mattingkit.methods.closed_form:estimate_alpha_closed_form",
         "Closed form",
         "Levin, Lischinski, Weiss: A Closed-Form Solution to Natural Image Matting. TPAMI 2008",
+        "mattingkit.methods.closed_form.live:LiveMatting",
     ),
     "u2net": Method(
         "mattingkit.methods.u2net:estimate_alpha_u2net",
@@ -92,6 +106,7 @@ METHODS: dict[str, Method] = {
         "mattingkit.methods.bayesian_laplacian:estimate_alpha_bayesian_laplacian",
         "Bayesian + Laplacian",
         "Chuang et al., CVPR 2001, as the data term of Levin et al., TPAMI 2008",
+        "mattingkit.methods.bayesian_laplacian.live:LiveBayesianLaplacian",
     ),
     "knn": Method("mattingkit.methods.pymatting:estimate_alpha_knn", "KNN", "Chen, Li, Tang: KNN Matting. CVPR 2012"),
     "lbdm": Method(

@@ -14,7 +14,7 @@ from mattingkit.methods.closed_form.estimate import Level, Problem, decided, sca
 from mattingkit.methods.closed_form.laplacian import checked_epsilon, checked_radius
 from mattingkit.methods.closed_form.pyramid import Pyramid
 from mattingkit.progress import Progress, ProgressCallback
-from mattingkit.threads import CancelledError, Latest, Ticket, responsive
+from mattingkit.threads import CancelledError, Job, Latest, Ticket, responsive
 from mattingkit.trimap import UNKNOWN, as_trimap
 
 __all__ = ["LiveMatting"]
@@ -60,12 +60,12 @@ class LiveMatting:
         self._pyramid = Pyramid(picture, checked_epsilon(epsilon), checked_radius(radius, picture.shape))
         #: A turn for each trimap; work for any but the latest is abandoned.
         self._latest = Latest()
-        self._problem: Problem | None = None
+        self._known: FloatArray | None = None
         self._level: Level | None = None
         self._alpha: FloatArray | None = None
         # The first preview's reduced pictures are made here, not at the first stroke.
         pixels = picture.shape[0] * picture.shape[1]
-        for scale in _preview_scales(self._scales(pixels), pixels):
+        for scale in preview_scales(self._scales(pixels), pixels):
             self._pyramid.reduced(scale)
 
     @property
@@ -103,21 +103,12 @@ class LiveMatting:
         known = as_trimap(trimap).copy()
         if known.shape != self.shape:
             raise ValueError(f"The trimap has shape {known.shape}; the picture is {self.shape}.")
-        unknown = int((known == UNKNOWN).sum())
-        problem = Problem(self._pyramid, known, known, self._scales(unknown))
         with self._latest.lock:
             ticket = self._latest.start()
-            self._problem, self._level = problem, None
+            self._known, self._level = known, None
         job = ticket.job()
-        level = None
         try:
-            if not decided(known):
-                alpha = known.copy()
-            elif problem.scales == (1,):
-                alpha = solve_problem(problem, job)
-            else:
-                level = solve_chain(problem, _preview_scales(problem.scales, unknown), job)
-                alpha = known.copy() if level is None else problem.carried(level)
+            level, alpha = self.preview(known, job) if decided(known) else (None, known.copy())
             job.check()
         except CancelledError:
             return None
@@ -135,9 +126,9 @@ class LiveMatting:
         Returns
         -------
         ndarray of float64, shape (H, W), or None
-            Exactly what ``estimate_alpha_closed_form(image, trimap, epsilon=…, radius=…)`` answers; a trimap that does
-            not mark both sides yet is given back as it is. None where a newer trimap, or :meth:`cancel`, overtook this
-            one.
+            Exactly what the method answers with these parameters, ``estimate_alpha_closed_form(image, trimap,
+            epsilon=…, radius=…)``; a trimap that does not mark both sides yet is given back as it is. None where a
+            newer trimap, or :meth:`cancel`, overtook this one.
 
         Raises
         ------
@@ -145,16 +136,16 @@ class LiveMatting:
             Before the first :meth:`update`.
         """
         with self._latest.lock:
-            ticket, problem, level = self._latest.ticket, self._problem, self._level
-        if problem is None:
+            ticket, known, level = self._latest.ticket, self._known, self._level
+        if known is None:
             raise ValueError("There is no trimap yet; call update(trimap) first.")
-        if not decided(problem.known):
-            alpha = problem.known.copy()
+        if not decided(known):
+            alpha = known.copy()
             if on_progress is not None:
                 on_progress(Progress(100, 100, alpha))
             return self._keep(ticket, None, alpha)
         try:
-            alpha = responsive(lambda job: solve_problem(problem, job, level), on_progress, job=ticket.job())
+            alpha = responsive(lambda job: self.full(known, level, job), on_progress, job=ticket.job())
         except CancelledError:
             return None
         return self._keep(ticket, level, alpha)
@@ -162,6 +153,21 @@ class LiveMatting:
     def cancel(self) -> None:
         """Stop whatever is running; the calls concerned return None within some ten milliseconds."""
         self._latest.start()
+
+    def preview(self, known: FloatArray, job: Job) -> tuple[Level | None, FloatArray]:
+        """Answer a trimap quickly: the level that :meth:`full` may go on from, and alpha."""
+        problem, unknown = self._problem(known), int((known == UNKNOWN).sum())
+        if problem.scales == (1,):
+            return None, solve_problem(problem, job)
+        level = solve_chain(problem, preview_scales(problem.scales, unknown), job)
+        return level, known.copy() if level is None else problem.carried(level)
+
+    def full(self, known: FloatArray, level: Level | None, job: Job) -> FloatArray:
+        """Answer a trimap in full."""
+        return solve_problem(self._problem(known), job, level)
+
+    def _problem(self, known: FloatArray) -> Problem:
+        return Problem(self._pyramid, known, known, self._scales(int((known == UNKNOWN).sum())))
 
     def _scales(self, unknown: int) -> tuple[int, ...]:
         return scales_for(self.shape, unknown, self._pyramid.radius)
@@ -175,6 +181,6 @@ class LiveMatting:
         return alpha
 
 
-def _preview_scales(scales: tuple[int, ...], unknown: int) -> tuple[int, ...]:
+def preview_scales(scales: tuple[int, ...], unknown: int) -> tuple[int, ...]:
     """Return the first levels of a chain: those that a preview has time for, and at least one."""
     return tuple(scale for scale in scales if unknown <= _PREVIEW_CELLS * scale**2) or scales[:1]

@@ -7,6 +7,7 @@ short time, only the last one is answered.
 
 from __future__ import annotations
 
+import inspect
 import threading
 import warnings
 from collections.abc import Mapping
@@ -25,9 +26,6 @@ __all__ = ["Worker"]
 
 #: Seconds to wait for another stroke before work starts, and for more work before the thread ends.
 _DEBOUNCE, _IDLE = 0.03, 10.0
-
-#: Parameters that :class:`mattingkit.LiveMatting` takes; with others the method itself is called.
-_LIVE = {"epsilon", "radius"}
 
 
 class Worker:
@@ -133,8 +131,9 @@ class Worker:
             # A solver that stopped short still gives its best alpha; while drawing, the next stroke is the remedy.
             warnings.simplefilter("ignore")
             alpha: FloatArray | None
-            if method == "closed_form" and parameters.keys() <= _LIVE:
-                live = self._live_matting(parameters)
+            kind = find_method(method).live_matting
+            if kind is not None and parameters.keys() <= inspect.signature(kind).parameters.keys():
+                live = self._live_matting(kind, parameters)
                 ticket.check()
                 alpha = live.update(trimap)
                 if alpha is None or not ticket.current:
@@ -148,12 +147,10 @@ class Worker:
         if alpha is not None and ticket.current:
             self._listener.solved(alpha, ticket, True)
 
-    def _live_matting(self, parameters: dict[str, Any]) -> LiveMatting:
-        from mattingkit.methods.closed_form.live import LiveMatting
-
+    def _live_matting(self, kind: type[LiveMatting], parameters: dict[str, Any]) -> LiveMatting:
         kept = self._live
-        if kept is None or kept[0] != parameters:
+        if kept is None or type(kept[1]) is not kind or kept[0] != parameters:
             # Let go of the old one first: of a large picture, two take much memory.
             kept = self._live = None
-            kept = self._live = parameters, LiveMatting(self.image, **parameters)
+            kept = self._live = parameters, kind(self.image, **parameters)
         return kept[1]
