@@ -1,4 +1,4 @@
-"""Every widget of lessons 07 to 10, used once in a real JupyterLab: what it changed is read in the kernel."""
+"""Every widget of lessons 07 to 12, used once in a real JupyterLab: what it changed is read in the kernel."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def cell(book: Any, text: str) -> Any:
     return found
 
 
-def pick(book: Any, array: str, across: float, down: float) -> None:
+def pick(book: Any, array: str, across: float, down: float, picker: str = "picker") -> None:
     """Click the lesson's picture: the pixel under the mouse is picked, and its answer replaces the one before."""
     height, width = book.evaluate(f"{array}.shape[:2]")
-    book.execute("shown_before = picker.answer.value")
-    canvas = cell(book, "PixelPicker(").locator("canvas").first
+    book.execute(f"shown_before = {picker}.answer.value")
+    canvas = cell(book, f"{picker} = mk.widgets.PixelPicker(").locator("canvas").first
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     book.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
     row, col = int(down * height), int(across * width)
-    book.until(f"abs(picker.pixel[0] - {row}) <= 1 and abs(picker.pixel[1] - {col}) <= 1", timeout=60)
-    book.until("picker.answer.value != shown_before", timeout=60)
+    book.until(f"abs({picker}.pixel[0] - {row}) <= 1 and abs({picker}.pixel[1] - {col}) <= 1", timeout=60)
+    book.until(f"{picker}.answer.value != shown_before", timeout=60)
 
 
 def choose(book: Any, parameter: str, value: str) -> None:
@@ -59,8 +59,13 @@ def slide(book: Any, parameter: str, nth: int = 0) -> None:
 
 def test_07_u2net(notebook: MakeNotebook) -> None:
     book = opened(notebook, "07_u2net")
+    handle = cell(book, "Flipbook(").locator(".noUi-handle").first
+    handle.focus()
+    book.page.keyboard.press("ArrowRight")
+    book.until("training.caption.value == 'after 10 steps'")
     pick(book, "image", 0.4, 0.2)
     assert "side output 6" in book.evaluate("picker.answer.value")
+    pick(book, "image", 0.9, 0.2, "coverer")
     slide(book, "at")
 
 
@@ -97,3 +102,22 @@ def test_10_id_photo(notebook: MakeNotebook) -> None:
     book.execute("drawn_before = explorer.answer.value")
     cell(book, "Explorer(").locator("input[type=checkbox]").first.uncheck()
     book.until("explorer.kwargs['mended'] is False and explorer.answer.value != drawn_before", timeout=60)
+
+
+def test_11_from_a_script_to_a_library(notebook: MakeNotebook) -> None:
+    book = opened(notebook, "11_from_a_script_to_a_library")
+    slide(book, "at")
+    pick(book, "image", 0.5, 0.5)
+
+
+def test_12_failure_atlas(notebook: MakeNotebook) -> None:
+    book = opened(notebook, "12_failure_atlas")
+    cell(book, "ballot =").locator("select").first.select_option("lbdm")
+    book.until("predicted['hair_on_hair'].value == 'lbdm'")
+    book.execute("shown = atlas.children[1]")
+    box = cell(book, "atlas =")
+    box.locator("select").first.select_option("holes")
+    book.until("which.value == 'holes' and atlas.children[1] is not shown", timeout=60)
+    box.locator(".mk-compare").first.wait_for(state="visible")
+    pick(book, "sieve", 0.5, 0.5)
+    assert "truth" in book.evaluate("picker.answer.value")
