@@ -91,15 +91,16 @@ SEND = """([index, places, interval]) => new Promise((done) => {
   worker.postMessage([places.length, interval]);
 })"""
 
-#: Zooms or wipes for some frames and returns the milliseconds between frames.
-SMOOTH = """([kind, frames]) => new Promise((done) => {
-  const canvas = document.querySelector('.mk-compare .mk-panes canvas');
+#: Zooms, pans or wipes for some frames and returns the milliseconds between frames.
+SMOOTH = """([kind, frames, selector, nth]) => new Promise((done) => {
+  const canvas = document.querySelectorAll(selector)[nth];
   const box = canvas.getBoundingClientRect();
   canvas.setPointerCapture = () => {};
   const at = (x) => ({ bubbles: true, cancelable: true, clientX: box.left + x * box.width,
     clientY: box.top + box.height / 2, button: 0, buttons: 1, pointerId: 1, ctrlKey: kind === 'zoom' });
   const taken = [];
-  if (kind === 'wipe') canvas.dispatchEvent(new PointerEvent('pointerdown', at(0.5)));
+  const drags = { ...at(0.5), button: kind === 'pan' ? 1 : 0 };
+  if (kind !== 'zoom') canvas.dispatchEvent(new PointerEvent('pointerdown', drags));
   const step = (before, k) => requestAnimationFrame((now) => {
     if (k > 1) taken.push(now - before);
     if (k === frames) {
@@ -116,6 +117,21 @@ SMOOTH = """([kind, frames]) => new Promise((done) => {
   });
   step(0, 0);
 })"""
+
+#: From the end of a stroke on, looks in each frame whether the pad shows another answer, and whether it is full.
+ANSWER = """(nth) => {
+  const { dataset } = document.querySelectorAll('.mk-scribbler')[nth];
+  let before = null;
+  window.previewed = window.full = window.released = null;
+  const look = () => {
+    if (window.released) {
+      if (!window.previewed && dataset.answers !== before) window.previewed = performance.now();
+      if (window.previewed && dataset.level === 'full') window.full = performance.now();
+    } else before = dataset.answers;
+    if (!window.full) requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}"""
 
 
 def stroke(book: Any, index: int, row: float, events: int) -> tuple[list[float], list[float]]:
@@ -139,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=60, help="mouse events a stroke")
     parser.add_argument("--strokes", type=int, default=3)
-    parser.add_argument("--previews", type=int, default=8)
+    parser.add_argument("--answers", type=int, default=6, help="strokes whose answers are timed")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     environment = isolated_environment(folder)
@@ -154,7 +170,7 @@ def main() -> None:
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-            page = browser.new_page(viewport={"width": 1280, "height": 1400})
+            page = browser.new_page(viewport={"width": 1920, "height": 1080})
             name = "measure.ipynb"
             (folder / "work" / name).write_text(notebook())
             book = Notebook(page, server, name).open()
@@ -164,18 +180,23 @@ def main() -> None:
         server.stop()
 
 
+#: The pads, in the order of their cells, with the pixels of their pictures in millions.
+PADS = {"canvas": 1, "page": 1, "page, 512 x 512": 0.26, "page, 12 MP": 12.6}
+
+
 def notebook() -> str:
-    """A notebook with one pad of each kind on a photograph of one megapixel."""
+    """A notebook with a pad of each ink on a photograph of one megapixel, and pads on a small and a large one."""
     import json
 
     cells = [
         "import mattingkit as mk, numpy as np\n"
         # In gray, so that the brush is told from the picture wherever it goes.
         "gray = mk.samples.portrait().image.mean(axis=2, keepdims=True)\n"
-        "image = np.kron(gray, np.ones((2, 2, 3)))\n"
-        "pads = [mk.widgets.Scribbler(image, ink=ink, autosave=False) for ink in ('canvas', 'page')]",
-        "pads[0]",
-        "pads[1]",
+        "image, large = (np.kron(gray, np.ones((k, k, 3))) for k in (2, 8))\n"
+        "large = large[:3072]\n"
+        "options = [('canvas', image), ('page', image), ('page', gray * np.ones(3)), ('page', large)]\n"
+        "pads = [mk.widgets.Scribbler(one, ink=ink, autosave=False) for ink, one in options]",
+        *[f"pads[{k}]" for k in range(len(PADS))],
         "studio = mk.widgets.Studio(autosave=False)\nstudio",
         "large = np.kron(gray, np.ones((4, 4, 3)))[:2000, :2000]\n"
         "ramp = np.linspace(0, 1, 2000) * np.ones((2000, 1))\n"
@@ -200,17 +221,28 @@ def run_cell(book: Any, index: int) -> None:
 
 def measure(book: Any, options: Any) -> None:
     """Print one line for each claim."""
-    for index in range(3):
+    for index in range(1 + len(PADS)):
         run_cell(book, index)
-    for index in range(2):
-        book.canvas(index)
+    pads = "canvas[aria-roledescription='drawing pad']"
+    for index in range(len(PADS)):
+        book.canvas(index).box()
+        used, page = book.page.evaluate(
+            """([pads, index]) => { const pad = document.querySelectorAll(pads)[index].closest('.mk-scribbler');
+                 return [pad.getBoundingClientRect().width, pad.closest('.jp-OutputArea-output').clientWidth]; }""",
+            [pads, index],
+        )
+        print(f"{list(PADS)[index]:16}  uses {100 * used / page:.0f} % of the {page:.0f} px that the notebook gives it")
     # Of a size whose ring, which stays at the last place, covers none of the places looked at.
-    book.execute("for pad in pads:\n    pad.opacity = 1.0; pad.radius = 24.0; pad.label = 'background'")
-    for index in range(2):
+    book.execute(
+        "for pad in pads:\n"
+        "    pad.opacity = 1.0; pad.radius = 24.0 * pad.image.shape[1] / 1024; pad.label = 'background'"
+    )
+    print(f"{'ink':16}  {'kernel':9}  {'until':6}  {'median':>8}  {'p90':>8}")
+    for index, ink in enumerate(PADS):
+        if ink.startswith("page, 512"):
+            continue
         # Not measured: whatever happens for the first time.
         stroke(book, index, 0.025, 10)
-    print(f"{'surface':8}  {'kernel':9}  {'until':6}  {'median':>8}  {'p90':>8}")
-    for index, ink in enumerate(("canvas", "page")):
         for busy in (False, True):
             drawn: list[float] = []
             shown: list[float] = []
@@ -230,67 +262,62 @@ def measure(book: Any, options: Any) -> None:
                 book.until(f"not pads[{index}]._worker.busy")
             for until, taken in {"drawn": drawn, "frame": shown}.items():
                 low, high = np.percentile(taken, [50, 90])
-                print(f"{ink:8}  {'solving' if busy else 'idle':9}  {until:6}  {low:5.1f} ms  {high:5.1f} ms")
-    preview(book, options.previews)
+                print(
+                    f"{ink:16}  {'solving' if busy else 'idle':9}  {until:6}  {low:5.1f} ms  {high:5.1f} ms", flush=True
+                )
+    for index, ink in enumerate(PADS):
+        answers(book, index, ink, options.answers)
+    for kind in ("zoom", "pan"):
+        index = len(PADS) - 1
+        book.canvas(index).box()
+        book.execute(f"pads[{index}].look(2.0, 300, 300)")
+        frames(book, "pad, 12 MP", kind, pads, index)
     book.execute("for pad in pads: pad.close()")
     start = time.perf_counter()
-    run_cell(book, 3)
+    run_cell(book, 1 + len(PADS))
     book.page.wait_for_function(
         """() => { const c = document.querySelector(".mk-studio canvas[aria-roledescription='drawing pad']");
              return c && c.getContext('2d').getImageData(c.width >> 1, c.height >> 1, 1, 1).data[3] > 0; }"""
     )
     print(f"Studio's first paint after its cell runs: {time.perf_counter() - start:.2f} s")
-    smooth(book)
-
-
-def preview(book: Any, count: int) -> None:
-    """From the release of a stroke until a new alpha is on the screen."""
-    for index, ink in enumerate(("canvas", "page")):
-        book.execute(
-            f"pad = pads[{index}]; pad.clear(); pad.add_stroke([(512, 300), (512, 700)], 'foreground', radius=20)\n"
-            "pad.add_stroke([(20, 20), (20, 1000)], 'background', radius=20); pad.solve()"
-        )
-        book.until("pad._final and not pad._worker.busy")
-        taken = []
-        for k in range(count):
-            book.page.evaluate(
-                """(index) => {
-                  const all = [...document.querySelectorAll('.mk-frame canvas, .mk-page canvas')];
-                  const pads = document.querySelectorAll("canvas[aria-roledescription='drawing pad']");
-                  const canvas = all[all.indexOf(pads[index]) + 1];
-                  const read = () => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-                  const before = read();
-                  window.changed = null;
-                  const look = () => {
-                    if (read().some((value, k) => value !== before[k])) window.changed = performance.now();
-                    else requestAnimationFrame(look);
-                  };
-                  requestAnimationFrame(look);
-                }""",
-                index,
-            )
-            stroke(book, index, 0.5 + 0.45 * (k + 1) / (count + 1), 60)
-            book.page.wait_for_function("() => window.changed", timeout=60_000)
-            taken.append(book.page.evaluate("() => window.changed - window.released"))
-            book.until("pad._final and not pad._worker.busy")
-        middle, high = np.percentile(taken, [50, 90])
-        print(
-            f"{ink:8}  preview on screen after release: median {middle:.0f} ms, p90 {high:.0f} ms, "
-            f"worst {max(taken):.0f} ms of {count}"
-        )
-
-
-def smooth(book: Any) -> None:
-    """The comparison of four alphas of four megapixels: milliseconds between frames while zooming and wiping."""
-    run_cell(book, 4)
+    run_cell(book, 2 + len(PADS))
     book.page.locator(".mk-compare[data-loaded='4']").wait_for()
     for mode, kind in (("grid", "zoom"), ("wipe", "zoom"), ("wipe", "wipe")):
         book.execute(f"view.mode = {mode!r}; view.zoom = [1.0, 0.0, 0.0]; view.divider = 0.5")
         book.page.wait_for_function("mode => document.querySelector(`.mk-panes.mk-${mode} canvas`)", arg=mode)
         book.page.locator(".mk-panes canvas").first.scroll_into_view_if_needed()
-        taken = book.page.evaluate(SMOOTH, [kind, 180])
-        middle, high = np.percentile(taken, [50, 90])
-        print(f"comparison, 4 MP x 4, {kind} in {mode}: a frame every {middle:.1f} ms (median), {high:.1f} ms (p90)")
+        frames(book, f"comparison, 4 MP x 4, {mode}", kind, ".mk-compare .mk-panes canvas", 0)
+
+
+def answers(book: Any, index: int, ink: str, count: int) -> None:
+    """From the release of a stroke until the preview and the full alpha are on the screen."""
+    book.execute(
+        f"pad = pads[{index}]; pad.clear(); h, w = pad.drawing.shape\n"
+        "pad.add_stroke([(h / 2, 0.3 * w), (h / 2, 0.7 * w)], 'foreground', radius=w / 50)\n"
+        "pad.add_stroke([(0.02 * h, 0.02 * w), (0.02 * h, 0.98 * w)], 'background', radius=w / 50); pad.solve()"
+    )
+    book.until("pad.level == 'full' and not pad._worker.busy")
+    taken = []
+    for k in range(count):
+        book.canvas(index).box()
+        book.page.evaluate(ANSWER, index)
+        stroke(book, index, 0.55 + 0.4 * (k + 1) / (count + 1), 60)
+        book.page.wait_for_function("() => window.full", timeout=120_000)
+        taken.append(book.page.evaluate("() => [window.previewed - window.released, window.full - window.released]"))
+        book.until("pad.level == 'full' and not pad._worker.busy")
+    for name, times in zip(("preview", "full"), zip(*taken, strict=True), strict=True):
+        middle, high = np.percentile(times, [50, 90])
+        print(
+            f"{ink:16}  {name} on screen after release: median {middle:.0f} ms, p90 {high:.0f} ms of {count}",
+            flush=True,
+        )
+
+
+def frames(book: Any, what: str, kind: str, selector: str, nth: int) -> None:
+    """Milliseconds between frames while something moves."""
+    taken = book.page.evaluate(SMOOTH, [kind, 180, selector, nth])
+    middle, high = np.percentile(taken, [50, 90])
+    print(f"{what}, {kind}: a frame every {middle:.1f} ms (median), {high:.1f} ms (p90)", flush=True)
 
 
 if __name__ == "__main__":

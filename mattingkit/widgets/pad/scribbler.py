@@ -556,12 +556,12 @@ class Scribbler(anywidget.AnyWidget):
     def _send_result(self) -> None:
         """Send the alpha, or that there is none any more; the page puts the subject on whatever is chosen."""
         if self.alpha is None:
-            self.send({"part": "alpha", "there": False})
+            self.send({"part": "alpha", "level": ""})
             return
         # A preview is as fine as the screen, to be there sooner; the full answer has every pixel.
         full = self.level == "full"
         step = 1 if full else max(1, int(self.image.shape[1] / (self.screen * self.view[0])))
-        self.send({"part": "alpha", "there": True}, [mask_file(self.alpha[::step, ::step])])
+        self.send({"part": "alpha", "level": self.level}, [mask_file(self.alpha[::step, ::step])])
         if self._shows_colours() and self._foreground is not None:
             self.send({"part": "colours"}, [photo_file(self._foreground)])
         if self.shown == "picture" and self.backdrop is not None:
