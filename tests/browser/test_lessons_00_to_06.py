@@ -16,7 +16,8 @@ def refuse_warnings(book: Notebook) -> None:
     """No cell of a lesson fails, even one that the page has scrolled away, nor prints a warning on stderr."""
     printed = book.page.evaluate(
         """path => window.mk.panel(path).content.model.toJSON().cells
-             .flatMap((cell) => cell.outputs || []).filter((output) => output.name === 'stderr' || output.output_type === 'error')
+             .flatMap((cell) => cell.outputs || [])
+             .filter((output) => output.name === 'stderr' || output.output_type === 'error')
              .map((output) => output.text ?? `${output.ename}: ${output.evalue}`)""",
         book.path,
     )
