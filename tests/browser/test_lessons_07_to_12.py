@@ -93,7 +93,7 @@ def test_10_id_photo(notebook: MakeNotebook) -> None:
     cell(book, "Scribbler(")
     before = book.evaluate("len(pad.strokes)")
     canvas = book.canvas()
-    book.click("Background")
+    book.click("Remove")
     canvas.drag((0.7, 0.1), (0.75, 0.3))
     book.until(f"len(pad.strokes) == {before + 1}")
     assert book.evaluate("float(pad.trimap[int(0.2 * 512), int(0.725 * 512)])") == 0.0
