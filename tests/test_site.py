@@ -60,8 +60,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]
     """A site of two small lessons, with everything else that belongs to it."""
     folder = tmp_path_factory.mktemp("lessons")
     widgets = (PICKER, EXPLORER, FLIPBOOK, COMPARISON)
-    lesson(folder, "00_first", PICTURE, *widgets, "print(6 * 7)", text=f"{PUZZLE}\n\n" + r"$$\alpha F$$")
-    lesson(folder, "10_id_photo", "1", text="# Look on\n\nas in [the first](00_first.ipynb), $x_i$")
+    lesson(folder, "00_quickstart", PICTURE, *widgets, "print(6 * 7)", text=f"{PUZZLE}\n\n" + r"$$\alpha F$$")
+    lesson(folder, "10_id_photo", "1", text="# Look on\n\nas in [the first](00_quickstart.ipynb), $x_i$")
     # Pages link to lessons, so each is there, and short.
     for path in LESSONS:
         if path.stem[:2] not in ("00", "10"):
@@ -76,15 +76,15 @@ def read(site: tuple[Path, object], name: str) -> str:
 
 
 def test_a_lesson_is_executed(site) -> None:
-    page = read(site, "lessons/00_first")
+    page = read(site, "lessons/00_quickstart")
     assert ">42" in re.sub(r"<[^>]+>(?=42)", ">", page)
     assert re.search(r'<img alt="gray"', page)
     assert [(one.step, one.total) for one in site[1]][-1] == (len(LESSONS), len(LESSONS))
 
 
 def test_formulas_are_drawn_by_the_browser(site) -> None:
-    assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in read(site, "lessons/00_first")
-    assert r"$$\alpha" not in read(site, "lessons/00_first")
+    assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in read(site, "lessons/00_quickstart")
+    assert r"$$\alpha" not in read(site, "lessons/00_quickstart")
     assert "<msub><mi>x</mi><mi>i</mi></msub>" in read(site, "lessons/10_id_photo")
 
 
@@ -110,13 +110,13 @@ def test_no_page_asks_for_anything_from_elsewhere(site) -> None:
 
 
 def test_a_page_says_where_a_widget_would_be(site) -> None:
-    page = read(site, "lessons/00_first")
+    page = read(site, "lessons/00_quickstart")
     assert "In JupyterLab this is live: click the picture" in page
     assert "PixelPicker(children" not in page
 
 
 def test_sliders_choose_among_pictures_drawn_ahead(site) -> None:
-    page = read(site, "lessons/00_first")
+    page = read(site, "lessons/00_quickstart")
     explorer, flipbook = re.findall(r'<div class="mk-strip".*?</div></div>', page, re.DOTALL)
     assert explorer.count("<img") == 5 * 2
     assert explorer.count('class="shown"') == 1
@@ -126,17 +126,17 @@ def test_sliders_choose_among_pictures_drawn_ahead(site) -> None:
 
 
 def test_a_comparison_lives_on_from_its_state(site) -> None:
-    (state,) = re.findall(r'<div class="mk-live".*?>(\{.*?\})</script>', read(site, "lessons/00_first"))
+    (state,) = re.findall(r'<div class="mk-live".*?>(\{.*?\})</script>', read(site, "lessons/00_quickstart"))
     held = json.loads(state.replace("<\\/", "</"))
     assert [one["name"] for one in held["state"]["entries"]] == ["half"]
     assert "render" in held["state"]["_esm"]
     assert {"photo", "foregrounds"} <= {one["path"][0] for one in held["buffers"]}
-    assert "widget-state+json" not in read(site, "lessons/00_first")
+    assert "widget-state+json" not in read(site, "lessons/00_quickstart")
 
 
 def test_pictures_are_small_and_keep_their_place(site) -> None:
     assert list(site[0].rglob("_images/*.png")) == []
-    pictures = re.findall(r"<img\b[^>]*_images/[^>]*>", read(site, "lessons/00_first"))
+    pictures = re.findall(r"<img\b[^>]*_images/[^>]*>", read(site, "lessons/00_quickstart"))
     assert all(re.search(r' width="\d+" height="\d+"', one) for one in pictures)
     assert sum('loading="lazy"' in one for one in pictures) == len(pictures) - 1
 
@@ -155,7 +155,7 @@ def test_the_pictures_of_cards_are_all_drawn() -> None:
 
 
 def test_links_lead_from_lesson_to_lesson(site) -> None:
-    assert 'href="00_first.html"' in read(site, "lessons/10_id_photo")
+    assert 'href="00_quickstart.html"' in read(site, "lessons/10_id_photo")
 
 
 def test_pictures_to_play_with_are_in_their_pages(site) -> None:
@@ -179,7 +179,7 @@ def test_every_public_name_has_a_page(site) -> None:
 
 #: Pages that the browser visits: one of each sort. The pictures to play with have tests of their own.
 VISITED = (
-    "index", "lessons/index", "lessons/00_first", "play/index", "play/unmix_pixel", "howto/index", "howto/cutout",
+    "index", "lessons/index", "lessons/00_quickstart", "play/index", "play/unmix_pixel", "howto/index", "howto/cutout",
     "api/index", "api/generated/mattingkit.Stroke", "equations", "benchmarks", "changelog", "command", "search",
 )  # fmt: skip
 SHIFTS = """() => new Promise((done) => {
@@ -217,7 +217,7 @@ def test_widgets_that_need_no_kernel_are_alive(site, chromium) -> None:  # noqa:
     page = chromium.new_page(viewport={"width": 1440, "height": 1000})
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto((site[0] / "lessons" / "00_first.html").as_uri())
+    page.goto((site[0] / "lessons" / "00_quickstart.html").as_uri())
 
     explorer = page.locator(".mk-strip").first
     shown = explorer.locator("img.shown")
@@ -260,7 +260,7 @@ def test_what_is_wrong_is_said_and_the_old_site_stays(source: Path, tmp_path: Pa
 
 
 def test_a_strange_folder_is_refused(source: Path, tmp_path: Path) -> None:
-    lesson(source, "00_first", "1")
+    lesson(source, "00_quickstart", "1")
     strange = tmp_path / "photos"
     strange.mkdir()
     (strange / "mine.jpg").write_bytes(b"x")
@@ -270,7 +270,7 @@ def test_a_strange_folder_is_refused(source: Path, tmp_path: Path) -> None:
 
 
 def test_giving_up_leaves_nothing_behind(source: Path, tmp_path: Path) -> None:
-    lesson(source, "00_first", "1")
+    lesson(source, "00_quickstart", "1")
 
     def stop(_: Progress) -> None:
         raise KeyboardInterrupt
