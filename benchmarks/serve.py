@@ -3,11 +3,12 @@
     python benchmarks/serve.py --rembg path/to/rembg --weights folder/with/u2netp.onnx
     python benchmarks/serve.py --rembg … --weights … --soak 60     # an hour of mattingkit alone, memory every minute
 
-Both servers are sent the same picture of half a megapixel with the same checkpoint, u2netp, by 1, 4 and 16 clients that
-each send the next request when the last is answered; without matting, and with (``a=true``). The servers take turns
-within every row, so that what else the machine does falls on both. Memory is the largest sum of the proportional set
-sizes of a server's processes, seen every fifth of a second. A refused request (429) is counted, waited for as the
-server asks, and is no answer.
+Both servers are sent the same picture of half a megapixel with the same checkpoint, u2netp, by 1, 4 and 16 clients
+that each send the next request when the last is answered; without matting, and with (``a=true``). The servers take
+turns within every row, so that what else the machine does falls on both. Memory is the largest sum of the
+proportional set sizes of a server's processes, seen every fifth of a second. Where other programs want the processors
+too, their seconds for each answer tell more than answers per second: a server with more threads gets more of a busy
+machine. A refused request (429) is counted, waited for as the server asks, and is no answer.
 """
 
 from __future__ import annotations
@@ -131,6 +132,19 @@ def megabytes(parent: int) -> float:
     return total * 1024 / 1e6
 
 
+def processor_seconds(parent: int) -> float:
+    """Seconds of processor that a process and its living descendants have used."""
+    ticks = 0
+    for process in family(parent):
+        try:
+            ticks += sum(
+                map(int, (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[11:13])
+            )
+        except OSError:
+            continue
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass
 class Load:
     """What came of a load on one server."""
@@ -140,19 +154,21 @@ class Load:
     failed: int = 0
     lasted: float = 0.0
     memory: float = 0.0
+    processor: float = 0.0
 
     def row(self) -> str:
         """The figures in a line."""
         p50, p99 = np.percentile(self.seconds, [50, 99]) if self.seconds else (np.nan, np.nan)
         return (
-            f"{len(self.seconds) / self.lasted:6.2f}/s  p50 {p50:6.2f} s  p99 {p99:6.2f} s  {self.memory:6.0f} MB  "
+            f"{len(self.seconds) / self.lasted:6.2f}/s  p50 {p50:6.2f} s  p99 {p99:6.2f} s  "
+            f"{self.processor / max(1, len(self.seconds)):5.2f} s of processor  {self.memory:6.0f} MB  "
             f"{self.refused} refused, {self.failed} failed"
         )
 
 
 def load(port: int, process: int, body: bytes, kind: str, clients: int, lasting: float, into: Load) -> None:
     """Let clients send requests for some seconds, and add what comes of it."""
-    start = time.monotonic()
+    start, used = time.monotonic(), processor_seconds(process)
     end, lock, stop = start + lasting, threading.Lock(), threading.Event()
 
     def client() -> None:
@@ -185,6 +201,7 @@ def load(port: int, process: int, body: bytes, kind: str, clients: int, lasting:
     stop.set()
     watcher.join()
     into.lasted += time.monotonic() - start
+    into.processor += processor_seconds(process) - used
 
 
 def main() -> None:

@@ -131,15 +131,25 @@ class Base:
     """
 
     def __init__(self, trimap: npt.ArrayLike, guess: bool = False) -> None:
-        self.trimap = own_copy(as_trimap(trimap), trimap)
-        self.trimap.flags.writeable = False
+        # One byte for a pixel: every step that can be undone may keep one of these.
+        self._halves = (2 * as_trimap(trimap)).astype(np.uint8)
         self.guess = guess
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height and width."""
+        return self._halves.shape
+
+    @property
+    def trimap(self) -> FloatArray:
+        """The trimap, shape (H, W), exactly 0, 0.5 and 1; a copy."""
+        return np.asarray(self._halves / 2, dtype=np.float64)
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Base) and self.guess == other.guess and np.array_equal(self.trimap, other.trimap)
+        return isinstance(other, Base) and self.guess == other.guess and np.array_equal(self._halves, other._halves)
 
     def __hash__(self) -> int:
-        return hash((self.guess, self.trimap.tobytes()))
+        return hash((self.guess, self._halves.tobytes()))
 
 
 Mark = Stroke | Lasso | Fill | Base
@@ -338,7 +348,7 @@ class Drawing:
         checked = tuple(marks)
         for mark in checked:
             if isinstance(mark, Base):
-                check_same_size(image=self.shape, trimap=mark.trimap.shape)
+                check_same_size(image=self.shape, trimap=mark.shape)
             elif isinstance(mark, Fill) and not all(0 <= p < s for p, s in zip(mark.point, self.shape, strict=True)):
                 raise ValueError(f"A fill begins inside the picture of {self.shape}; got {mark.point}.")
             elif not isinstance(mark, Mark):
@@ -468,7 +478,8 @@ def fill_mask(trimap: FloatArray, image: FloatArray, fill: Fill) -> tuple[tuple[
     return (slice(0, trimap.shape[0]), slice(0, trimap.shape[1])), areas == areas[fill.point]
 
 
-# The file: {"version": 1, "shape": [height, width], "strokes": [an object for each mark], "base": trimap drawn upon}.
+# The file, which strokes.schema.json beside this module describes for programs:
+# {"version": 1, "shape": [height, width], "strokes": [an object for each mark], "base": trimap drawn upon}.
 # A stroke has "label", "radius" and "points", a lasso "label" and "lasso", a fill "label", "fill" and "tolerance", a
 # base only "trimap" and, where it is one, "guess": true. Labels are the names in LABELS, points are [row, column],
 # trimaps PNG files in base64.

@@ -13,8 +13,10 @@ import io
 import math
 import os
 import secrets
+import struct
 import sys
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,6 +136,8 @@ def _read(
                 tiles = list(file.tile)
                 # Decoding comes before the rotation: a truncated file fails here, whole.
                 file.load()
+                if file.format == "PNG" and _ends_empty(file) and _has_too_few_rows(source):
+                    raise ValueError("it has fewer rows than it says")
                 values = stored_values(ImageOps.exif_transpose(file))
             low = _low_bytes(tiles)
             if low:
@@ -165,6 +169,40 @@ def _read(
         raise
     except Exception as error:  # on damaged bytes decoders raise whatever comes
         raise ValueError(f"{name!r} is truncated or damaged ({error}); copy or export it again.") from error
+
+
+def _ends_empty(picture: Any) -> bool:
+    """Whether the last row of a picture is all 0, as rows are that a file did not bring."""
+    return picture.crop((0, picture.height - 1, picture.width, picture.height)).getbbox(alpha_only=False) is None
+
+
+def _has_too_few_rows(source: Any) -> bool:
+    """Whether a PNG file's data ends before its last row, which Pillow does not mind. Interlaced ones are not judged.
+
+    The data is a zlib stream of the rows, each begun by a byte that names its filter (PNG, 3rd edition, clause 10).
+    """
+    if isinstance(source, str | os.PathLike):
+        content = Path(source).read_bytes()
+    else:
+        source.seek(0)
+        content = source.read()
+    place, data, (width, height, depth, kind, interlaced) = 8, [], (0, 0, 8, 0, 1)
+    while place + 8 <= len(content):
+        (length,) = struct.unpack_from(">I", content, place)
+        name, body = content[place + 4 : place + 8], content[place + 8 : place + 8 + length]
+        if name == b"IHDR" and length == 13:
+            width, height, depth, kind, _, _, interlaced = struct.unpack(">IIBBBBB", body)
+        elif name == b"IDAT":
+            data.append(body)
+        place += 12 + length
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(kind, 1)
+    wanted = height * (1 + (width * depth * channels + 7) // 8)
+    stream, count = zlib.decompressobj(), 0
+    for part in data:
+        while part and count < wanted:
+            count += len(stream.decompress(part, 1 << 20))
+            part = stream.unconsumed_tail
+    return not interlaced and count < wanted
 
 
 class _TooLargeError(Exception):
@@ -246,6 +284,10 @@ def _prepared(target: Path, image: npt.ArrayLike, quality: int, metadata: dict[s
         )
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
         raise ValueError(f"A picture to save has shape (H, W), (H, W, 3) or (H, W, 4); got {pixels.shape}.")
+    if kind == "ICO" and max(pixels.shape[:2]) > 256:
+        raise ValueError(
+            f"An .ico holds 256 × 256 pixels at most, not {pixels.shape[1]} × {pixels.shape[0]}: use .png."
+        )
     options = {"format": kind} | {key: value for key, value in metadata.items() if value is not None}
     if kind in ("JPEG", "WEBP"):
         options["quality"] = quality

@@ -137,6 +137,10 @@ def as_alpha(alpha: npt.ArrayLike) -> FloatArray:
         array = array[:, :, 0]
     if array.ndim != 2:
         raise ValueError(f"An alpha matte has shape (H, W); got {array.shape}. Of an RGBA picture take rgba[..., 3].")
+    if array.dtype.kind == "u" and array.size > 1 and array.max() == 1:
+        raise ValueError(
+            "An 8-bit alpha runs from 0 to 255; this one has only 0 and 1. Of a mask take mask.astype(bool)."
+        )
     return as_unit_floats(array, "alpha")
 
 

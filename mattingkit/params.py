@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import inspect
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from mattingkit.errors import did_you_mean
@@ -106,7 +108,9 @@ def takes_trimap(function: Callable[..., Any]) -> bool:
 
 
 def check_parameters(name: str, function: Callable[..., Any], given: dict[str, Any]) -> None:
-    """Refuse by a TypeError a parameter that the method does not have, naming the nearest one.
+    """Refuse a parameter that the method does not have, naming the nearest one, and a value that is no number for one.
+
+    Raises TypeError, or ValueError for a number that is infinite.
 
     Examples
     --------
@@ -121,6 +125,23 @@ def check_parameters(name: str, function: Callable[..., Any], given: dict[str, A
         if key not in known:
             hint = did_you_mean(key, known)
             raise TypeError(f"{name} has no parameter {key!r}{hint} It takes: {', '.join(known) or 'none'}.")
+    if given:
+        declared = parameters(function)
+        for key, value in given.items():
+            if key in declared:
+                _check_number(declared[key], value)
+
+
+def _check_number(parameter: Parameter, value: Any) -> None:
+    """Refuse what is no finite number where the signature declares one; which numbers it takes the method knows."""
+    kinds = set(get_args(parameter.type)) or {parameter.type}
+    if not kinds & {int, float} or not kinds <= {int, float, NoneType} or (value is None and NoneType in kinds):
+        return
+    what = "a number" if float in kinds else "a whole number"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{parameter.name} is {what}; got {value!r}.")
+    if math.isinf(value):
+        raise ValueError(f"{parameter.name} must be {'a finite number' if float in kinds else what}; got {value!r}.")
 
 
 def check_above_zero(**values: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -372,3 +373,39 @@ def test_the_samples_scribbles_are_such_a_file():
     portrait = samples.portrait()
     strokes = load_strokes(samples.data_path("portrait_strokes.json"), portrait.image.shape[:2])
     assert [s.points for s in strokes] == [s.points for s in portrait.strokes]
+
+
+def test_a_step_that_can_be_undone_keeps_one_byte_for_a_pixel():
+    shape = (600, 800)
+    drawing = Drawing(np.zeros((*shape, 3)))
+    tracemalloc.start()
+    for level in (0.0, 0.5, 1.0):
+        drawing.add(Base(np.full(shape, level)))
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    arrays = 2 * 8 * shape[0] * shape[1]  # what is drawn upon, and the trimap now
+    assert kept < arrays + 6 * shape[0] * shape[1]
+
+
+def test_the_schema_takes_what_is_saved_and_refuses_what_is_not(tmp_path):
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(Path(mk.__file__).with_name("strokes.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    marks = [Stroke([(1, 2), (3, 4)], 1, 2), Lasso([(0, 0), (0, 9), (5.5, 9)], 0), Fill((3, 4), None, 0.25)]
+    save_strokes(tmp_path / "strokes.json", [*marks, Base(np.eye(10, 12))], (10, 12))
+    saved = json.loads((tmp_path / "strokes.json").read_text())
+    jsonschema.validate(saved, schema)
+    for wrong in (
+        {"shape": 5},
+        {"shape": [0, 4]},
+        {"version": 2},
+        {"strokes": {}},
+        {"strokes": [{"label": "foreground", "radius": 1e200, "points": [[1, 1]]}]},
+        {"strokes": [{"label": "fore", "radius": 2, "points": [[1, 1]]}]},
+        {"strokes": [{"label": "foreground", "points": [[1, 1]]}]},
+        {"strokes": [{"label": "foreground", "lasso": [[1, 1]]}]},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(saved | wrong, schema)
+        with pytest.raises(ValueError, match="strokes"):
+            load_strokes(io.BytesIO(json.dumps(saved | wrong).encode()))

@@ -425,3 +425,28 @@ def test_pictures_beyond_the_limit_are_refused_before_decoding():
 def test_senseless_resolutions_are_forgotten(dpi):
     options = {} if dpi is None else {"dpi": dpi}
     assert read_photo(as_file(np.zeros((4, 4, 3)), "JPEG", **options)).dpi in (None, (1.0, 1.0))
+
+
+def png_of(rows: int, height: int, values: int, *, depth: int = 8) -> bytes:
+    """A gray PNG file, ten pixels wide, that says it has more rows than it brings."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", 10, height, depth, 0, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + bytes([values] * (10 * depth // 8)) for _ in range(rows)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_png_with_fewer_rows_than_it_says_is_damaged(depth):
+    assert load_image(io.BytesIO(png_of(40, 40, 0, depth=depth))).max() == 0
+    assert load_image(io.BytesIO(png_of(40, 40, 255, depth=depth))).min() == 1
+    with pytest.raises(ValueError, match="fewer rows than it says"):
+        load_image(io.BytesIO(png_of(40, 4000, 255, depth=depth)))
+
+
+def test_an_icon_is_not_shrunk_without_a_word(tmp_path):
+    with pytest.raises(ValueError, match="256 × 256"):
+        save_image(tmp_path / "large.ico", np.zeros((300, 200, 3)))
+    save_image(tmp_path / "small.ico", np.zeros((32, 32, 3)))

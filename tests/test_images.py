@@ -160,3 +160,12 @@ def test_one_pixel_is_a_picture():
 
 def test_rounding_errors_are_forgiven_and_clipped():
     assert as_image(np.full((1, 1, 3), 1 + 1e-9)).max() == 1
+
+
+def test_an_8_bit_mask_of_0_and_1_is_no_alpha():
+    mask = np.array([[0, 1], [1, 0]], np.uint8)
+    with pytest.raises(ValueError, match=r"mask\.astype\(bool\)"):
+        as_alpha(mask)
+    assert as_alpha(mask.astype(bool)).max() == 1
+    assert as_alpha(mask * 255).max() == 1
+    assert as_alpha(np.zeros((2, 2), np.uint8)).max() == 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
+import numpy as np
 import pytest
 
+import mattingkit as mk
 from mattingkit.errors import did_you_mean
 from mattingkit.params import Choice, Range, check_above_zero, check_parameters, check_whole, parameters
 
@@ -66,3 +69,19 @@ def test_what_is_no_whole_number_is_refused_by_name(value):
     check_whole(1, steps=1, radius=2.0)
     with pytest.raises(ValueError, match=f"radius must be a whole number, 1 or more; got {value!r}"):
         check_whole(1, steps=1, radius=value)
+
+
+@pytest.mark.parametrize("value", ["x", "2", None, [1], True, 1j])
+def test_what_is_no_number_is_refused_by_its_name(value):
+    picture, trimap = np.zeros((4, 4, 3)), np.full((4, 4), 0.5)
+    for method, name in (("closed_form", "epsilon"), ("bayesian", "radius"), ("knn", "near_neighbors")):
+        with pytest.raises(TypeError, match=f"^{name} is a (whole )?number; got "):
+            mk.estimate_alpha(picture, trimap, method, **{name: value})
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, np.float32("inf")])
+def test_infinity_is_refused_by_its_name(value):
+    picture, trimap = np.zeros((4, 4, 3)), np.full((4, 4), 0.5)
+    for method, name in (("closed_form", "radius"), ("rw", "sigma"), ("geodesic", "band")):
+        with pytest.raises(ValueError, match=f"^{name} must be a "):
+            mk.estimate_alpha(picture, trimap, method, **{name: value})

@@ -100,12 +100,16 @@ def parse_settings(settings: Sequence[str] | None, names: Sequence[str]) -> dict
             parameters = find_method(method).parameters
             if method not in names:
                 raise ValueError(f"--set names {method!r}, which does not run here; {', '.join(names)} does.")
-            check_parameters(method, find_method(method).function, {name: value})
+            read = parse_value(parameters[name], value) if name in parameters else value
+            check_parameters(method, find_method(method).function, {name: read})
             if name not in parameters:
                 raise ValueError(f"{name} cannot be set from a shell.")
+            array = name.removesuffix("_weight")
+            if array != name and array in parameters and _scalar_type(parameters[array]) is None:
+                raise ValueError(f"{name} goes with {array}, an array, which a shell cannot give; use Python.")
         except (ValueError, TypeError) as failure:
             raise typer.BadParameter(str(failure)) from None
-        found.setdefault(method, {})[name] = parse_value(parameters[name], value)
+        found.setdefault(method, {})[name] = read
     return found
 
 

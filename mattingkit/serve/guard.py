@@ -21,7 +21,7 @@ from mattingkit.serve.metrics import Metrics
 from mattingkit.serve.problems import Problem
 from mattingkit.serve.settings import Settings
 
-__all__ = ["COOKIE", "Guard", "House", "Place"]
+__all__ = ["COOKIE", "Guard", "House", "Place", "host_of"]
 
 _access = logging.getLogger("mattingkit.serve.access")
 
@@ -124,7 +124,7 @@ class Guard:
 
     def _admit(self, scope: Scope, visit: _Visit) -> Place | None:
         headers = visit.headers
-        host = _host(headers.get("host", ""))
+        host = host_of(headers.get("host", ""))
         if "*" not in self.settings.hosts and host not in (*_HERE, *self.settings.hosts):
             raise Problem(421, f"This server is not called {host[:80]!r}; its owner can add the name: --allow-host.")
         self._check_origin(headers, visit)
@@ -250,8 +250,14 @@ class _Visit:
         await self.send({"type": "http.response.body", "body": response.body})
 
 
-def _host(text: str) -> str:
-    """The name in a Host header, without the port."""
+def host_of(text: str) -> str:
+    """Return the name in a Host header, without the port.
+
+    Examples
+    --------
+    >>> host_of("localhost:7000"), host_of("[::1]:7000")
+    ('localhost', '::1')
+    """
     if text.startswith("["):
         return text[1:].partition("]")[0].lower()
     return text.rpartition(":")[0].lower() if text.count(":") == 1 else text.lower()
