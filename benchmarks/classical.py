@@ -6,7 +6,8 @@
 The folder holds ``input``, ``trimap1``, ``trimap2`` and ``alpha``, each with pictures of the same names. Every run is a
 process of its own, warmed up on a small picture, so that neither compiling nor a neighbour counts; beside the
 registry's methods stands ``cf``, PyMatting's closed form, the peer of the times. Runs are kept in ``scores.jsonl`` as
-they end, and a second call does only what is missing: give another ``--out`` after a change to the code.
+they end, and a second call does only what is missing: give another ``--out`` after a change to the code. Printed are
+mean errors and mean ranks of every method, and below them the kit's own methods as ratios to PyMatting's.
 ``scores.csv``, ``table.csv`` and ``ranks.png`` are made from them. Seconds depend on what
 else the machine does: compare them within one run only.
 """
@@ -24,6 +25,8 @@ from _measure import forget_peak, measure, seconds
 
 #: PyMatting's closed form is no method of the registry, which has its own; it runs beside them as the peer.
 PEER = "cf"
+#: PyMatting's methods: of those that ran, the best by each error is what the kit's own are held against.
+THEIRS = (PEER, "knn", "lbdm", "lkm", "rw", "sm")
 
 
 def estimator(method: str) -> Callable[..., Any]:
@@ -72,13 +75,47 @@ def finished(journal: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
     return records
 
 
+def ratios(records: list[dict[str, Any]]) -> list[str]:
+    """Hold each of the kit's methods against PyMatting's best by error, the peer by time, closed form at worst."""
+    scored = [record for record in records if not record["failure"]]
+    lines = []
+    for trimaps in sorted({record["trimaps"] for record in scored}):
+        runs: dict[str, dict[str, dict[str, Any]]] = {}
+        for record in scored:
+            if record["trimaps"] == trimaps:
+                runs.setdefault(record["method"], {})[record["picture"]] = record
+
+        def mean(method: str, error: str, runs: dict[str, dict[str, dict[str, Any]]] = runs) -> float:
+            return float(np.mean([record["errors"][error] for record in runs[method].values()]))
+
+        for name in runs:
+            if name in THEIRS:
+                continue
+            same = [other for other in THEIRS if runs.get(other, {}).keys() == runs[name].keys()]
+            line = f"{trimaps} {name:20s}"
+            for error in ("SAD", "MSE") if same else ():
+                best = min(same, key=lambda other, error=error: mean(other, error))  # type: ignore[misc]
+                line += f" {error} {mean(name, error) / mean(best, error):.2f} × {best},"
+            if PEER in same:
+                taken = [sum(record["seconds"] for record in runs[method].values()) for method in (name, PEER)]
+                line += f" time {taken[0] / taken[1]:.2f} × {PEER},"
+            if runs.get("closed_form", {}).keys() == runs[name].keys():
+                worst = max(
+                    (record["errors"]["SAD"] / max(runs["closed_form"][picture]["errors"]["SAD"], 1e-9), picture)
+                    for picture, record in runs[name].items()
+                )
+                line += f" at worst SAD {worst[0]:.2f} × closed_form ({worst[1]})"
+            lines.append(line.rstrip(","))
+    return lines
+
+
 def main() -> None:
     from mattingkit.batches.benchmark import Benchmark, Score
     from mattingkit.batches.datasets import find_pictures
     from mattingkit.methods import METHODS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", help="with input, trimap1, trimap2 and alpha")
+    parser.add_argument("folder", help="with input, trimap1, trimap2 and alpha, as benchmarks/scenes.py writes one")
     parser.add_argument("--methods", default="", help="names joined by commas; all, and cf, by default")
     parser.add_argument("--out", default="classical", help="folder of the results")
     parser.add_argument("--limit", type=int, help="only the first so many pictures of each set")
@@ -120,6 +157,7 @@ def main() -> None:
     benchmark = Benchmark(scores)
     benchmark.save(out)
     print(benchmark.table())
+    print("\n".join(ratios(chosen)))
     for name in names:
         runs = [r for r in chosen if r["method"] == name and not r["failure"]]
         if runs:
