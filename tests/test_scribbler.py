@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,29 @@ def test_callbacks_from_many_threads_lose_nothing() -> None:
     assert len(pad.strokes) == 60
     assert np.array_equal(pad.drawing.trimap, mk.trimap_from_strokes((64, 64), pad.strokes))
     assert not pad.alert
+
+
+def test_the_page_hears_only_what_is_new_and_shows_a_guess_as_outlines() -> None:
+    pad = mk.widgets.Scribbler(np.zeros((20, 30, 3)), live=None, autosave=False)
+    heard: list[Any] = []
+    pad.send = lambda content, buffers=None: heard.append((content, buffers))
+    pad.add_stroke([(3, 3), (3, 9)], "foreground", 1)
+    pad.fill(15, 15, "background")
+    guess = np.zeros((20, 30))
+    guess[5:15, 5:25] = 1
+    pad.change(pad.drawing.set_guess, guess)
+    told = [content for content, _ in heard if content["part"] == "marks"]
+    assert [(one["keep"], len(one["add"])) for one in told] == [(0, 1), (1, 1), (0, 3)]
+    assert [one.get("base") for one in told[-1]["add"]] == ["beneath", None, None]
+    assert pad.count == 2
+    outlines, (packed,) = next(one for one in reversed(heard) if one[0]["part"] == "outlines")
+    levels = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(outlines["shape"])
+    assert np.array_equal(levels / 2, pad.trimap)
+    # A fill's area comes as the pixels that it changed.
+    fill = told[1]["add"][0]
+    assert fill["box"] == [0, 0, 20, 30]
+    pad.undo()
+    assert heard[-1] == ({"part": "outlines", "shape": None}, None)
 
 
 class Session:

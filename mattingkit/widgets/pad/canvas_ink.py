@@ -89,6 +89,8 @@ class CanvasInk:
         self.canvas.set_transform(scale, 0, 0, scale, (0.5 - left) * scale, (0.5 - top) * scale)
 
     def _mark(self, mark: Mark) -> None:
+        if isinstance(mark, Base) and mark.guess:
+            return
         if isinstance(mark, Base):
             self.canvas.clear_rect(-1, -1, self._pad.drawing.shape[1] + 1, self._pad.drawing.shape[0] + 1)
         elif isinstance(mark, Stroke):

@@ -347,7 +347,7 @@ class Scribbler(anywidget.AnyWidget):
 
     def _count(self) -> None:
         with self.hold_sync():
-            self.count = len(self.drawing.marks)
+            self.count = sum(not isinstance(mark, Base) for mark in self.drawing.marks)
             self.can_undo, self.can_redo = self.drawing.can_undo, self.drawing.can_redo
 
     # What the page tells, and what it is told ------------------------------------------------------------------------
@@ -379,7 +379,7 @@ class Scribbler(anywidget.AnyWidget):
         elif what == "try band":
             self._send_outlines(self._band(int(content["width"])).trimap)
         elif what == "untry band":
-            self._send_outlines(self.drawing.trimap)
+            self._send_outlines()
         elif what == "save":
             name = content["name"]
             saved = self.drawing.to_json() if name.endswith(".json") else png_bytes(self.drawing.trimap)
@@ -389,7 +389,8 @@ class Scribbler(anywidget.AnyWidget):
             self._pieces = [*(self._pieces if content["piece"] else []), bytes(buffers[0])]
             if len(self._pieces) == content["of"]:
                 whole, self._pieces = b"".join(self._pieces), []
-                self.change(self.drawing.load_bytes, whole, content["name"], by_hand=True)
+                guess = content["guess"] and not content["name"].lower().endswith(".json")
+                self.change(self.drawing.load_bytes, whole, content["name"], guess, by_hand=True)
         elif what == "pen" and self._kernel_ink is not None:
             self._kernel_ink.draw(content)
         elif what == "hello":
@@ -429,16 +430,17 @@ class Scribbler(anywidget.AnyWidget):
                 added.append(plain)
             self.send({"part": "marks", "keep": same, "add": added, "seen": seen}, buffers)
             if same < len(marks) or len(known) > same or anew:
-                self._send_outlines(self.drawing.trimap)
+                self._send_outlines()
         if self._kernel_ink is not None:
             self._kernel_ink.redraw()
 
-    def _send_outlines(self, trimap: FloatArray) -> None:
-        """Send the trimap where one is drawn upon: the page shows the outlines of what it leaves unknown."""
+    def _send_outlines(self, trial: FloatArray | None = None) -> None:
+        """Send the trimap (or one on trial) where one is drawn upon: its unknown part is shown as an outlined band."""
         drawn_upon = self._start is not None or any(isinstance(mark, Base) for mark in self.drawing.marks)
-        if not drawn_upon and np.array_equal(trimap, self.trimap):
+        if trial is None and not drawn_upon:
             self.send({"part": "outlines", "shape": None})
             return
+        trimap = self.trimap if trial is None else trial
         step = int(np.ceil(np.sqrt(trimap.size / _OUTLINES)))
         levels = np.ascontiguousarray((2 * trimap[::step, ::step]).astype(np.uint8))
         self.send({"part": "outlines", "shape": list(levels.shape)}, [zlib.compress(levels.tobytes(), 1)])
@@ -652,9 +654,9 @@ class Scribbler(anywidget.AnyWidget):
 
 
 def _plain(mark: Mark) -> dict[str, Any]:
-    """A mark as the page knows it; it only needs to hear of a whole trimap that all before it is gone."""
+    """A mark as the page knows it; of a whole trimap it needs to hear only that all ink before it is gone, or not."""
     if isinstance(mark, Base):
-        return {"base": True}
+        return {"base": "beneath" if mark.guess else "instead"}
     label = _NAMES[mark.label]
     if isinstance(mark, Stroke):
         return {"label": label, "radius": mark.radius, "points": mark.points}

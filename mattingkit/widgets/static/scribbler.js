@@ -281,6 +281,8 @@ function render({ model, el }) {
 
   // Draws a mark's points from number `first` on, over whatever is there.
   function trace(context, mark, first = 0) {
+    // A guess lies beneath all ink, another trimap takes the place of what was drawn before it.
+    if (mark.base === "beneath") return;
     fit(context);
     context.globalCompositeOperation = mark.label === "erase" ? "destination-out" : "source-over";
     if (mark.base) context.clearRect(-1, -1, W + 2, H + 2);
@@ -763,10 +765,11 @@ function render({ model, el }) {
     open(more, ...small,
       h("div", { class: "mk-row" }, h("span", {}, "Ink opacity"), tint),
       ...(pictures.alpha ? [bandRow] : []), line(),
-      item("Open strokes or trimap…", () => file.click()),
+      item("Open strokes or trimap…", () => { asGuess = false; file.click(); }),
+      item("Open trimap as a guess…", () => { asGuess = true; file.click(); }),
       item("Save strokes", () => tell({ do: "save", name: "strokes.json" })),
       item("Save trimap", () => tell({ do: "save", name: "trimap.png" })), line(),
-      item("Clear", () => tell({ do: "clear" }), { disabled: !get("count") }),
+      item("Clear", () => tell({ do: "clear" }), { disabled: !get("count") && !outlines }),
       item("Keys and gestures", () => { keys.hidden = false; }, { key: "?" }));
     if (pictures.alpha) {
       band.onfocus = look_at;
@@ -780,13 +783,14 @@ function render({ model, el }) {
       mark: h("span", { class: "mk-swatch", style: `background:${value}` }) })),
     h("div", { class: "mk-row" }, h("span", {}, "Another colour"), own));
   }
+  let asGuess = false;
   file.addEventListener("change", async () => {
     const chosen = file.files[0];
     file.value = "";
     if (!chosen) return;
     const of = Math.max(1, Math.ceil(chosen.size / PIECE));
     for (let piece = 0; piece < of; piece++) {
-      tell({ do: "load", name: chosen.name, piece, of }, [await chosen.slice(piece * PIECE, (piece + 1) * PIECE).arrayBuffer()]);
+      tell({ do: "load", name: chosen.name, piece, of, guess: asGuess }, [await chosen.slice(piece * PIECE, (piece + 1) * PIECE).arrayBuffer()]);
     }
   }, on);
 
