@@ -375,7 +375,7 @@ pad.cancel(); pad.clear(); pad.look(1, 0, 0); pad.label = "foreground"; pad.tool
     def more(self, item: str) -> None:
         """Choose from the menu of what is seldom needed."""
         self.click("More")
-        self.whole.get_by_role("menuitem", name=item).click()
+        self.whole.locator(".mk-menu").get_by_role("button", name=item).click()
 
     def marks(self, number: int) -> None:
         # Some kernels call back on a thread of its own: the marks are there a moment before the trimap is told.

@@ -116,7 +116,7 @@ function render({ model, el }) {
   const undo = icon("undo", "Undo (Z)", () => tell({ do: "undo" }), { "aria-label": "Undo" });
   const redo = icon("redo", "Redo (Y)", () => tell({ do: "redo" }), { "aria-label": "Redo" });
   const zoomText = h("button", { type: "button", class: "mk-number mk-zoom", title: "Show the whole picture (0)", onclick: () => look(1, 0, 0) });
-  const more = icon("more", "More", () => {}, { "aria-haspopup": "menu", "aria-expanded": "false" });
+  const more = icon("more", "More", () => {}, { "aria-haspopup": "dialog", "aria-expanded": "false" });
   const group = (name, ...children) => h("div", { class: `mk-group mk-${name}`, role: "group", "aria-label": name }, ...children);
   const sizes = group("size", size, sizeText);
   const reaches = group("reach", reach, reachText);
@@ -146,7 +146,7 @@ function render({ model, el }) {
       onclick: (event) => (name === "colour" ? colours(event) : put({ shown: name })) }, word)]));
   const swatch = h("span", { class: "mk-swatch" });
   seen.colour.append(" ", swatch, h("span", { class: "mk-svg mk-small", html: svg("down") }));
-  seen.colour.setAttribute("aria-haspopup", "menu");
+  seen.colour.setAttribute("aria-haspopup", "dialog");
   seen.colour.setAttribute("aria-label", "On colour");
   const busyText = h("span", {});
   const busy = h("div", { class: "mk-busy", role: "status" }, h("span", { class: "mk-spinner" }), busyText,
@@ -169,10 +169,10 @@ function render({ model, el }) {
   const help = h("button", { type: "button", class: "mk-help", title: "Keys (?)", onclick: () => keys.toggleAttribute("hidden") }, "? keys");
   const status = h("div", { class: "mk-line" }, place, said, tally, help);
   const keys = h("div", { class: "mk-keys", role: "dialog", "aria-label": "Keys", hidden: true },
-    h("header", {}, h("strong", {}, "Keys and gestures"), icon("close", "Close", () => keys.setAttribute("hidden", ""))),
+    h("div", { class: "mk-head" }, h("strong", {}, "Keys and gestures"), icon("close", "Close", () => keys.setAttribute("hidden", ""))),
     h("dl", {}, ...KEYS.flatMap(([key, what]) => [h("dt", {}, key), h("dd", {}, what)])),
     h("p", {}, "Two fingers zoom and move. Paint on either picture."));
-  const menu = h("div", { class: "mk-menu", role: "menu", hidden: true });
+  const menu = h("div", { class: "mk-menu", role: "menu", "aria-label": "Choices", hidden: true });
   const file = h("input", { type: "file", accept: ".png,.json,.tif,.tiff,.bmp", hidden: true, "aria-label": "Strokes or trimap" });
   // Lumino leaves the keys alone that are pressed in here; the notebook's cell is not to be edited by them.
   const root = h("div", { class: "mk-scribbler", "data-lm-suppress-shortcuts": "true" }, bar, tabs, stage, status, keys, menu, file);
@@ -724,12 +724,19 @@ function render({ model, el }) {
     opener = button;
     button.setAttribute("aria-expanded", "true");
     menu.replaceChildren(...items);
+    // A menu holds nothing but its items; with sliders among them it is a small dialog of buttons.
+    const pure = items.every((one) => one.tagName === "BUTTON");
+    menu.setAttribute("role", pure ? "menu" : "dialog");
+    for (const one of pure ? [] : menu.querySelectorAll("[role^=menuitem]")) {
+      if (one.hasAttribute("aria-checked")) one.setAttribute("aria-pressed", one.getAttribute("aria-checked"));
+      for (const name of ["role", "aria-checked"]) one.removeAttribute(name);
+    }
     menu.hidden = false;
     const [box, at] = [root.getBoundingClientRect(), button.getBoundingClientRect()];
     menu.style.left = `${clamp(at.left - box.left, 4, Math.max(4, box.width - menu.offsetWidth - 4))}px`;
     const below = at.bottom - box.top + 4;
     menu.style.top = `${below + menu.offsetHeight > box.height ? Math.max(4, at.top - box.top - menu.offsetHeight - 4) : below}px`;
-    menu.querySelector("[aria-checked=true], button, input")?.focus({ preventScroll: true });
+    (menu.querySelector("[aria-checked=true], [aria-pressed=true]") ?? menu.querySelector("button, input"))?.focus({ preventScroll: true });
   }
   function close(refocus = false) {
     if (menu.hidden) return;
