@@ -244,7 +244,14 @@ def test_a_dead_kernel_loses_no_stroke(book: Any) -> None:
     # Drawn while the kernel is busy, and at once it is dead: the page keeps what no kernel has saved.
     for ink in ("canvas", "page"):
         LivePad(book, ink).canvas.drag((0.3, 0.5), (0.6, 0.5))
+    # Strokes are taken while the kernel is busy, which says idle after each; so its death is told by another word.
+    book.page.evaluate(
+        """path => { window.died = false;
+             window.mk.kernel(path).statusChanged.connect((_, s) => { window.died ||= s.endsWith('restarting'); }); }""",
+        book.path,
+    )
     os.kill(process, signal.SIGKILL)
+    book.page.wait_for_function("() => window.died")
     # JupyterLab starts another by itself, and asks nothing.
     book.page.wait_for_function("path => window.mk.kernel(path)?.status === 'idle'", arg=book.path)
     dialog = book.page.locator(".jp-Dialog button")

@@ -642,14 +642,16 @@ function render({ model, el }) {
 
   // Keys: here while the focus is in here, or the mouse is over it and nobody types elsewhere --------------------------
   const typing = (at) => at?.closest?.("input:not([type=range]), textarea, select, [contenteditable=true], .cm-editor");
+  // marimo puts widgets in a shadow, whose focus the document does not tell.
+  const focused = () => root.getRootNode().activeElement ?? document.activeElement;
   function mine() {
-    const focus = document.activeElement;
+    const focus = focused();
     if (hovered === root) return !typing(focus) || root.contains(focus);
     return !hovered && root.contains(focus);
   }
   function key(event) {
     if (!mine() || event.key === "Tab" || off.signal.aborted) return;
-    const at = document.activeElement;
+    const at = focused();
     const inside = root.contains(at);
     if (inside && typing(at)) { event.stopPropagation(); return; }
     const command = event.ctrlKey || event.metaKey;
@@ -748,7 +750,8 @@ function render({ model, el }) {
     opener = null;
   }
   document.addEventListener("pointerdown", (event) => {
-    if (!menu.contains(event.target) && !opener?.contains(event.target)) close();
+    const path = event.composedPath();
+    if (!path.includes(menu) && !path.includes(opener)) close();
   }, { capture: true, signal: off.signal });
   const item = (words, action, { mark = null, checked = null, key = "", disabled = false } = {}) => h("button", { type: "button", disabled,
     role: checked === null ? "menuitem" : "menuitemradio", "aria-checked": checked === null ? null : String(checked),
