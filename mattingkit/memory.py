@@ -16,14 +16,23 @@ def memory_limit() -> float | None:
     """Return the bytes of memory this process may use; None where the system does not tell.
 
     That is the machine's memory, or less where a container or a batch system has set a limit: Linux control groups,
-    version 1 or 2, of this process or of any group around it.
+    version 1 or 2, of this process or of any group around it; or the process's own (``ulimit -d`` and ``-v``).
     """
-    limits = _group_limits()
+    limits = [*_group_limits(), *_own_limits()]
     # Windows has no sysconf; elsewhere it may not know these names, or answer -1.
     with contextlib.suppress(AttributeError, ValueError, OSError):
         limits.append(float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
     # Version 1 writes a number near 2**63 where it means no limit.
     return min((limit for limit in limits if 0 < limit < 2**60), default=None)
+
+
+def _own_limits() -> list[float]:
+    """The limits that this process was given; a number below 0, or near 2**63, where it was not."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return []
+    return [float(resource.getrlimit(each)[0]) for each in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
 
 
 def _group_limits() -> list[float]:

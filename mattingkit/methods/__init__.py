@@ -19,8 +19,10 @@ import numpy.typing as npt
 from mattingkit.errors import did_you_mean
 from mattingkit.images import FloatArray
 from mattingkit.images import as_alpha as as_alpha  # mattingkit.alpha.as_alpha in 0.1.0
+from mattingkit.memory import memory_limit
 from mattingkit.params import Parameter, check_parameters, needs_trimap, parameters, takes_trimap
 from mattingkit.progress import ProgressCallback
+from mattingkit.trimap import UNKNOWN, as_trimap
 
 if TYPE_CHECKING:
     from mattingkit.methods.closed_form.live import LiveMatting
@@ -43,6 +45,9 @@ class Method:
     live : str, optional
         ``"module:class"`` of the kind of :class:`mattingkit.LiveMatting` that answers as this method does while a
         person draws; without one, a pad runs the method itself.
+    bytes_per_pixel, bytes_per_unknown : float
+        Memory that the method takes at its peak for each pixel of the picture, and besides for each unknown one: by
+        these :func:`estimate_alpha` says beforehand that a picture will not fit. A test holds them to measured peaks.
 
     Examples
     --------
@@ -54,6 +59,8 @@ class Method:
     title: str
     citation: str
     live: str = ""
+    bytes_per_pixel: float = 150.0
+    bytes_per_unknown: float = 0.0
 
     @cached_property
     def function(self) -> Callable[..., FloatArray]:
@@ -84,50 +91,67 @@ METHODS: dict[str, Method] = {
         "mattingkit.methods.bayesian:estimate_alpha_bayesian",
         "Bayesian",
         "Chuang, Curless, Salesin, Szeliski: A Bayesian Approach to Digital Matting. CVPR 2001",
+        bytes_per_pixel=40,
+        bytes_per_unknown=380,
     ),
     "closed_form": Method(
         "mattingkit.methods.closed_form:estimate_alpha_closed_form",
         "Closed form",
         "Levin, Lischinski, Weiss: A Closed-Form Solution to Natural Image Matting. TPAMI 2008",
         "mattingkit.methods.closed_form.live:LiveMatting",
+        bytes_per_pixel=40,
+        bytes_per_unknown=560,
     ),
     "u2net": Method(
         "mattingkit.methods.u2net:estimate_alpha_u2net",
         "U²-Net",
         "Qin et al.: U²-Net: Going Deeper with Nested U-Structure for Salient Object Detection. "
         "Pattern Recognition 2020",
+        bytes_per_pixel=130,
     ),
     "geodesic": Method(
         "mattingkit.methods.geodesic:estimate_alpha_geodesic",
         "Geodesic",
         "Bai, Sapiro: A Geodesic Framework for Fast Interactive Image and Video Segmentation and Matting. ICCV 2007",
+        bytes_per_pixel=140,
     ),
     "bayesian_laplacian": Method(
         "mattingkit.methods.bayesian_laplacian:estimate_alpha_bayesian_laplacian",
         "Bayesian + Laplacian",
         "Chuang et al., CVPR 2001, as the data term of Levin et al., TPAMI 2008",
         "mattingkit.methods.bayesian_laplacian.live:LiveBayesianLaplacian",
+        bytes_per_pixel=80,
+        bytes_per_unknown=640,
     ),
-    "knn": Method("mattingkit.methods.pymatting:estimate_alpha_knn", "KNN", "Chen, Li, Tang: KNN Matting. CVPR 2012"),
+    "knn": Method(
+        "mattingkit.methods.pymatting:estimate_alpha_knn",
+        "KNN",
+        "Chen, Li, Tang: KNN Matting. CVPR 2012",
+        bytes_per_pixel=3600,
+    ),
     "lbdm": Method(
         "mattingkit.methods.pymatting:estimate_alpha_lbdm",
         "Learning based",
         "Zheng, Kambhamettu: Learning Based Digital Matting. ICCV 2009",
+        bytes_per_pixel=2600,
     ),
     "lkm": Method(
         "mattingkit.methods.pymatting:estimate_alpha_lkm",
         "Large kernel",
         "He, Sun, Tang: Fast Matting Using Large Kernel Matting Laplacian Matrices. CVPR 2010",
+        bytes_per_pixel=430,
     ),
     "rw": Method(
         "mattingkit.methods.pymatting:estimate_alpha_rw",
         "Random walk",
         "Grady et al.: Random Walks for Interactive Alpha-Matting. VIIP 2005",
+        bytes_per_pixel=550,
     ),
     "sm": Method(
         "mattingkit.methods.pymatting:estimate_alpha_sm",
         "Shared",
         "Gastal, Oliveira: Shared Sampling for Real-Time Alpha Matting. Eurographics 2010",
+        bytes_per_pixel=130,
     ),
 }
 
@@ -206,6 +230,8 @@ def estimate_alpha(
         For a misspelt parameter, or a trimap missing or given against the method's signature.
     ValueError
         For an unknown method, arrays out of range, or sizes that differ.
+    MemoryError
+        Before any work, where the method needs more memory for a picture of this size than there is.
 
     Examples
     --------
@@ -227,8 +253,28 @@ def estimate_alpha(
             f"{method} takes no trimap: it finds the subject by itself. Leave the trimap out, or pass its "
             "alpha through mk.trimap_from_alpha to a method that takes one, such as closed_form."
         )
+    _refuse_too_large(method, image, trimap)
     known = (trimap,) if takes_trimap(function) else ()
     return function(image, *known, on_progress=on_progress, **parameters)
+
+
+def _refuse_too_large(name: str, image: Any, trimap: Any) -> None:
+    """Refuse by a MemoryError, before any work, a picture for which a method needs more memory than there is."""
+    limit, shape = memory_limit(), np.shape(image)[:2] if isinstance(image, np.ndarray) else ()
+    if limit is None or len(shape) != 2:
+        return
+    method, pixels = find_method(name), shape[0] * shape[1]
+    if pixels * (method.bytes_per_pixel + method.bytes_per_unknown) <= limit:
+        return
+    unknown = pixels if trimap is None else int((as_trimap(trimap) == UNKNOWN).sum())
+    needed = pixels * method.bytes_per_pixel + unknown * method.bytes_per_unknown
+    if needed > limit:
+        fitting = pixels * limit / needed / 1e6
+        raise MemoryError(
+            f"{name} needs about {needed / 1e9:.3g} GB of memory for {pixels / 1e6:.3g} megapixels, and this process "
+            f"may use {limit / 1e9:.3g} GB. Scale the picture down to {fitting:.2g} megapixels, or take a method that "
+            "needs less: closed_form, geodesic."
+        )
 
 
 def run_small(method: str, **parameters: Any) -> None:
