@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from mattingkit import samples
+from mattingkit.photo.edges import adjust_edge
 from mattingkit.photo.id_photo import ID_SIZES, Box, crop_box, crop_id_photo, find_head, id_box
+from mattingkit.photo.print_sheet import DPI, PAPERS, print_sheet
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +103,55 @@ def test_cropping_keeps_the_subject_s_colours_to_its_edge():
     rgba = crop_id_photo(foreground, alpha, "one-inch")
     visible = rgba[..., 3] > 0.02
     assert np.abs(rgba[visible][:, :3] - [0.8, 0.4, 0.2]).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("size", "paper", "copies"), [("35x45mm", "10x15cm", 8), ("2x2in", "10x15cm", 2), ("one-inch", "a4", 64)]
+)
+def test_a_sheet_holds_as_many_copies_as_fit_and_marks_where_to_cut(size: str, paper: str, copies: int) -> None:
+    standard = ID_SIZES[size]
+    photo = np.random.default_rng(3).uniform(0.6, 0.9, (standard.height, standard.width, 3))
+    sheet = print_sheet(photo, paper)
+    millimetres = sorted(round(side / DPI * 25.4) for side in sheet.shape[:2])
+    assert millimetres == sorted((PAPERS[paper].width, PAPERS[paper].height))
+    # Each copy is the photo itself, pixel by pixel.
+    corners = np.argwhere((sheet == photo[0, 0]).all(axis=2))
+    assert len(corners) == copies
+    for top, left in corners:
+        assert np.array_equal(sheet[top : top + standard.height, left : left + standard.width], photo)
+    # In the margins, a mark on either side of every edge of a photo, and nothing else.
+    gray = (sheet == 0.55).all(axis=2)
+    top, left = corners.min(axis=0)
+    bottom, right = corners.max(axis=0) + np.array([standard.height, standard.width])
+    assert not gray[top:bottom, left:right].any()
+    edges = sorted({row for start in {c[0] for c in corners} for row in (start, start + standard.height - 1)})
+    for margin in (gray[:, :left], gray[:, right:]):
+        assert np.flatnonzero(margin.any(axis=1)).tolist() == edges
+    rest = (sheet == 1).all(axis=2) | gray
+    rest[top:bottom, left:right] = True
+    assert rest.all()
+
+
+def test_a_sheet_refuses_what_does_not_fit() -> None:
+    with pytest.raises(ValueError, match="does not fit on 10 × 15 cm"):
+        print_sheet(np.zeros((1300, 1300, 3)))
+    with pytest.raises(ValueError, match="known: 10x15cm, a4"):
+        print_sheet(np.zeros((10, 10, 3)), "letter")
+
+
+def test_edges_keep_what_is_certain_and_move_the_rest() -> None:
+    alpha = np.tile(np.linspace(0, 1, 21), (5, 1))
+    for shift in (-0.4, 0.0, 0.4):
+        moved = adjust_edge(alpha, shift)
+        assert moved[0, 0] == 0
+        assert moved[0, -1] == 1
+        assert (np.diff(moved) >= 0).all()
+        assert np.sign(moved.sum() - alpha.sum()) == np.sign(shift)
+    soft = adjust_edge((alpha > 0.5).astype(float), feather=2)
+    assert soft.min() >= 0
+    assert 0.2 < soft[2, 9] < 0.8
+    assert adjust_edge(alpha) is alpha
+    with pytest.raises(ValueError, match="between -1 and 1"):
+        adjust_edge(alpha, 1)
+    with pytest.raises(ValueError, match="pixels from 0 on"):
+        adjust_edge(alpha, feather=-1)
