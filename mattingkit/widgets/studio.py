@@ -1,318 +1,505 @@
-"""A cut-out from beginning to end: open a photo, let U²-Net guess, scribble to correct it, choose a background, save.
+"""A cut-out from beginning to end: open a photo, let U²-Net guess, correct it with strokes, choose a background, save.
 
-:class:`Studio` puts together what a notebook can also use alone: the :class:`Scribbler`, the sliders of
-:func:`mattingkit.widgets.controls`, the comparison of :func:`mattingkit.compare`. It shows the few lines of Python that
-do the same.
+:class:`Studio` is one widget of anywidget around the pad. Its page, ``static/studio.js``, holds the header (open, find
+the subject, save), the stage with the :class:`Scribbler`, the strip (background and edge) and the footer (method,
+comparison, the same in Python). The state is here, each thing once: the background that the swatches press is the one
+that the result shows, the code names and Save lays behind the cut-out. A file is made when it is asked for, of what is
+shown then.
 """
 
 from __future__ import annotations
 
-import html
 import io
 import math
 import os
 import threading
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
-import ipywidgets
+import anywidget
+import numpy as np
 import numpy.typing as npt
+import traitlets
 
 from mattingkit import samples
-from mattingkit.compositing import composite, fit_background, to_rgba
-from mattingkit.files import png_bytes, read_array
-from mattingkit.images import FloatArray, as_image
+from mattingkit.compositing import composite, fit_background, parse_color, to_rgba
+from mattingkit.files import photo_bytes, png_bytes, read_array
+from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
 from mattingkit.methods import METHODS, find_method
+from mattingkit.params import Choice, Parameter, Range
+from mattingkit.photo.edges import adjust_edge
+from mattingkit.photo.id_photo import ID_SIZES, crop_id_photo
+from mattingkit.photo.print_sheet import DPI, PAPERS, print_sheet
 from mattingkit.widgets.display import with_static
-from mattingkit.widgets.drop_zone import DropZone
-from mattingkit.widgets.messages import Messages
-from mattingkit.widgets.method_controls import Controls, controls
-from mattingkit.widgets.pad.bar import button, download_links, group, row
+from mattingkit.widgets.messages import explain
 from mattingkit.widgets.pad.scribbler import Scribbler
-from mattingkit.widgets.screen_pictures import reduced
+from mattingkit.widgets.screen_pictures import photo_file, reduced
 
 __all__ = ["Studio"]
 
-#: Pixels up to which a photograph is worked on as it is.
-_LARGEST = 12_000_000
+_STATIC = Path(__file__).parent / "static"
 
-#: Backgrounds to choose from, with their names and the ends of their CSS classes.
-_SWATCHES = {
-    "checkerboard": ("Transparent", "none"),
-    "white": ("White", "white"),
-    "#438edb": ("Blue #438EDB", "blue"),
-    "#d9001b": ("Red #D9001B", "red"),
-}
+#: Pixels up to which a photograph is worked on as it is, and those that a first guess is made of: it knows no more.
+_LARGEST, _GUESSED = 12_000_000, 800_000
+#: Bytes of the largest file that can be opened.
+_LIMIT = 80_000_000
+#: Seconds that Save waits for an answer that is still on its way.
+_PATIENCE = 120.0
 
 
-class Studio(ipywidgets.VBox):  # type: ignore[misc]
+class Studio(anywidget.AnyWidget):
     """Cut out a photo from beginning to end.
 
     Parameters
     ----------
     image : array_like, shape (H, W, 3), optional
-        To begin with; without one, the sample portrait.
+        To begin with; without one, a place to drop a photo on and samples to try.
     ink : {"auto", "canvas", "page"}, default "auto"
         As for :class:`Scribbler`.
     guess : bool, default True
         Let U²-Net make the first trimap of a photo as soon as it is opened.
     autosave : bool, default True
         Keep strokes for recovery; switch off where several people share one computer.
+    truth : array_like, shape (H, W), optional
+        The true alpha of ``image``: compared methods are scored.
 
     Attributes
     ----------
-    pad : Scribbler
-    method : ipywidgets.Dropdown
-    controls : Controls
-        The method's sliders.
+    pad : Scribbler, or None while no photo is open
+    background : str
+        What the cut-out is shown and saved on: "checkerboard" (nothing), a colour, or "picture" for the one opened as
+        background. The swatches, the result, :attr:`code` and Save have no other; a trait, as are those that follow.
+    shift, feather : float
+        The edge, as :func:`mattingkit.photo.edges.adjust_edge` takes them.
+    decontaminate : bool, default True
+        Free the subject of the old background's colours.
+    method : str
+        A name in :data:`mattingkit.METHODS`.
+    parameters : dict
+        Those of its parameters that are not at their default.
     code : str
-        Python that reproduces what is shown.
+        Python that reproduces what Save makes, from the saved trimap.
 
     Raises
     ------
     TypeError, ValueError
-        For something that is no picture.
+        For something that is no picture, or a truth of another size.
 
     Examples
     --------
-    >>> import numpy as np
     >>> studio = Studio(np.zeros((60, 80, 3)), guess=False, autosave=False)
-    >>> studio.set_background("white")
+    >>> studio.background = "white"
     >>> print(studio.code.splitlines()[-1])
-    mk.save_image("composite.png", mk.composite(foreground, "white", alpha))
+    mk.save_image("photo_white.png", mk.composite(foreground, "white", alpha))
     """
 
+    _esm = _STATIC / "studio.js"
+    _css = _STATIC / "studio.css"
+
+    pad = anywidget.WidgetTrait().tag(sync=True)
+    comparison = anywidget.WidgetTrait().tag(sync=True)
+    name = traitlets.Unicode().tag(sync=True)
+    size = traitlets.List(traitlets.Int()).tag(sync=True)
+    background = traitlets.Unicode("checkerboard").tag(sync=True)
+    shift = traitlets.Float(0.0, min=-0.95, max=0.95).tag(sync=True)
+    feather = traitlets.Float(0.0, min=0.0, max=20.0).tag(sync=True)
+    decontaminate = traitlets.Bool(True).tag(sync=True)
+    method = traitlets.Enum([*METHODS], "closed_form").tag(sync=True)
+    parameters = traitlets.Dict().tag(sync=True)
+    code = traitlets.Unicode().tag(sync=True)
+
+    # What the page needs to know besides.
+    methods = traitlets.List(traitlets.Dict()).tag(sync=True)
+    sliders = traitlets.List(traitlets.Dict()).tag(sync=True)
+    samples = traitlets.List(traitlets.Dict()).tag(sync=True)
+    sizes = traitlets.Dict().tag(sync=True)
+    papers = traitlets.Dict().tag(sync=True)
+    limit = traitlets.Int(_LIMIT).tag(sync=True)
+    #: What has been compared: name, title, seconds, score, error; and the name of the one being run, in words.
+    chips = traitlets.List(traitlets.Dict()).tag(sync=True)
+    running = traitlets.Unicode().tag(sync=True)
+    #: What goes on, what to do, and what went wrong, in words.
+    working = traitlets.Unicode().tag(sync=True)
+    notice = traitlets.Unicode().tag(sync=True)
+    alert = traitlets.Unicode().tag(sync=True)
+
     def __init__(
-        self, image: npt.ArrayLike | None = None, *, ink: str = "auto", guess: bool = True, autosave: bool = True
+        self,
+        image: npt.ArrayLike | None = None,
+        *,
+        ink: str = "auto",
+        guess: bool = True,
+        autosave: bool = True,
+        truth: npt.ArrayLike | None = None,
     ) -> None:
         self._ink, self._guess_first, self._autosave = ink, guess, autosave
-        self._name, self._background = "photo.jpg", "checkerboard"
         self._jobs: set[str] = set()
-        self._note = Messages()
-        zone = DropZone("Open a photo…", "or drop one here", self._opened, self._note)
-        self._samples = ipywidgets.Dropdown(
-            options=[("choose", ""), *((name.capitalize(), name) for name in samples.names())],
-            description="or a sample", layout={"width": "200px"},
-        )  # fmt: skip
-        self._samples.observe(lambda change: self._open_sample(change["new"]), "value")
-        self._guess = button("Find the subject", "U²-Net makes a first trimap", self.guess)
-        self.method = ipywidgets.Dropdown(
-            options=[(one.title, name) for name, one in METHODS.items() if name != "u2net"],
-            value="closed_form", description="Method", layout={"width": "230px"},
-        )  # fmt: skip
-        self.method.observe(lambda change: self._choose(change["new"]), "value")
-        self.controls: Controls = controls("closed_form")
-        self._parameters = _folded("Parameters", self.controls)
-        self._compared = {
-            name: ipywidgets.Checkbox(name in ("closed_form", "u2net", "knn"), description=one.title, indent=False)
-            for name, one in METHODS.items()
-        }
-        compare = button("Compare", "Run the methods ticked, side by side", self.compare)
-        choose = _folded("Several methods at once", _wrap(*self._compared.values(), compare))
-        self._comparison = ipywidgets.VBox()
-        self._swatches = {}
-        for value, (title, style) in _SWATCHES.items():
-            swatch = button(title, f"Put the cut-out on {title}", self.set_background, value)
-            self._swatches[value] = swatch.add_class("mk-swatch").add_class(f"mk-swatch-{style}")
-        self._color = ipywidgets.ColorPicker(value="#2e7d32", description="Other", layout={"width": "190px"})
-        self._color.observe(lambda change: self._note.guard(self.set_background, change["new"]), "value")
-        backdrop = DropZone("Background picture…", "or drop it here", self._backdrop_opened, self._note)
-        self._files = ipywidgets.HTML()
-        prepare = button("Prepare files", "Colours of the subject are estimated; links appear", self.prepare)
-        self._code = ipywidgets.HTML()
-        self._place = ipywidgets.VBox()
-        self._press_swatch()
+        self._pieces: list[bytes] = []
+        self._truth: FloatArray | None = None
+        self._backdrop: FloatArray | None = None
+        self._sample = ""
         super().__init__(
-            [
-                _wrap(zone, self._samples, self._guess),
-                self._note,
-                self._place,
-                _step("Method"),
-                _wrap(self.method),
-                self._parameters,
-                choose,
-                self._comparison,
-                _step("New background"),
-                _wrap(*self._swatches.values(), self._color, backdrop),
-                _step("Save"),
-                _wrap(prepare, self._files),
-                _folded("The same in Python", self._code),
-            ]
+            methods=[{"name": name, "title": one.title, "strokes": one.needs_trimap} for name, one in METHODS.items()],
+            samples=[{"name": name, "title": name.capitalize()} for name in samples.names()],
+            sizes={name: one.title for name, one in ID_SIZES.items()},
+            papers={name: one.title for name, one in PAPERS.items()},
+            sliders=_sliders(self.method),
         )
-        self.add_class("mk-pad").add_class("mk-studio")
-        if image is None:
-            self._name, image = "portrait", samples.portrait().image
-        self._show(image, None)
+        self.on_msg(lambda _, content, buffers: self._guarded(self._told, content, buffers))
+        self.observe(lambda change: self._follow_background(), "background")
+        self.observe(lambda change: self._follow_edge(), ["shift", "feather", "decontaminate"])
+        self.observe(lambda change: self._follow_method(), "method")
+        self.observe(lambda change: self._follow_parameters(), "parameters")
+        if image is not None:
+            self._begin(image, "photo.jpg", None, truth)
+        self._write_code()
 
     # Opening ---------------------------------------------------------------------------------------------------------
 
-    def open_image(self, image: npt.ArrayLike, name: str = "photo.jpg", trimap: npt.ArrayLike | None = None) -> None:
-        """Begin with another photograph, and a trimap for it where there is one."""
-        self._name = os.path.basename(name)
-        self._show(image, trimap)
+    def open_image(
+        self,
+        image: npt.ArrayLike,
+        name: str = "photo.jpg",
+        trimap: npt.ArrayLike | None = None,
+        truth: npt.ArrayLike | None = None,
+    ) -> None:
+        """Begin with another photograph, and a trimap for it, or its true alpha, where there is one."""
+        self._begin(image, os.path.basename(name), trimap, truth)
         if self._guess_first and trimap is None:
-            self.guess()
+            self.find()
 
-    def _show(self, image: npt.ArrayLike, trimap: npt.ArrayLike | None) -> None:
-        previous = getattr(self, "pad", None)
-        live = {"live": self.method.value, "parameters": self.controls.values}
-        self.pad = Scribbler(image, trimap, ink=self._ink, autosave=self._autosave, **live)
-        self.controls.observe(self._parameters_changed, "values")
-        self.pad.shown = self._background
-        self.pad.observe(self._write_code, ["shown"])
-        self._place.children = (self.pad,)
-        self._comparison.children = ()
-        self._files.value = ""
+    def open_file(self, content: bytes, name: str) -> None:
+        """Begin with the photograph in a file; a very large one is reduced.
+
+        Raises
+        ------
+        ValueError
+            For a file that is no picture.
+        """
+        picture = _decode(content, name)
+        step = math.ceil(math.sqrt(picture.shape[0] * picture.shape[1] / _LARGEST))
+        picture = reduced(picture, max(picture.shape) // step)
+        self.open_image(picture, name)
+        if step > 1:
+            self.notice = f"{name} is worked on at 1/{step} of its size, so that drawing stays smooth."
+
+    def open_sample(self, name: str) -> None:
+        """Begin with one of :mod:`mattingkit.samples`, whose true alpha is known."""
+        sample = samples.load(name)
+        self.open_image(sample.image, name, truth=sample.matte)
+        self._sample = name
+        self._write_code()
+
+    def _begin(
+        self, image: npt.ArrayLike, name: str, trimap: npt.ArrayLike | None, truth: npt.ArrayLike | None
+    ) -> None:
+        previous = self.pad
+        pad = Scribbler(
+            image, trimap, ink=self._ink, autosave=self._autosave, live=self.method, parameters=self.parameters
+        )
+        true = None if truth is None else as_alpha(truth)
+        if true is not None:
+            check_same_size(image=pad.drawing.shape, truth=true.shape)
+        self._truth, self._sample, self._backdrop = true, "", None
+        pad.finish_with(self._finish(), self.decontaminate)
+        if self.background == "picture":
+            self.background = "checkerboard"
+        pad.shown = "alpha" if self.background == "checkerboard" else self.background
+        pad.observe(lambda change: self._follow_shown(change["new"]), "shown")
+        with self.hold_sync():
+            self.pad, self.comparison, self.chips = pad, None, []
+            self.name, self.size = name, [*pad.drawing.shape]
+            self.notice = self.alert = ""
         self._write_code()
         if previous is not None:
             previous.close()
 
-    def _opened(self, content: bytes, name: str) -> None:
-        picture = _decode(content, name)
-        step = math.ceil(math.sqrt(picture.shape[0] * picture.shape[1] / _LARGEST))
-        picture = reduced(picture, max(picture.shape) // step)
-        self._note.say(f"Opened {name}, {picture.shape[1]} × {picture.shape[0]} pixels" + (
-            f", reduced to 1/{step} of its size so that drawing stays smooth." if step > 1 else "."
-        ))  # fmt: skip
-        self.open_image(picture, name)
-
-    def _open_sample(self, name: str) -> None:
-        if name:
-            sample = samples.load(name)
-            self._note.say(f"{sample.title} ({sample.licence}).")
-            self.open_image(sample.image, name)
-
     # The first guess -------------------------------------------------------------------------------------------------
 
-    def guess(self) -> None:
-        """Let U²-Net find the subject and make the trimap of it, in the background."""
+    def find(
+        self,
+        include: Sequence[tuple[float, float]] = (),
+        exclude: Sequence[tuple[float, float]] = (),
+        box: tuple[int, int, int, int] | None = None,
+    ) -> None:
+        """Let U²-Net find the subject, in the background; the guess lies beneath the strokes, which correct it.
+
+        Parameters
+        ----------
+        include, exclude : sequence of (row, column), optional
+            Points on the subject, and beside it.
+        box : (top, left, bottom, right), optional
+            The subject lies within.
+        """
         pad = self.pad
-        self._note.say("Looking for the subject…")
+        if pad is None:
+            return
+        self.working, self.alert = "Looking for the subject…", ""
 
         def work() -> None:
-            from mattingkit.photo.cutout import guess_trimap
+            from mattingkit.photo.guess import guess_trimap
 
             try:
-                trimap = guess_trimap(pad.image).trimap
+                trimap = _guessed(guess_trimap, pad.image, include, exclude, box)
             except FileNotFoundError as error:
                 if self.pad is pad:
-                    reason = "U²-Net's weights are not here, so there is no first guess; scribble instead."
-                    self._note.fail(f"{reason} {error}")
+                    self.alert = f"U²-Net's weights are not here, so there is no first guess; scribble instead. {error}"
                 return
             if self.pad is pad:
-                # Beneath what was drawn meanwhile: a person's word counts more than a guess.
                 pad.change(pad.drawing.set_guess, trimap)
                 pad.solve()
-                self._note.say("U²-Net's guess. Scribble where it is wrong: blue stays, orange goes.")
+                self.notice = "Found by U²-Net. Paint Keep or Remove where it is wrong; Hair for fuzzy edges."
 
         # Another photo may have been opened while the last one's guess was still on its way.
         self._in_thread(f"guess {id(pad)}", work)
 
-    # Methods ---------------------------------------------------------------------------------------------------------
+    # Background, edge, method ----------------------------------------------------------------------------------------
 
-    def _choose(self, name: str) -> None:
-        self.controls.unobserve_all("values")
-        self.controls = controls(name)
-        self.controls.observe(self._parameters_changed, "values")
-        self._parameters.children = (self.controls,)
-        self._parameters_changed()
+    def open_background(self, content: bytes, name: str) -> None:
+        """Put the cut-out on the picture in a file, scaled to cover."""
+        if self.pad is None:
+            return
+        self._backdrop = self.pad.backdrop = fit_background(_decode(content, name), self.pad.drawing.shape)
+        if self.background == "picture":
+            self._follow_background()
+        self.background = "picture"
 
-    def _parameters_changed(self, change: Any = None) -> None:
-        self._note.guard(self.pad.set_method, self.method.value, self.controls.values)
+    def _follow_background(self) -> None:
+        if self.background not in ("checkerboard", "picture"):
+            try:
+                parse_color(self.background)
+            except ValueError as error:
+                self.alert = str(error)
+                self.background = "checkerboard"
+                return
+        if self.pad is not None:
+            self.pad.shown = self.background
         self._write_code()
 
-    def compare(self) -> None:
-        """Run the ticked methods on the present trimap and show them side by side, in the background."""
-        names = [name for name, box in self._compared.items() if box.value]
+    def _follow_shown(self, shown: str) -> None:
+        """The pad's own choice of what its result stands on is the same background."""
+        if shown not in ("alpha", "overlay"):
+            self.background = shown
+
+    def _finish(self) -> Callable[[FloatArray], FloatArray] | None:
+        if not (self.shift or self.feather):
+            return None
+        return partial(adjust_edge, shift=self.shift, feather=self.feather)
+
+    def _follow_edge(self) -> None:
+        if self.pad is not None:
+            self.pad.finish_with(self._finish(), self.decontaminate)
+        self._write_code()
+
+    def _follow_method(self) -> None:
+        with self.hold_sync():
+            self.sliders = _sliders(self.method)
+            self.parameters = {}
+        self._follow_parameters()
+
+    def _follow_parameters(self) -> None:
+        if self.pad is not None:
+            self._guarded(self.pad.set_method, self.method, self.parameters)
+        self.chips = [{**chip, "chosen": chip["name"] == self.method} for chip in self.chips]
+        self._write_code()
+
+    # Several methods -------------------------------------------------------------------------------------------------
+
+    def compare(self, names: Sequence[str]) -> None:
+        """Run methods on the present trimap, one after the other in the background, and show them side by side."""
         pad = self.pad
+        if pad is None or not names:
+            return
         trimap = pad.trimap
 
         def work() -> None:
-            from mattingkit.comparison import compare
+            from mattingkit.comparison import Result, compare
 
-            needs = any(find_method(name).needs_trimap for name in names)
-            chosen = {self.method.value: self.controls.values} if self.method.value in names else None
-            result = compare(pad.image, trimap if needs else None, names, parameters=chosen)
-            if self.pad is pad:
-                self._comparison.children = (result.widget(),)
-                self._note.say("")
+            entries: dict[str, Any] = {}
+            self.chips, self.comparison = [], None
+            for number, name in enumerate(names):
+                method = find_method(name)
+                self.running = f"{method.title}, {number + 1} of {len(names)}"
+                chosen = {name: dict(self.parameters)} if name == self.method else None
+                given = trimap if method.needs_trimap else None
+                made = compare(pad.image, given, [name], ground_truth=self._truth, parameters=chosen)
+                if self.pad is not pad:
+                    return
+                entries |= made.entries
+                self.chips = [self._chip(entry) for entry in entries.values()]
+            view = Result(pad.image, trimap, entries, self._truth).widget()
+            view.on_use(lambda name, alpha: self._use(name))
+            self.comparison = view
 
-        self._note.say("Comparing " + ", ".join(find_method(name).title for name in names) + "…")
-        self._in_thread("compare", work)
+        def guarded() -> None:
+            try:
+                work()
+            finally:
+                self.running = ""
 
-    # Background and saving -------------------------------------------------------------------------------------------
+        self._in_thread("compare", guarded)
 
-    def set_background(self, background: str) -> None:
-        """Show the cut-out on a colour, on "checkerboard", or on "picture", the one opened last."""
-        self._background = background
-        self._press_swatch()
-        self.pad.shown = background
-        self._write_code()
+    def _chip(self, entry: Any) -> dict[str, Any]:
+        score = entry.scores.get("SAD")
+        return {
+            "name": entry.name,
+            "title": entry.title,
+            "seconds": entry.seconds,
+            "score": None if score is None else float(score),
+            "error": entry.error,
+            "chosen": entry.name == self.method,
+        }
 
-    def _press_swatch(self) -> None:
-        for value, swatch in self._swatches.items():
-            (swatch.add_class if value == self._background else swatch.remove_class)("mod-active")
+    def _use(self, name: str) -> None:
+        self.method = name
+        self.notice = f"The pad now answers with {find_method(name).title}."
 
-    def _backdrop_opened(self, content: bytes, name: str) -> None:
-        self.pad.backdrop = fit_background(_decode(content, name), self.pad.drawing.shape)
-        if self.pad.shown == "picture":
-            self.pad.shown = "checkerboard"
-        self.set_background("picture")
+    # Saving ----------------------------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
-        """Estimate the subject's colours and make links to every file, in the background."""
+    def file(self, what: str, id_size: str = "35x45mm", paper: str = "10x15cm") -> tuple[str, bytes]:
+        """Make a file of what is shown now: its name, and its content.
+
+        Parameters
+        ----------
+        what : {"cutout", "composite", "alpha", "trimap", "strokes", "id", "sheet"}
+            "composite" and the ID photo stand on :attr:`background`; where that is nothing, on white.
+        id_size, paper : str
+            For "id" and "sheet": names in :data:`mattingkit.photo.id_photo.ID_SIZES` and
+            :data:`mattingkit.photo.print_sheet.PAPERS`.
+
+        Raises
+        ------
+        ValueError
+            Where there is no alpha yet, or no such file.
+        """
         pad = self.pad
-        if pad.alpha is None:
-            self._note.fail("There is no alpha yet: mark some foreground and some background first.")
-            return
-        self._note.say("Preparing files…")
-
-        def work() -> None:
+        if pad is None:
+            raise ValueError("Open a photo first.")
+        stem = os.path.splitext(self.name)[0]
+        if what == "trimap":
+            return f"{stem}_trimap.png", png_bytes(pad.trimap)
+        if what == "strokes":
+            return f"{stem}_strokes.json", pad.drawing.to_json()
+        alpha = self._alpha(pad)
+        if what == "alpha":
+            return f"{stem}_alpha.png", png_bytes(alpha)
+        foreground = pad.image
+        if self.decontaminate:
             from mattingkit.foreground import estimate_foreground
 
-            alpha = pad.alpha
             foreground = estimate_foreground(pad.image, alpha)
-            stem = os.path.splitext(self._name)[0]
-            files = {f"{stem}_cutout.png": png_bytes(to_rgba(foreground, alpha))}
-            behind = pad.backdrop if self._background == "picture" else self._background
-            if self._background != "checkerboard" and behind is not None:
-                files[f"{stem}_composite.png"] = png_bytes(composite(foreground, behind, alpha))
-            files[f"{stem}_alpha.png"] = png_bytes(alpha)
-            files[f"{stem}_trimap.png"] = png_bytes(pad.drawing.trimap)
-            files[f"{stem}_strokes.json"] = pad.drawing.to_json()
-            self._files.value = download_links(files)
-            self._note.say("These are of an older alpha than the strokes." if pad.stale else "")
+        if what == "cutout":
+            return f"{stem}_cutout.png", png_bytes(to_rgba(foreground, alpha))
+        behind: Any = "white" if self.background == "checkerboard" else self.background
+        if what == "composite":
+            behind = self._backdrop if behind == "picture" else behind
+            return f"{stem}_{_word(self.background)}.png", png_bytes(composite(foreground, behind, alpha))
+        if what not in ("id", "sheet"):
+            raise ValueError(f"There is no file {what!r} to save.")
+        photo = crop_id_photo(foreground, alpha, id_size)
+        flat = composite(photo[..., :3], "white" if behind == "picture" else behind, photo[..., 3])
+        if what == "id":
+            return f"{stem}_{id_size}.png", photo_bytes(".png", flat, dpi=(DPI, DPI))
+        return f"{stem}_{id_size}_{paper}.png", photo_bytes(".png", print_sheet(flat, paper), dpi=(DPI, DPI))
 
-        self._in_thread("prepare", work)
+    def _alpha(self, pad: Scribbler) -> FloatArray:
+        """The alpha as it is shown, once what is on its way has arrived."""
+        end = time.monotonic() + _PATIENCE
+        while pad.busy and time.monotonic() < end:
+            time.sleep(0.02)
+        if pad.alpha is None:
+            raise ValueError("There is no alpha yet: paint some Keep and some Remove first, or find the subject.")
+        finish = self._finish()
+        return pad.alpha if finish is None else finish(pad.alpha)
 
-    @property
-    def code(self) -> str:
-        """Python that reproduces what is shown, from the saved trimap."""
-        given = "".join(f", {name}={value!r}" for name, value in self.controls.values.items())
-        stem = os.path.splitext(self._name)[0]
-        lines = [
-            "import mattingkit as mk",
-            "",
-            f"image = mk.samples.{self._name}().image"
-            if self._name in samples.names()
-            else f"image = mk.load_image({self._name!r})",
-            f'trimap = mk.load_trimap("{stem}_trimap.png")',
-            f'alpha = mk.estimate_alpha(image, trimap, method="{self.method.value}"{given})',
-            "foreground = mk.estimate_foreground(image, alpha)",
-            'mk.save_image("cutout.png", mk.to_rgba(foreground, alpha))',
-        ]
-        behind = f'"{self._background}"'
-        if self._background == "picture":
-            behind = "background"
-            lines += ['background = mk.load_image("background.jpg")  # of the photo\'s size']
-        if self._background != "checkerboard":
-            lines += [f'mk.save_image("composite.png", mk.composite(foreground, {behind}, alpha))']
-        return "\n".join(lines)
+    def _write_code(self) -> None:
+        given = "".join(f", {name}={value!r}" for name, value in self.parameters.items())
+        stem = os.path.splitext(self.name)[0] or "photo"
+        source = (
+            f"mk.samples.{self._sample}().image" if self._sample else f"mk.load_image({self.name or 'photo.jpg'!r})"
+        )
+        trimap = find_method(self.method).needs_trimap
+        lines = ["import mattingkit as mk"]
+        if self._finish() is not None:
+            lines += ["from mattingkit.photo.edges import adjust_edge"]
+        lines += ["", f"image = {source}"]
+        if trimap:
+            lines += [f'trimap = mk.load_trimap("{stem}_trimap.png")']
+        lines += [f'alpha = mk.estimate_alpha(image, {"trimap, " if trimap else ""}method="{self.method}"{given})']
+        if self._finish() is not None:
+            lines += [f"alpha = adjust_edge(alpha, shift={self.shift:g}, feather={self.feather:g})"]
+        lines += [f"foreground = {'mk.estimate_foreground(image, alpha)' if self.decontaminate else 'image'}"]
+        if self.background == "checkerboard":
+            lines += [f'mk.save_image("{stem}_cutout.png", mk.to_rgba(foreground, alpha))']
+        else:
+            behind = f'"{self.background}"'
+            if self.background == "picture":
+                behind = "background"
+                lines += ['background = mk.load_image("background.jpg")  # of the photo\'s size']
+            name = f"{stem}_{_word(self.background)}.png"
+            lines += [f'mk.save_image("{name}", mk.composite(foreground, {behind}, alpha))']
+        self.code = "\n".join(lines)
 
-    def _write_code(self, change: Any = None) -> None:
-        self._code.value = f'<pre tabindex="0">{html.escape(self.code)}</pre>'
+    # What the page tells ---------------------------------------------------------------------------------------------
+
+    def _told(self, content: Mapping[str, Any], buffers: list[Any]) -> None:
+        what = content["do"]
+        if what == "open":
+            # In pieces: one message has a size limit.
+            self._pieces = [*(self._pieces if content["piece"] else []), bytes(buffers[0])]
+            if sum(map(len, self._pieces)) > _LIMIT:
+                self._pieces = []
+                raise ValueError(f"{content['name']} is too large: up to {_LIMIT / 1e6:.0f} MB can be opened.")
+            if len(self._pieces) == content["of"]:
+                whole, self._pieces = b"".join(self._pieces), []
+                if content["as"] == "background":
+                    self.open_background(whole, content["name"])
+                else:
+                    self.working = f"Opening {content['name']}…"
+                    self._in_thread("open", partial(self.open_file, whole, content["name"]))
+        elif what == "sample":
+            self.open_sample(content["name"])
+        elif what == "find":
+            self.find(content.get("include", ()), content.get("exclude", ()), content.get("box"))
+        elif what == "whole":
+            self.pad.look(1, 0, 0)
+        elif what == "pick":
+            row, col = (int(value) for value in content["point"])
+            color = np.rint(255 * self.pad.image[row, col]).astype(int)
+            self.background = "#" + "".join(f"{value:02x}" for value in color)
+        elif what == "compare":
+            self.compare(content["names"])
+        elif what == "use":
+            self._use(content["name"])
+        elif what == "save":
+            self._in_thread(f"save {content['id']}", partial(self._send_file, content))
+        elif what == "hello":
+            for one in self.samples:
+                self.send(
+                    {"part": "sample", "name": one["name"]}, [photo_file(reduced(samples.load(one["name"]).image, 240))]
+                )
+
+    def _send_file(self, content: Mapping[str, Any]) -> None:
+        options = {key: content[key] for key in ("id_size", "paper") if key in content}
+        try:
+            name, made = self.file(content["what"], **options)
+        except (ValueError, OSError) as error:
+            self.send({"part": "file", "id": content["id"], "error": explain(error)})
+            raise
+        self.send({"part": "file", "id": content["id"], "name": name}, [made])
 
     # Work and words --------------------------------------------------------------------------------------------------
+
+    def _guarded(self, action: Callable[..., Any], *arguments: Any) -> None:
+        """Call; what goes wrong is shown."""
+        try:
+            action(*arguments)
+        except Exception as error:
+            # A callback's traceback would end in a log that nobody reads.
+            self.alert, self.working = explain(error), ""
 
     def _in_thread(self, name: str, work: Callable[[], None]) -> None:
         """Do long work beside the kernel's own thread; the same work is not begun twice at once."""
@@ -322,19 +509,51 @@ class Studio(ipywidgets.VBox):  # type: ignore[misc]
 
         def run() -> None:
             try:
-                self._note.guard(work)
+                self._guarded(work)
             finally:
                 self._jobs.discard(name)
+                if not any(job.startswith("guess") for job in self._jobs):
+                    self.working = ""
 
         threading.Thread(target=run, name=f"mattingkit-{name}", daemon=True).start()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Show the widget; the first guess begins now."""
-        if self._guess_first and not self.pad.strokes:
-            self.guess()
-        return with_static(
-            super()._repr_mimebundle_(**options), self.pad.snapshot(), "open a photo, draw, and save the cut-out"
+        if self._guess_first and self.pad is not None and not self.pad.strokes:
+            self.find()
+        still = b"" if self.pad is None else self.pad.snapshot()
+        return with_static(super()._repr_mimebundle_(**options), still, "open a photo, draw, and save the cut-out")
+
+
+def _guessed(
+    guess_trimap: Callable[..., Any],
+    image: FloatArray,
+    include: Sequence[tuple[float, float]],
+    exclude: Sequence[tuple[float, float]],
+    box: tuple[int, int, int, int] | None,
+) -> FloatArray:
+    """Guess on a smaller picture where the photograph is large, and enlarge the trimap."""
+    height, width = image.shape[:2]
+    step = math.ceil(math.sqrt(height * width / _GUESSED))
+    if step > 1:
+        small = image[step // 2 :: step, step // 2 :: step]
+        last = small.shape[0] - 1, small.shape[1] - 1
+        include, exclude = (
+            [(min(row // step, last[0]), min(col // step, last[1])) for row, col in points]
+            for points in (include, exclude)
         )
+        if box is not None:
+            top, left, bottom, right = (round(value / step) for value in box)
+            box = top, left, min(bottom, small.shape[0]), min(right, small.shape[1])
+    else:
+        small = image
+    given = {"include": include, "exclude": exclude, "box": box}
+    trimap = guess_trimap(small, **{name: value for name, value in given.items() if value}).trimap
+    rows, cols = (
+        np.minimum(np.arange(size) // step, count - 1)
+        for size, count in zip((height, width), trimap.shape, strict=True)
+    )
+    return np.asarray(trimap[np.ix_(rows, cols)]) if step > 1 else trimap
 
 
 def _decode(content: bytes, name: str) -> FloatArray:
@@ -343,13 +562,36 @@ def _decode(content: bytes, name: str) -> FloatArray:
     return as_image(read_array(file))
 
 
-def _step(title: str) -> Any:
-    return ipywidgets.HTML(f"<h3>{title}</h3>").add_class("mk-step")
+def _word(background: str) -> str:
+    return {"checkerboard": "white", "picture": "background"}.get(background, background.lstrip("#"))
 
 
-def _folded(title: str, child: Any) -> Any:
-    return ipywidgets.Accordion([child], titles=[title], selected_index=None)
+def _sliders(method: str) -> list[dict[str, Any]]:
+    """How the page offers a method's parameters."""
+    offered = (_slider(parameter) for parameter in find_method(method).parameters.values())
+    return [one for one in offered if one is not None]
 
 
-def _wrap(*children: Any) -> Any:
-    return row(*map(group, children))
+def _slider(parameter: Parameter) -> dict[str, Any] | None:
+    """One parameter; None for one that no slider can set."""
+    default, domain = parameter.default, parameter.domain
+    base = {"name": parameter.name, "default": default}
+    literal = get_args(parameter.type) if get_origin(parameter.type) is Literal else ()
+    options = domain.options if isinstance(domain, Choice) else literal
+    if options:
+        return {**base, "kind": "choice", "options": list(options)}
+    if isinstance(default, bool):
+        return {**base, "kind": "check"}
+    if not isinstance(domain, Range) or not isinstance(default, int | float):
+        return None
+    whole = isinstance(default, int) and parameter.type is int and not domain.log
+    step = 1 if whole else domain.step or (domain.high - domain.low) / 100
+    return {
+        **base,
+        "kind": "range",
+        "low": domain.low,
+        "high": domain.high,
+        "log": domain.log,
+        "step": step,
+        "whole": whole,
+    }

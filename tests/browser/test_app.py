@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import mattingkit as mk
 from browser.conftest import TIMEOUT, Canvas, Server, free_port, isolated_environment, until
@@ -37,13 +38,15 @@ def voila(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[S
 def visit(voila: Server, chromium: Any) -> Iterator[Callable[..., Any]]:
     contexts = []
 
-    def go(width: int = 1280, height: int = 1500) -> Any:
-        context = chromium.new_context(viewport={"width": width, "height": height})
+    def go(width: int = 1280, height: int = 900) -> Any:
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, permissions=["clipboard-read", "clipboard-write"]
+        )
         context.set_default_timeout(TIMEOUT * 1000)
         contexts.append(context)
         page = context.new_page()
         page.goto(voila.url, wait_until="domcontentloaded")
-        page.get_by_role("button", name="Open a photo…").wait_for()
+        page.locator(".mk-thumbs img").nth(1).wait_for()
         return page
 
     yield go
@@ -56,14 +59,27 @@ def page(visit: Callable[..., Any]) -> Any:
     return visit()
 
 
-def tinted(page: Any, place: tuple[float, float], strong: int, weak: int) -> bool:
-    """Whether one channel is well above another there."""
-    pixel = pad_of(page).pixel(*place)
-    return pixel[strong] > pixel[weak] + 25
-
-
 def pad_of(page: Any) -> Canvas:
     return Canvas(page, page.locator("canvas[aria-roledescription='drawing pad']"))
+
+
+def open_file(page: Any, path: Path) -> None:
+    page.get_by_label("Photo", exact=True).and_(page.locator("input")).set_input_files(path)
+
+
+def result(page: Any, across: float, down: float) -> tuple[int, int, int]:
+    """The colour of the result there."""
+    return Canvas(page, page.locator("canvas[aria-roledescription^='result']")).pixel(across, down)
+
+
+def saved(page: Any, item: str, folder: Path) -> Path:
+    """Choose from the Save menu, and return the file that comes."""
+    page.get_by_role("button", name="Save", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("group", name="Save").get_by_role("button", name=item).click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -77,67 +93,94 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_from_a_photo_to_files(page: Any, photo: Path, tmp_path: Path) -> None:
-    page.locator(".mk-drop:not(.mk-plain) input[type=file]").first.set_input_files(photo)
+    open_file(page, photo)
     # The guess, or word that there is none; it must not arrive in the middle of the strokes below.
-    page.get_by_text(re.compile("U²-Net('s| found| took)")).first.wait_for()
-    until(lambda: pad_of(page).box()["width"] / pad_of(page).box()["height"] > 1.2, "the photo is on the pad")
-    page.get_by_role("button", name="Clear", exact=True).click()
-    page.get_by_role("button", name="Foreground", exact=True).click()
+    page.get_by_text(re.compile("U²-Net('s| found| took)|Found by U²-Net")).first.wait_for()
+    assert "disc.png  160 × 120" in page.locator(".mk-name").text_content()
+    page.get_by_role("button", name="Keep").click()
     pad_of(page).drag((0.4, 0.5), (0.6, 0.5))
-    page.get_by_role("button", name="Background", exact=True).click()
+    page.get_by_role("button", name="Remove").click()
     pad_of(page).drag((0.05, 0.05), (0.95, 0.05))
-    # Where styles are not sent anew, Voilà shows strokes black.
-    until(lambda: tinted(page, (0.5, 0.5), strong=2, weak=0), "blue ink is seen")
-    until(lambda: tinted(page, (0.5, 0.05), strong=0, weak=2), "vermilion ink is seen")
-    page.get_by_role("button", name="Red #D9001B", exact=True).click()
-    result = page.locator(".mk-frame canvas").last
-    colour = "c => [...c.getContext('2d').getImageData(c.width * 0.05, c.height * 0.9, 1, 1).data].slice(0, 3)"
-    until(lambda: np.abs(np.subtract(result.evaluate(colour), [0xD9, 0, 0x1B])).max() < 12, "the red background")
-    page.get_by_role("button", name="Prepare files").click()
-    files = {}
-    for name in ("disc_cutout.png", "disc_composite.png", "disc_alpha.png", "disc_trimap.png", "disc_strokes.json"):
-        with page.expect_download() as download:
-            page.get_by_role("link", name=name).click()
-        files[name] = tmp_path / name
-        download.value.save_as(files[name])
-    alpha = mk.load_image(files["disc_alpha.png"])[..., 0]
-    assert alpha[60, 80] > 0.98
-    assert alpha[110, 10] < 0.02
-    assert set(np.unique(mk.load_trimap(files["disc_trimap.png"]))) == {0.0, 0.5, 1.0}
+    page.get_by_role("button", name="Red #D9001B").click()
+    until(lambda: np.abs(np.subtract(result(page, 0.05, 0.9), (0xD9, 0, 0x1B))).max() < 12, "the red background")
+    # All above the footer fits on a laptop's screen.
+    page.evaluate("() => scrollTo(0, 0)")
+    assert page.locator(".mk-strip").bounding_box()["y"] + page.locator(".mk-strip").bounding_box()["height"] <= 900
+    cutout = np.asarray(Image.open(saved(page, "Cut-out PNG", tmp_path))) / 255
+    assert cutout[60, 80, 3] > 0.98
+    assert cutout[110, 10, 3] < 0.02
+    red = saved(page, "With background", tmp_path)
+    assert red.name == "disc_d9001b.png"
+    page.get_by_role("button", name="Blue #438EDB").click()
+    blue = saved(page, "With background", tmp_path)
+    assert np.allclose(mk.load_image(blue)[110, 10], np.array([0x43, 0x8E, 0xDB]) / 255, atol=0.02)
+    assert set(np.unique(mk.load_trimap(saved(page, "Trimap", tmp_path)))) <= {0.0, 0.5, 1.0}
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Copy cut-out").click()
+    page.get_by_text("in the clipboard").wait_for()
 
 
-def test_a_broken_file_gets_a_message(page: Any, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.jpg"
+def test_colours_and_edges_by_hand(page: Any, tmp_path: Path) -> None:
+    page.get_by_role("button", name="Pick a colour from the photo").click()
+    box = page.locator(".mk-aim").bounding_box()
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    until(lambda: page.locator(".mk-on").inner_text() == "#e6cc4c", "the disc's own yellow")
+    page.locator(".mk-aim").wait_for(state="hidden")
+    before = mk.load_image(saved(page, "Alpha", tmp_path)).sum()
+    page.get_by_label("Soften the edge").fill("4")
+    page.get_by_label("Move the edge inwards or outwards").fill("-0.3")
+    until(lambda: page.locator(".mk-strip output").first.inner_text() == "-30 %", "the slider's number")
+    page.locator("summary", has_text="Python").click()
+    until(lambda: "adjust_edge(alpha, shift=-0.3, feather=4)" in page.locator("pre").inner_text(), "the code")
+    assert mk.load_image(saved(page, "Alpha", tmp_path)).sum() < 0.97 * before
+
+
+def test_the_subject_is_found_in_a_box(page: Any) -> None:
+    page.get_by_role("button", name="Find subject").click()
+    page.get_by_role("button", name="Find it in a box").click()
+    aimer = page.locator(".mk-aim")
+    box = aimer.bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.15 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.9 * box["height"], steps=4)
+    page.mouse.up()
+    aimer.wait_for(state="hidden")
+    page.get_by_text(re.compile("U²-Net('s| found| took)|Found by U²-Net")).first.wait_for()
+    # Escape calls it off.
+    page.get_by_role("button", name="Find subject").click()
+    page.get_by_role("button", name="Find what I click on").click()
+    aimer.wait_for()
+    page.keyboard.press("Escape")
+    aimer.wait_for(state="hidden")
+
+
+def test_methods_are_compared_and_one_is_used(page: Any) -> None:
+    page.locator("summary", has_text="Compare").click()
+    for name in ("Bayesian", "KNN"):
+        page.get_by_label(name, exact=True).uncheck()
+    page.get_by_label("Geodesic").check()
+    page.get_by_role("button", name="Run").click()
+    page.locator(".mk-chip", has_text="Geodesic").get_by_role("button", name="Use this").click()
+    page.locator(".mk-chip", has_text="Geodesic").get_by_role("button", name="In use").wait_for()
+    page.locator(".mk-view .mk-compare[data-loaded='2']").wait_for()
+    until(lambda: 'method="geodesic"' in page.locator("pre").first.inner_text(), "the code")
+
+
+def test_files_that_cannot_be_opened_get_a_message(page: Any, tmp_path: Path) -> None:
+    broken, huge = tmp_path / "broken.jpg", tmp_path / "huge.png"
     broken.write_bytes(b"\xff\xd8\xff\xe0 nothing more")
-    page.locator(".mk-drop:not(.mk-plain) input[type=file]").first.set_input_files(broken)
-    alert = page.get_by_role("alert")
-    alert.first.wait_for()
-    assert "broken.jpg" in alert.first.inner_text()
-    assert pad_of(page).box()["width"] > 100
-
-
-def test_a_huge_file_gets_a_message(page: Any, tmp_path: Path) -> None:
-    huge = tmp_path / "huge.png"
+    open_file(page, broken)
+    page.locator(".mk-wrong", has_text="broken.jpg").wait_for()
     with huge.open("wb") as file:
         file.truncate(90_000_000)
-    page.locator(".mk-drop:not(.mk-plain) input[type=file]").first.set_input_files(huge)
-    page.get_by_text("up to 80 MB can be opened").wait_for()
-
-
-def test_two_visitors_share_nothing(page: Any, visit: Callable[..., Any]) -> None:
-    undo = "button:has-text('Undo')"
-    other = visit(width=390)
-    page.get_by_role("button", name="Foreground", exact=True).click()
-    pad_of(page).drag((0.4, 0.6), (0.6, 0.6))
-    page.wait_for_function("s => !document.querySelector('.mk-pad').querySelectorAll('button')[4].disabled", arg=undo)
-    assert other.locator("canvas[aria-roledescription='drawing pad']").bounding_box()["width"] <= 390
-    assert other.evaluate("() => document.documentElement.scrollWidth") <= 392
+    open_file(page, huge)
+    page.locator(".mk-wrong", has_text="up to 80 MB can be opened").wait_for()
+    assert pad_of(page).box()["width"] > 100
 
 
 def test_no_serious_accessibility_violation(page: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-    for heading in ("Parameters", "Several methods at once", "The same in Python"):
-        page.get_by_text(heading, exact=True).click()
+    page.locator("summary").first.click()
     page.get_by_role("button", name="Defaults").wait_for()
     found = axe.Axe().run(page).response["violations"]
     serious = [
@@ -147,3 +190,20 @@ def test_no_serious_accessibility_violation(page: Any) -> None:
         for node in one["nodes"]
     ]
     assert not serious, "\n".join(serious)
+
+
+def test_another_visitor_on_a_phone_pastes_a_photo_and_shares_nothing(
+    page: Any, visit: Callable[..., Any], photo: Path
+) -> None:
+    other = visit(width=390, height=844)
+    assert not other.locator(".mk-scribbler").count()
+    other.evaluate(
+        """bytes => {
+             const data = new DataTransfer();
+             data.items.add(new File([new Uint8Array(bytes)], "image.png", { type: "image/png" }));
+             document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+           }""",
+        [*photo.read_bytes()],
+    )
+    assert pad_of(other).box()["width"] <= 390
+    assert other.evaluate("() => document.documentElement.scrollWidth") <= 390

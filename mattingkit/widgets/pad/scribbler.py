@@ -184,6 +184,8 @@ class Scribbler(anywidget.AnyWidget):
         self._latest = Latest()
         self._worker = Worker(picture, self, live, parameters, self._latest) if live is not None else None
         self._foreground: FloatArray | None = None
+        self._finish: Callable[[FloatArray], FloatArray] | None = None
+        self._own_colours = True
         self._answering = False
         self._asked = 0.0
         self._start = None if trimap is None else Base(trimap)
@@ -503,6 +505,19 @@ class Scribbler(anywidget.AnyWidget):
         if self._answering:
             self.solve()
 
+    def finish_with(self, finish: Callable[[FloatArray], FloatArray] | None, own_colours: bool = True) -> None:
+        """Show what a function makes of the alpha, such as :func:`mattingkit.photo.edges.adjust_edge`.
+
+        :attr:`alpha` stays the method's own. ``own_colours`` shows cut-outs in the subject's own colours, estimated,
+        instead of the photograph's.
+        """
+        with self._latest.lock:
+            self._finish, self._own_colours = finish, own_colours
+            self._foreground = None
+            if self.alpha is not None:
+                self._send_result()
+        self._show_other()
+
     def solved(self, alpha: FloatArray, ticket: Ticket, final: bool) -> None:
         """Show an answer; called from the worker's thread."""
         with self._latest.lock:
@@ -549,9 +564,11 @@ class Scribbler(anywidget.AnyWidget):
     def _refine_colours(self, alpha: FloatArray) -> None:
         from mattingkit.foreground import estimate_foreground
 
-        foreground = estimate_foreground(self.image, alpha)
+        finish, own_colours = self._finish, self._own_colours
+        shown = alpha if finish is None else finish(alpha)
+        foreground = estimate_foreground(self.image, shown) if own_colours else self.image
         with self._latest.lock:
-            if self.alpha is alpha:
+            if self.alpha is alpha and self._finish is finish and self._own_colours == own_colours:
                 self._foreground = foreground
                 self.send({"part": "colours"}, [photo_file(foreground)])
 
@@ -563,7 +580,8 @@ class Scribbler(anywidget.AnyWidget):
         # A preview is as fine as the screen, to be there sooner; the full answer has every pixel.
         full = self.level == "full"
         step = 1 if full else max(1, int(self.image.shape[1] / (self.screen * self.view[0])))
-        self.send({"part": "alpha", "level": self.level}, [mask_file(self.alpha[::step, ::step])])
+        shown = self.alpha if self._finish is None else self._finish(self.alpha)
+        self.send({"part": "alpha", "level": self.level}, [mask_file(shown[::step, ::step])])
         if self._shows_colours() and self._foreground is not None:
             self.send({"part": "colours"}, [photo_file(self._foreground)])
         if self.shown == "picture" and self.backdrop is not None:

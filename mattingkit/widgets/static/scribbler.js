@@ -225,7 +225,8 @@ function render({ model, el }) {
     for (const [word, button] of Object.entries(which)) button.setAttribute("aria-pressed", String(word === one));
     const columns = wide && live ? 2 : 1;
     const room = (available - 4 - (columns - 1) * 10) / columns - 2;
-    const highest = Math.max(160, 0.7 * window.innerHeight) / (!wide && one === "Both" ? 2 : 1);
+    const share = Number(getComputedStyle(el).getPropertyValue("--mk-pad-share")) || 0.7;
+    const highest = Math.max(160, share * window.innerHeight) / (!wide && one === "Both" ? 2 : 1);
     const limit = get("width") || Infinity;
     const width = Math.max(80, Math.floor(Math.min(room, limit, (highest * W) / H)));
     const height = Math.max(1, Math.round((width * H) / W));
