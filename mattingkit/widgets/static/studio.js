@@ -297,13 +297,13 @@ function render({ model, el, host }) {
       tell({ do: "find", include: goal.include, exclude: goal.exclude });
       return;
     }
-    aimer.setPointerCapture(event.pointerId);
     goal.from = at;
     goal.frame = h("span", { class: "mk-frame-of-box" });
     aimer.append(goal.frame);
   }, on);
-  aimer.addEventListener("pointermove", (event) => { if (goal?.from) mark(goal.frame, goal.from, spot(event)); }, on);
-  aimer.addEventListener("pointerup", (event) => {
+  // On the document, in whichever element the hand comes to rest.
+  document.addEventListener("pointermove", (event) => { if (goal?.from) mark(goal.frame, goal.from, spot(event)); }, { signal: off.signal, capture: true });
+  document.addEventListener("pointerup", (event) => {
     if (!goal?.from) return;
     const [a, b] = [goal.from, spot(event)];
     const box = [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[0], b[0]) + 1, Math.max(a[1], b[1]) + 1].map(Math.round);
@@ -311,7 +311,7 @@ function render({ model, el, host }) {
     if (box[2] - box[0] < 8 || box[3] - box[1] < 8) { goal.frame.remove(); return; }
     tell({ do: "find", box });
     done();
-  }, on);
+  }, { signal: off.signal, capture: true });
   aimer.addEventListener("keydown", (event) => { if (event.key === "Escape") { done(); find.button.focus(); } }, on);
 
   // What is shown ---------------------------------------------------------------------------------------------------------
