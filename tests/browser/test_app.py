@@ -139,6 +139,7 @@ def test_the_subject_is_found_in_a_box(page: Any) -> None:
     page.get_by_role("button", name="Find subject").click()
     page.get_by_role("button", name="Find it in a box").click()
     aimer = page.locator(".mk-aim")
+    aimer.scroll_into_view_if_needed()
     box = aimer.bounding_box()
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.15 * box["height"])
     page.mouse.down()

@@ -312,7 +312,13 @@ function render({ model, el, host }) {
     tell({ do: "find", box });
     done();
   }, { signal: off.signal, capture: true });
-  aimer.addEventListener("keydown", (event) => { if (event.key === "Escape") { done(); find.button.focus(); } }, on);
+  // Before the pad, which takes keys while the mouse is over it.
+  window.addEventListener("keydown", (event) => {
+    if (!goal || event.key !== "Escape") return;
+    event.stopImmediatePropagation();
+    done();
+    find.button.focus();
+  }, { signal: off.signal, capture: true });
 
   // What is shown ---------------------------------------------------------------------------------------------------------
   function words() {
