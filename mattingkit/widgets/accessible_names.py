@@ -1,4 +1,4 @@
-"""Accessible names for sliders and colour pickers, whose labels ipywidgets does not link to them."""
+"""What ipywidgets and ipycanvas leave out for keyboards and screen readers: names of sliders, a Tab key that leaves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STATIC = Path(__file__).parent / "static"
 
 
 class Names(anywidget.AnyWidget):
-    """An invisible widget that names the sliders and colour pickers of the pad, studio or controls it lies in."""
+    """An invisible widget that names the sliders and colour pickers around it, and lets Tab leave an ipycanvas."""
 
     _esm = _STATIC / "names.js"
     _css = _STATIC / "pad.css"

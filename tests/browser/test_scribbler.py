@@ -375,6 +375,17 @@ pad.add_stroke([(128, 40), (128, 200)], "foreground", radius=12)"""
         pad.comes_to_show("background", 0.45, 0.8)
 
 
+def test_tab_leaves_a_picker(book: Any) -> None:
+    book.execute("below.children = (mk.widgets.PixelPicker(image),)")
+    canvas = book.page.locator(".mk-picker canvas")
+    for key in ("Tab", "Shift+Tab"):
+        canvas.click()
+        until(lambda: canvas.evaluate("canvas => document.activeElement === canvas"), "a click gives it the focus")
+        book.page.keyboard.press(key)
+        assert not canvas.evaluate("canvas => document.activeElement === canvas")
+    book.execute("below.children = ()")
+
+
 def test_two_views_of_one_pad_and_one_that_is_scrolled_into_view_late(book: Any) -> None:
     book.execute("pad = pads['page']; pad.clear(); pad.look(1, 0, 0); pad.label = 'background'; pad.tool = 'brush'")
     book.execute(

@@ -128,6 +128,25 @@ def test_an_error_is_seen_and_strokes_stay(pad: LivePad) -> None:
     pad.answers(0.4, 0.85, 0)
 
 
+def test_the_result_is_painted_on_and_zoomed_too_and_clear_empties_it(pad: LivePad) -> None:
+    pad.both_sides()
+    pad.rests()
+    pad.answer.drag((0.85, 0.1), (0.85, 0.3))
+    pad.marks(3)
+    assert pad.book.evaluate("float(pad.trimap[102, 435])") == 0.0
+    page = pad.book.page
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -150)
+    page.keyboard.up("Control")
+    pad.book.until("pad.view[0] > 1.2")
+    pad.more("Clear")
+    pad.book.until("pad.alpha is None")
+    until(lambda: pad.answer.pixel(0.5, 0.9) == (0, 0, 0), "nothing is left of the old cut-out")
+    pad.says("The result appears here")
+    pad.click("Undo")
+    pad.marks(3)
+
+
 def test_a_band_from_the_answer(pad: LivePad) -> None:
     pad.both_sides()
     pad.rests()

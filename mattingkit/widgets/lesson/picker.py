@@ -16,6 +16,7 @@ import traitlets
 
 from mattingkit.files import png_bytes
 from mattingkit.images import as_image
+from mattingkit.widgets.accessible_names import Names
 from mattingkit.widgets.canvas_lock import held
 from mattingkit.widgets.display import answer, with_static
 
@@ -88,7 +89,8 @@ class PixelPicker(ipywidgets.VBox):  # type: ignore[misc]
         hint = ipywidgets.HTML("Click the picture, or move the sliders.")
         left = ipywidgets.VBox([self.canvas, self.row, self.col, hint], layout=ipywidgets.Layout(flex="0 0 auto"))
         wrap = ipywidgets.Layout(flex_flow="row wrap", align_items="flex-start")
-        super().__init__([ipywidgets.Box([left, self._place], layout=wrap)])
+        super().__init__([ipywidgets.Box([left, self._place], layout=wrap), Names()])
+        self.add_class("mk-picker")
         self.canvas.on_mouse_down(self._clicked)
         self.canvas.on_client_ready(self._draw)
         self.row.observe(self._slid, "value")

@@ -11,17 +11,22 @@ function render({ el }) {
     }
     for (const input of root.querySelectorAll("input[type=file]:not([aria-label])")) input.setAttribute("aria-label", "File");
   }
+  // An ipycanvas swallows every key that it gets, the Tab key too. What a click on it does, sliders beside it do.
+  function pass(event) {
+    if (event.key === "Tab" && event.target.matches("canvas")) event.stopPropagation();
+  }
   let tries = 0;
   let gone = false;
   (function find() {
-    root = el.closest(".mk-studio") ?? el.closest(".mk-pad, .mk-controls");
+    root = el.closest(".mk-studio") ?? el.closest(".mk-pad, .mk-controls, .mk-picker");
     if (root) {
       observer = new MutationObserver(name);
       observer.observe(root, { childList: true, subtree: true });
+      root.addEventListener("keydown", pass, true);
       name();
     } else if (!gone && ++tries < 600) requestAnimationFrame(find);
   })();
-  return () => { gone = true; observer?.disconnect(); };
+  return () => { gone = true; observer?.disconnect(); root?.removeEventListener("keydown", pass, true); };
 }
 
 export default { render };
