@@ -7,11 +7,12 @@ from mattingkit.lessons.exercises import Exercise
 
 def _error_of_the_cat() -> float:
     """From strokes, with everything as it comes."""
-    from mattingkit import estimate_alpha, metrics
+    from mattingkit.methods import estimate_alpha
+    from mattingkit.metrics import sad
     from mattingkit.samples import cat
 
     sample = cat()
-    return metrics.sad(estimate_alpha(sample.image, sample.scribbles()), sample.matte)
+    return sad(estimate_alpha(sample.image, sample.scribbles()), sample.matte)
 
 
 EXERCISES = {

@@ -12,15 +12,17 @@ from mattingkit.lessons.exercises import Exercise
 
 def _best_width() -> int:
     """Of the widths of exercise 2, the one with the least error."""
-    from mattingkit import estimate_alpha, metrics, trimap_from_alpha
+    from mattingkit.methods import estimate_alpha
+    from mattingkit.metrics import sad
     from mattingkit.samples import render
+    from mattingkit.trimap import trimap_from_alpha
 
     fur = render("fur", shape=(144, 192), seed=1)
     hard = (fur.alpha >= 0.5).astype(np.float64)
     errors = {}
     for width in (1, 2, 3, 4):
         trimap = trimap_from_alpha(hard, erode=width)
-        errors[width] = metrics.sad(estimate_alpha(fur.image, trimap, method="bayesian"), fur.alpha)
+        errors[width] = sad(estimate_alpha(fur.image, trimap, method="bayesian"), fur.alpha)
     return min(errors, key=lambda width: errors[width])
 
 

@@ -14,9 +14,9 @@ from mattingkit.lessons.exercises import Exercise
 @functools.cache
 def _pair() -> tuple[Any, ...]:
     """The lesson's pixel and its winning pair of clusters, as the compiled functions take them, and its alpha."""
-    from mattingkit import trimap_from_alpha
     from mattingkit.methods.bayesian import explain
     from mattingkit.samples import portrait
+    from mattingkit.trimap import trimap_from_alpha
 
     sample, part = portrait(), np.s_[24:132, 140:300]
     why = explain(sample.image[part], trimap_from_alpha(sample.matte, erode=7)[part], 92, 29)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-import mattingkit as mk
 from mattingkit.images import FloatArray
 from mattingkit.lessons.exercises import Exercise
+from mattingkit.samples import render
 
 
 def _update(alpha: float, pixel: float, w: FloatArray, F_near: FloatArray, B_near: FloatArray) -> FloatArray:
@@ -29,7 +29,7 @@ def _with_wall(image: FloatArray, wall: FloatArray, alpha: FloatArray) -> FloatA
 
 
 def _walls() -> list[tuple[Any, ...]]:
-    scene = mk.samples.render("hair", (40, 60), seed=1)
+    scene = render("hair", (40, 60), seed=1)
     return [(scene.image, scene.background, scene.alpha)]
 
 

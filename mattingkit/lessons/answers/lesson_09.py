@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-import mattingkit as mk
-from mattingkit import metrics
 from mattingkit.images import FloatArray
 from mattingkit.lessons.exercises import Exercise
-from mattingkit.samples import Scene
+from mattingkit.methods import estimate_alpha
+from mattingkit.metrics import sad
+from mattingkit.samples import Scene, render
 
 
 def _scene(band: str = "narrow") -> Scene:
-    return mk.samples.render("hair", (160, 200), seed=1, band="wide" if band == "wide" else "narrow")
+    return render("hair", (160, 200), seed=1, band="wide" if band == "wide" else "narrow")
 
 
 def _lazy() -> float:
@@ -23,8 +23,8 @@ def _lazy() -> float:
 
 
 def _sad(scene: Scene) -> float:
-    alpha = mk.estimate_alpha(scene.image, scene.trimap, method="closed_form", scale=1)
-    return metrics.sad(alpha, scene.alpha, scene.trimap)
+    alpha = estimate_alpha(scene.image, scene.trimap, method="closed_form", scale=1)
+    return sad(alpha, scene.alpha, scene.trimap)
 
 
 def _mean_ranks(table: FloatArray) -> FloatArray:
@@ -55,7 +55,7 @@ EXERCISES = {
         right=lambda: _sad(_scene("wide")) / _sad(_scene()),
         hints=(
             "run the method on both scenes, each with its own trimap, and divide the wide one's SAD by the other.",
-            "metrics.sad(alpha, truth, trimap) wants the trimap of its own scene; scale=1 both times.",
+            "sad(alpha, truth, trimap) wants the trimap of its own scene; scale=1 both times.",
         ),
         tolerance=0.03,
     ),

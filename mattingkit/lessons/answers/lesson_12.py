@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import mattingkit as mk
-from mattingkit import metrics
 from mattingkit.lessons.exercises import Exercise
+from mattingkit.methods import estimate_alpha
+from mattingkit.metrics import mse
+from mattingkit.samples import render
 
 #: The lesson's twelve scenes.
 ATLAS = (
@@ -30,19 +31,19 @@ def _rows() -> list[tuple[Any, ...]]:
 def _closed_form_ahead() -> int:
     ahead = 0
     for kind in ATLAS:
-        scene = mk.samples.render(kind, (80, 108), seed=1)
-        bayesian = mk.estimate_alpha(scene.image, scene.trimap, method="bayesian")
-        closed_form = mk.estimate_alpha(scene.image, scene.trimap, method="closed_form", scale=1)
-        errors = [metrics.mse(alpha, scene.alpha, scene.trimap) for alpha in (bayesian, closed_form)]
+        scene = render(kind, (80, 108), seed=1)
+        bayesian = estimate_alpha(scene.image, scene.trimap, method="bayesian")
+        closed_form = estimate_alpha(scene.image, scene.trimap, method="closed_form", scale=1)
+        errors = [mse(alpha, scene.alpha, scene.trimap) for alpha in (bayesian, closed_form)]
         ahead += errors[1] < errors[0]
     return ahead
 
 
 def _factor() -> float:
-    scene = mk.samples.render("holes", (80, 108), seed=1)
+    scene = render("holes", (80, 108), seed=1)
     told = np.where((scene.trimap == 0.5) & (scene.alpha == 0), 0, scene.trimap)
     errors = [
-        metrics.mse(mk.estimate_alpha(scene.image, trimap, method="closed_form", scale=1), scene.alpha, told)
+        mse(estimate_alpha(scene.image, trimap, method="closed_form", scale=1), scene.alpha, told)
         for trimap in (scene.trimap, told)
     ]
     return errors[0] / errors[1]
@@ -71,7 +72,7 @@ EXERCISES = {
         right=_factor,
         hints=(
             "np.where makes the new trimap; both errors are to be taken over its unknown pixels.",
-            "metrics.mse(alpha, truth, trimap) takes the trimap last; divide the error before by the error after.",
+            "mse(alpha, truth, trimap) takes the trimap last; divide the error before by the error after.",
         ),
         tolerance=0.05,
     ),
