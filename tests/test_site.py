@@ -38,6 +38,7 @@ EXPLORER = """def gray(level=0.5, marked=False):
 mk.widgets.Explorer(gray, level=(0.0, 1.0, 0.25), marked=False)"""
 FLIPBOOK = "mk.widgets.Flipbook({'black': np.zeros((4, 4)), 'white': np.ones((4, 4))}, interval=300)"
 COMPARISON = "mk.widgets.AlphaComparison({'half': np.full((4, 4), 0.5)}, image=np.zeros((4, 4, 3)))"
+EXPLORABLE = "from mattingkit.explorables import ColorWindow\nColorWindow()"
 PUZZLE = "# Mix colours\n\n*Two pots of paint, one brush.\nHow much of each?*"
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?P<line>[^$\n]+?)\$(?!\$)", re.DOTALL)
@@ -59,7 +60,7 @@ def source(tmp_path: Path) -> Path:
 def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
     """A site of two small lessons, with everything else that belongs to it."""
     folder = tmp_path_factory.mktemp("lessons")
-    widgets = (PICKER, EXPLORER, FLIPBOOK, COMPARISON)
+    widgets = (PICKER, EXPLORER, FLIPBOOK, COMPARISON, EXPLORABLE)
     lesson(folder, "00_quickstart", PICTURE, *widgets, "print(6 * 7)", text=f"{PUZZLE}\n\n" + r"$$\alpha F$$")
     lesson(folder, "10_id_photo", "1", text="# Look on\n\nas in [the first](00_quickstart.ipynb), $x_i$")
     # Pages link to lessons, so each is there, and short.
@@ -203,6 +204,8 @@ def test_pages_in_a_browser(site, chromium) -> None:  # noqa: F811
         assert page.evaluate(SHIFTS) < 0.01, f"{name} moves while it loads"
         for scheme in ("light", "dark") if name in VISITED[:4] else ("light",):
             page.emulate_media(color_scheme=scheme)
+            # Halfway from one colour to another there is little contrast.
+            page.evaluate("() => Promise.all(document.getAnimations().map((one) => one.finished))")
             for one in axe.run(page, options={"preload": False}).response["violations"]:
                 if one["impact"] in ("serious", "critical"):
                     wrong.append(f"{name}, {scheme}: {one['id']}: {one['nodes'][0]['html']}")
@@ -236,10 +239,15 @@ def test_widgets_that_need_no_kernel_are_alive(site, chromium) -> None:  # noqa:
     book.get_by_text("white").wait_for()
     book.get_by_role("button", name="Pause").click()
 
-    page.locator(".mk-live").scroll_into_view_if_needed()
-    live = page.locator(".mk-live[data-alive]")
-    live.locator("canvas, img").first.wait_for()
-    live.locator("button", has_text="Wipe").first.click()
+    comparison, window = page.locator(".mk-live").all()
+    comparison.scroll_into_view_if_needed()
+    comparison.locator("canvas, img").first.wait_for()
+    comparison.locator("button", has_text="Wipe").first.click()
+    window.scroll_into_view_if_needed()
+    window.get_by_role("button", name="Two lines").click()
+    window.get_by_role("slider", name="Alpha of pixel 1").focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => document.querySelectorAll('.mk-live[data-alive]').length === 2")
     page.close()
     assert wrong == []
 

@@ -42,6 +42,9 @@
   }
 
   // --- A model as anywidget gives one, without anybody at the other end -------------------------------------------------
+  // Lists of equal numbers are the same value, as in Jupyter: who answers a change by setting it again stops there.
+  const same = (one, other) => one === other || (one !== null && typeof one === "object" && !(one instanceof DataView)
+    && JSON.stringify(one) === JSON.stringify(other));
   function model(values) {
     const heard = new Map();
     const on = (name, call) => { heard.set(name, [...(heard.get(name) ?? []), call]); };
@@ -54,7 +57,7 @@
       get: (name) => values[name],
       set: (name, value) => {
         const given = typeof name === "object" ? name : { [name]: value };
-        const changed = Object.keys(given).filter((key) => values[key] !== given[key]);
+        const changed = Object.keys(given).filter((key) => !same(values[key], given[key]));
         Object.assign(values, given);
         for (const key of changed) tell(`change:${key}`, self, values[key]);
         if (changed.length) tell("change", self);
