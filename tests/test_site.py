@@ -127,7 +127,7 @@ def test_sliders_choose_among_pictures_drawn_ahead(site) -> None:
 
 
 def test_a_comparison_lives_on_from_its_state(site) -> None:
-    (state,) = re.findall(r'<div class="mk-live".*?>(\{.*?\})</script>', read(site, "lessons/00_quickstart"))
+    state, *_ = re.findall(r'<div class="mk-live".*?>(\{.*?\})</script>', read(site, "lessons/00_quickstart"))
     held = json.loads(state.replace("<\\/", "</"))
     assert [one["name"] for one in held["state"]["entries"]] == ["half"]
     assert "render" in held["state"]["_esm"]
@@ -204,11 +204,12 @@ def test_pages_in_a_browser(site, chromium) -> None:  # noqa: F811
         assert page.evaluate(SHIFTS) < 0.01, f"{name} moves while it loads"
         for scheme in ("light", "dark") if name in VISITED[:4] else ("light",):
             page.emulate_media(color_scheme=scheme)
+            page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
             # Halfway from one colour to another there is little contrast.
             page.evaluate("() => Promise.all(document.getAnimations().map((one) => one.finished))")
             for one in axe.run(page, options={"preload": False}).response["violations"]:
                 if one["impact"] in ("serious", "critical"):
-                    wrong.append(f"{name}, {scheme}: {one['id']}: {one['nodes'][0]['html']}")
+                    wrong.append(f"{name}, {scheme}: {one['id']}: {one['nodes'][0]['failureSummary']}")
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("() => document.documentElement.scrollWidth") == 390, f"{name} sticks out on a phone"
     page.close()
