@@ -70,6 +70,7 @@ html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_scaled_image_link = False  # a picture is shown as large as it was drawn
 html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "mattingkit"},
