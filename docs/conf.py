@@ -91,7 +91,11 @@ html_theme_options = {
         {"name": "Source", "url": "https://github.com/mattingkit/mattingkit", "icon": "fa-brands fa-github"},
     ],
 }
-html_sidebars = {"index": [], "equations": [], "benchmarks": [], "changelog": [], "command": []}
+#: Pages that stand alone have no contents at their left.
+html_sidebars = {
+    page: []
+    for page in ("index", "equations", "benchmarks", "changelog", "command", "capstones", "instructors", "timeline")
+}
 html_context = {"default_mode": "auto"}
 copyright = "The mattingkit authors, MIT licence"
 
