@@ -6,6 +6,13 @@ import importlib.util
 import ipaddress
 import os
 import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,8 +69,13 @@ def serve(
         list[str] | None,
         typer.Option("--allow-network", metavar="10.0.0.0/8", help="Fetch pictures from there too; may be repeated."),
     ] = None,
+    studio: Annotated[
+        bool, typer.Option("--studio", help="Also serve the page without code, to this machine's browsers, at /.")
+    ] = False,
 ) -> None:
     """Serve cut-outs over HTTP, to rembg's clients and to better ones; the page /docs describes it."""
+    if studio and importlib.util.find_spec("voila") is None:
+        raise ImportError("The studio is served by Voilà; install it with: pip install 'mattingkit[app]'")
     for name in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
         if importlib.util.find_spec(name) is None:
             raise ImportError(
@@ -75,6 +87,7 @@ def serve(
     token = None
     if token_file is not None:
         token = read_token(token_file)
+        console.note(f"Requests must show the token in {token_file}.")
     elif not is_loopback(host):
         token = secrets.token_urlsafe(24)
         console.note(f"Others can reach {host}, so requests must show this token: {token}")
@@ -95,7 +108,28 @@ def serve(
     )
     shown = f"[{host}]" if ":" in host else host
     console.note(f"Serving http://{shown}:{port}/ until Ctrl-C; {settings.workers} workers, routes at /docs.")
-    run(settings, host, port)
+    with _studio() if studio else nullcontext() as page:
+        run(settings, host, port, studio=page)
+
+
+@contextmanager
+def _studio() -> Iterator[str]:
+    """Serve the page without code beside the server, in a process of its own; its address, token and all."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="mattingkit-serve-") as folder:
+        token = Path(folder, "token")
+        read_token(token)
+        command = [sys.executable, "-m", "mattingkit.cli", "app", "--no-browser", f"--port={port}"]
+        process = subprocess.Popen([*command, f"--token-file={token}"], stderr=subprocess.DEVNULL)
+        # uvicorn ends by raising the signal again that ended it, which would otherwise end this process at once.
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        try:
+            yield f"http://127.0.0.1:{port}/?token={token.read_text().strip()}"
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def read_token(path: Path) -> str:
@@ -110,7 +144,6 @@ def read_token(path: Path) -> str:
     token = secrets.token_urlsafe(24)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(f"{token}\n")
-    console.note(f"Made a token in {path}; requests must show it.")
     return token
 
 
