@@ -197,7 +197,7 @@ def notebook() -> str:
         "options = [('canvas', image), ('page', image), ('page', gray * np.ones(3)), ('page', large)]\n"
         "pads = [mk.widgets.Scribbler(one, ink=ink, autosave=False) for ink, one in options]",
         *[f"pads[{k}]" for k in range(len(PADS))],
-        "studio = mk.widgets.Studio(autosave=False)\nstudio",
+        "studio = mk.widgets.Studio(mk.samples.portrait().image, guess=False, autosave=False)\nstudio",
         "large = np.kron(gray, np.ones((4, 4, 3)))[:2000, :2000]\n"
         "ramp = np.linspace(0, 1, 2000) * np.ones((2000, 1))\n"
         "view = mk.widgets.AlphaComparison({f'ramp {k}': ramp**k for k in range(1, 5)}, image=large)\nview",
@@ -276,7 +276,7 @@ def measure(book: Any, options: Any) -> None:
     start = time.perf_counter()
     run_cell(book, 1 + len(PADS))
     book.page.wait_for_function(
-        """() => { const c = document.querySelector(".mk-studio canvas[aria-roledescription='drawing pad']");
+        """() => { const c = [...document.querySelectorAll("canvas[aria-roledescription='drawing pad']")].at(-1);
              return c && c.getContext('2d').getImageData(c.width >> 1, c.height >> 1, 1, 1).data[3] > 0; }"""
     )
     print(f"Studio's first paint after its cell runs: {time.perf_counter() - start:.2f} s")

@@ -15,4 +15,4 @@ class Names(anywidget.AnyWidget):
     """An invisible widget that names the sliders and colour pickers around it, and lets Tab leave an ipycanvas."""
 
     _esm = _STATIC / "names.js"
-    _css = _STATIC / "pad.css"
+    _css = _STATIC / "names.css"

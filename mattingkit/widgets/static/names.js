@@ -18,7 +18,7 @@ function render({ el }) {
   let tries = 0;
   let gone = false;
   (function find() {
-    root = el.closest(".mk-studio") ?? el.closest(".mk-pad, .mk-controls, .mk-picker");
+    root = el.closest(".mk-studio") ?? el.closest(".mk-controls, .mk-picker");
     if (root) {
       observer = new MutationObserver(name);
       observer.observe(root, { childList: true, subtree: true });
