@@ -56,8 +56,9 @@ DOUBT_POWER, DOUBT_FLOOR = 0.6, 1e-3
 REACH_POWER, REACH_FLOOR = 0.6, 2.0
 NEAR_POWER, NEAR_FLOOR = 0.4, 1.0
 #: Variance, and distance of F and B in colour, at which confidence has clearly fallen. It falls faster than one over
-#: the variance: where evidence is far off, it is so for all neighbours alike, and there are many of them to say it.
-LITTLE_TRUST, TRUST_POWER, HALF_APART = 3.5e-3, 2.0, 0.03
+#: the variance, and with the area of the largest disc round the pixel that nothing known lies in, once its radius comes
+#: to so many pixels: where evidence is wrong, it is so for a whole patch, which has many pixels to say the same.
+LITTLE_TRUST, TRUST_POWER, HALF_APART, PATCH = 2.5e-3, 1.5, 0.03, 10.0
 
 
 class Evidence(NamedTuple):
@@ -394,5 +395,5 @@ def _conclude(  # type: ignore[no-untyped-def]
         )
         across = minus(F, B)
         apart = dot(across, across)
-        trust = (LITTLE_TRUST / (LITTLE_TRUST + variance)) ** TRUST_POWER
+        trust = (LITTLE_TRUST / (LITTLE_TRUST + variance)) ** TRUST_POWER / (1.0 + (near / PATCH) ** 2)
         confidence[row, col] = trust * (apart / (apart + HALF_APART**2))
