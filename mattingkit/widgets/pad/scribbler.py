@@ -621,7 +621,9 @@ class Scribbler(anywidget.AnyWidget):
         # Every so many pixels first: a large photograph need not be smoothed as a whole for a picture of this size.
         step = max(1, max(self.drawing.shape) // 1280)
         every = (slice(None, None, step), slice(None, None, step))
-        panes = [overlay_trimap(self.image[every], self.trimap[every])]
+        # The strokes alone: tinted by a guess, the photograph would not be seen.
+        drawn = np.where(self.drawing.marked[every], self.trimap[every], UNKNOWN)
+        panes = [overlay_trimap(self.image[every], drawn)]
         if self.alpha is not None:
             panes.append(np.repeat(self.alpha[every][..., np.newaxis], 3, axis=2))
         return still_file(np.concatenate(panes, axis=1))
