@@ -45,8 +45,8 @@ def estimate_layers(
     method : {"multilevel", "closed_form"}, default "multilevel"
         Both minimise how far ``αF + (1 − α)B`` is from I plus the gradients of F and B weighted by alpha's.
     smoothness : float, default 0.2
-        How much those gradients count for "multilevel". 1 is the paper's energy, 0.5 gives PyMatting's answer, and 0.2
-        was nearest to the truth on rendered scenes, with true alphas and with estimated ones.
+        How much those gradients count for "multilevel". 1 is the paper's energy, 0.5 gives PyMatting's answer; 0.2
+        is nearer to the truth than both on rendered scenes, and less bound to noise than 0.1, which is as near.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def estimate_foreground(
     image : array_like, shape (H, W, 3)
     alpha : array_like, shape (H, W)
     method : {"multilevel", "closed_form"}, default "multilevel"
-    smoothness : float, default 1
+    smoothness : float, default 0.2
         As in :func:`estimate_layers`, which raises the same errors.
 
     Returns
