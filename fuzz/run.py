@@ -34,14 +34,17 @@ def main() -> int:
         return max(codes)
     import atheris
 
-    # Readers and parsers are watched for the code that an input reaches. Compiled kernels are not: numba would have to
-    # compile them all anew.
-    watched = ["files", "images", "drawing", "trimap", "serve", "params", "methods.u2net.checkpoints"]
-    watched += ["methods.u2net.onnx_file"]
-    with atheris.instrument_imports(include=[*(f"mattingkit.{name}" for name in watched), "PIL"]):
-        sys.path.insert(0, str(HERE))
+    sys.path.insert(0, str(HERE))
+    if (
+        given.target == "solver"
+    ):  # compiled kernels cannot be watched; numba would not compile what atheris makes of them
         from targets import TARGETS
-    target = TARGETS[given.target]
+
+        target = atheris.instrument_func(TARGETS["solver"])
+    else:
+        with atheris.instrument_imports(include=["mattingkit", "PIL"]):
+            from targets import TARGETS
+        target = TARGETS[given.target]
     if given.input is not None:
         target(given.input.read_bytes())
         return 0
