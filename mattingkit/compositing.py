@@ -215,7 +215,7 @@ def triangulate(
 
     References
     ----------
-    Smith, Blinn: Blue Screen Matting. SIGGRAPH 1996, theorem 4. https://doi.org/10.1145/237170.237263
+    Smith, Blinn: Blue Screen Matting. SIGGRAPH 1996. https://doi.org/10.1145/237170.237263
 
     Examples
     --------

@@ -47,8 +47,8 @@ EXERCISES = {
         right=lambda: 1,
         tolerance=0.0,
         hints=(
-            "a method has to keep what is known and may otherwise do as it likes; what is the least trouble?",
-            "nothing says that there is any background.",
+            "it keeps what is known and asks for likeness besides; in which alphas does no pixel differ from another?",
+            "a constant satisfies all pixels. Which constants does the one known pixel leave?",
         ),
     ),
     "02.2": Exercise(
