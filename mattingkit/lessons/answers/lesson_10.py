@@ -5,11 +5,11 @@ from __future__ import annotations
 from mattingkit.lessons.exercises import Exercise
 
 
-def _how_many(h: int, w: int, H: int = 1181, W: int = 1772, g: int = 24) -> int:
-    def upright(h: int, w: int) -> int:
-        return (H // (h + g)) * (W // (w + g))
+def _how_many(p: int, q: int, H: int = 1181, W: int = 1772, g: int = 24) -> int:
+    def upright(p: int, q: int) -> int:
+        return (H // (p + g)) * (W // (q + g))
 
-    return max(upright(h, w), upright(w, h))
+    return max(upright(p, q), upright(q, p))
 
 
 EXERCISES = {
@@ -28,7 +28,7 @@ EXERCISES = {
         right=lambda: _how_many,
         hints=(
             "how many rows fit, how many columns? Each photograph brings its gap along.",
-            "turn a photograph by exchanging h and w, and take the larger of the two numbers.",
+            "turn a photograph by exchanging p and q, and take the larger of the two numbers.",
         ),
         tolerance=0.0,
         trials=lambda: [(413, 295), (579, 413), (600, 600), (500, 200, 1000, 1000, 0), (300, 100, 250, 900, 10)],
