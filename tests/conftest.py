@@ -27,16 +27,23 @@ settings.register_profile("mattingkit", deadline=None, max_examples=60)
 settings.load_profile("mattingkit")
 
 #: Tests that share something costly (a JupyterLab, a built site) or measure (a whole machine's cluster) stay together.
-GROUPS = {"browser": "browser", "test_site.py": "site", "test_compiled.py": "compiled", "test_cluster.py": "cluster"}
+GROUPS = {
+    **dict.fromkeys(("test_explorables.py", "test_explorables_core.py", "test_app.py"), "pages"),
+    "browser": "browser",
+    "test_site.py": "site",
+    "test_compiled.py": "compiled",
+    "test_cluster.py": "cluster",
+    "serve": "serve",
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the workers of pytest-xdist whole groups where tests belong together."""
     for item in items:
-        for part, group in GROUPS.items():
-            if part in item.path.parts:
-                item.add_marker(pytest.mark.xdist_group(group))
+        group = next((group for part, group in GROUPS.items() if part in item.path.parts), None)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 class LessonsOnce:

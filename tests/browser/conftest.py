@@ -350,6 +350,12 @@ pad.cancel(); pad.clear(); pad.look(1, 0, 0); pad.label = "foreground"; pad.tool
         box = self.canvas.box()
         self.book.page.mouse.move(box["x"] - 40, box["y"] + 10)
 
+    def look(self, zoom: int, top: float, left: float) -> None:
+        """Enlarge a part of the picture, and wait until the page shows it."""
+        self.book.execute(f"pad.look({zoom}, {top}, {left})")
+        number = self.whole.locator("button.mk-zoom")  # hidden where there is little room
+        until(lambda: number.text_content() == f"{100 * zoom} %", "the page shows the part")
+
     @property
     def whole(self) -> Any:
         """The pad on the page, toolbar and all."""

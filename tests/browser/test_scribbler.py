@@ -152,7 +152,7 @@ def test_alt_erases_and_shift_draws_a_straight_line(pad: MarkedPad) -> None:
 @pytest.mark.parametrize("way", ["middle", "space"])
 def test_a_drag_moves_the_enlarged_picture(pad: MarkedPad, way: str) -> None:
     page = pad.book.page
-    pad.book.execute("pad.look(4, 64, 128)")
+    pad.look(4, 64, 128)
     page.mouse.move(*pad.canvas.place(0.5, 0.5))
     page.keyboard.down("Space") if way == "space" else None
     page.mouse.down(button="middle" if way == "middle" else "left")
@@ -263,7 +263,8 @@ def test_undo_redo_clear_erase_by_button(pad: MarkedPad) -> None:
 
 
 def test_zoomed_strokes_land_on_the_right_pixels(pad: MarkedPad) -> None:
-    pad.book.execute("pad.look(4, 64, 128); pad.radius = 1.5")
+    pad.book.execute("pad.radius = 1.5")
+    pad.look(4, 64, 128)
     pad.canvas.drag((0.25, 0.5), (0.75, 0.5))
     pad.marks(1)
     # A quarter of the picture, from row 64 and column 128 on: the stroke runs along row 96, columns 144 to 176.
@@ -275,7 +276,7 @@ def test_zoomed_strokes_land_on_the_right_pixels(pad: MarkedPad) -> None:
 
 
 def test_the_hand_moves_it_too(pad: MarkedPad) -> None:
-    pad.book.execute("pad.look(4, 64, 128)")
+    pad.look(4, 64, 128)
     pad.take("Hand")
     pad.canvas.drag((0.5, 0.5), (0.25, 0.5))
     pad.book.until("abs(pad.view[2] - 144) < 2 and abs(pad.view[1] - 64) < 1")

@@ -88,10 +88,10 @@ def test_strokes_bring_a_preview_and_then_the_full_answer(pad: LivePad) -> None:
     pad.answers(0.05, 0.2, 0)
     assert pad.marked_old() == 0
     # The pane looks at the same part as the pad.
-    pad.book.execute("pad.look(8, 0.9 * 512 - 32, 0.5 * 512 - 32)")
+    pad.look(8, 0.9 * 512 - 32, 0.5 * 512 - 32)
     pad.answers(0.1, 0.5, 255)
     pad.answers(0.9, 0.5, 255)
-    pad.book.execute("pad.look(8, 0.2 * 512 - 32, 0)")
+    pad.look(8, 0.2 * 512 - 32, 0)
     pad.answers(0.4, 0.5, 0)
 
 

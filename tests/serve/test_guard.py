@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ def ask(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(server.app(scope, receive, send))
+    with ThreadPoolExecutor(1) as thread:  # this one may have a loop running, Playwright's
+        thread.submit(lambda: asyncio.run(server.app(scope, receive, send))).result()
     assert server.house.inside == 0
     return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
 

@@ -492,10 +492,13 @@ function render({ model, el }) {
   let sending = 0;
   function look(zoom, top, left) {
     zoom = clamp(zoom, 1, 32);
-    model.set("view", [zoom, clamp(top, 0, H - H / zoom), clamp(left, 0, W - W / zoom)]);
-    // Where the view rests is of interest to the kernel, every step of the way is not; ink drawn there is the exception.
+    const view = [zoom, clamp(top, 0, H - H / zoom), clamp(left, 0, W - W / zoom)];
+    model.set("view", view);
     clearTimeout(sending);
-    sending = setTimeout(() => model.save_changes(), kernelInk ? 16 : 150);
+    // Where the view rests is of interest to the kernel, every step of the way is not; ink drawn there is the exception.
+    if (kernelInk) model.save_changes();
+    // Set again: until it is sent, the kernel's echo of an older view may have taken its place.
+    else sending = setTimeout(() => { model.set("view", view); model.save_changes(); }, 150);
   }
   function zoomAt(factor, [row, col]) {
     const [zoom, top, left] = get("view");
