@@ -137,15 +137,22 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
+_open: list[Any] = []
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
+    """One browser a process: Playwright starts no second, and a module that imports this fixture has one of its own."""
+    if _open:
+        yield _open[0]
+        return
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+        _open.append(started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS))
+        yield _open[0]
+        _open.pop().close()
 
 
 class Notebook:
