@@ -63,8 +63,8 @@ def enlarged(name: str) -> tuple[Any, list[dict[str, Any]]]:
 
 def main() -> None:
     """Measure and print."""
-    from browser.conftest import ARGUMENTS, CHROMIUM
     from browser.test_explorables import Pad
+    from conftest import ARGUMENTS, CHROMIUM
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -149,7 +149,8 @@ def stroke(book: Any, index: int, row: float, events: int) -> tuple[list[float],
 
 def main() -> None:
     """Measure and print."""
-    from browser.conftest import ARGUMENTS, CHROMIUM, Notebook, Server, free_port, isolated_environment
+    from browser.conftest import Notebook, Server, free_port, isolated_environment
+    from conftest import ARGUMENTS, CHROMIUM
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 # Before NumPy and torch are loaded: OpenBLAS's and OpenMP's threads spin while they wait, which slows everything
@@ -25,6 +25,12 @@ from hypothesis import settings
 # The machines that run this are shared and noisy: how long an example takes says nothing about it.
 settings.register_profile("mattingkit", deadline=None, max_examples=60)
 settings.load_profile("mattingkit")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 
 #: Tests that share something costly (a JupyterLab, a built site) or measure (a whole machine's cluster) stay together.
 GROUPS = {
@@ -59,9 +65,20 @@ class LessonsOnce:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    chromium = any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
-    if chromium and find_spec("playwright"):
+    if CHROMIUM and find_spec("playwright"):
         config.pluginmanager.register(LessonsOnce(), "lessons-once")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A real browser, one for all tests of a process."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 REPOSITORY = Path(__file__).resolve().parents[1]

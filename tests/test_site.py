@@ -13,7 +13,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser.conftest import chromium  # noqa: F401
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import mattingkit as mk
@@ -191,7 +190,7 @@ SHIFTS = """() => new Promise((done) => {
 
 
 @pytest.mark.browser
-def test_pages_in_a_browser(site, chromium) -> None:  # noqa: F811
+def test_pages_in_a_browser(site, chromium) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = chromium.new_page(viewport={"width": 1440, "height": 1000})
     wrong: list[str] = []
@@ -217,7 +216,7 @@ def test_pages_in_a_browser(site, chromium) -> None:  # noqa: F811
 
 
 @pytest.mark.browser
-def test_widgets_that_need_no_kernel_are_alive(site, chromium) -> None:  # noqa: F811
+def test_widgets_that_need_no_kernel_are_alive(site, chromium) -> None:
     page = chromium.new_page(viewport={"width": 1440, "height": 1000})
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -22,6 +22,7 @@ from mattingkit.params import check_parameters
 from mattingkit.photo.cutout import Separated, check_background, over_background, separate
 from mattingkit.photo.guess import Guess
 from mattingkit.photo.id_photo import ID_SIZES, crop_box, crop_id_photo, id_box
+from mattingkit.photo.print_sheet import DPI
 from mattingkit.progress import ProgressCallback
 
 __all__ = ["ID_BLUE", "Product", "Recipe", "full_set"]
@@ -159,7 +160,7 @@ class Recipe:
 
     def finish(self, photo: Photo, parts: Separated) -> Product:
         """Make the picture that is asked for out of the parts."""
-        dpi = photo.dpi if self.crop is None else (300.0, 300.0)
+        dpi = photo.dpi if self.crop is None else (float(DPI), float(DPI))
         if self.output == "alpha":
             return Product(parts.alpha, dpi)
         if self.output == "rgba":

@@ -23,13 +23,6 @@ from typing import Any
 import pytest
 
 TIMEOUT = 90.0
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -113,11 +106,9 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def lab(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[Server]:
     """A JupyterLab whose application object the tests can reach from the page."""
     pytest.importorskip("jupyterlab")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
     folder = tmp_path_factory.mktemp("lab")
     environment = isolated_environment(folder)
     (folder / "work").mkdir()
@@ -135,24 +126,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(command, folder, environment, f"http://127.0.0.1:{port}", "/api")
     yield server
     server.stop()
-
-
-_open: list[Any] = []
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """One browser a process: Playwright starts no second, and a module that imports this fixture has one of its own."""
-    if _open:
-        yield _open[0]
-        return
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        _open.append(started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS))
-        yield _open[0]
-        _open.pop().close()
 
 
 class Notebook:

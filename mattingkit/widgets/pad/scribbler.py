@@ -149,6 +149,7 @@ class Scribbler(anywidget.AnyWidget):
     alert = traitlets.Unicode().tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)
     progress = traitlets.Float(0.0).tag(sync=True)
+    compiles = traitlets.Bool(False).tag(sync=True)
     seconds = traitlets.Float(0.0).tag(sync=True)
     #: The model of the ipycanvas that the kernel draws on; empty where the page draws.
     canvas = traitlets.Unicode().tag(sync=True)
@@ -536,6 +537,10 @@ class Scribbler(anywidget.AnyWidget):
     def progressed(self, progress: Progress) -> None:
         """Move the bar; called from the worker's thread."""
         self.progress = round(progress.step / progress.total, 2) if progress.total else 0.5
+
+    def compiling(self, whether: bool) -> None:
+        """Say that the method is being compiled, and do not count that as its time; called from the worker's thread."""
+        self.compiles, self._asked = whether, time.perf_counter()
 
     def failed(self, reason: str) -> None:
         """Show what went wrong; called from the worker's thread."""

@@ -13,9 +13,10 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mattingkit.compiled import ensure, jobs_of, missing
 from mattingkit.images import FloatArray
 from mattingkit.methods import estimate_alpha, find_method
-from mattingkit.progress import Progress
+from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.threads import CancelledError, Latest, Ticket
 from mattingkit.widgets.messages import explain
 
@@ -33,7 +34,8 @@ class Worker:
 
     The thread tells the listener, a :class:`mattingkit.widgets.Scribbler`, how things go: ``solved(alpha, ticket,
     final)`` for a preview or the full alpha, worth showing while ``ticket.current``; ``progressed(progress)``;
-    ``failed(reason)``; and ``rested()`` when nothing is left to do. ``latest`` starts a turn for each trimap, and for
+    ``compiling(whether)`` around the only time on a machine that a method is compiled; ``failed(reason)``; and
+    ``rested()`` when nothing is left to do. ``latest`` starts a turn for each trimap, and for
     each change of method or parameters; a listener that keeps an alpha holds its lock meanwhile.
     """
 
@@ -127,6 +129,7 @@ class Worker:
             ticket.check()
             self._listener.progressed(progress)
 
+        self._compile_first(method, report)
         with warnings.catch_warnings():
             # A solver that stopped short still gives its best alpha; while drawing, the next stroke is the remedy.
             warnings.simplefilter("ignore")
@@ -146,6 +149,16 @@ class Worker:
                 alpha = estimate_alpha(self.image, given, method, on_progress=report, **parameters)
         if alpha is not None and ticket.current:
             self._listener.solved(alpha, ticket, True)
+
+    def _compile_first(self, method: str, report: ProgressCallback) -> None:
+        """Have the method compiled where it has not been on this machine; somebody is told why they wait."""
+        jobs = missing(jobs_of([method]))
+        if jobs:
+            self._listener.compiling(True)
+            try:
+                ensure(jobs, on_progress=report)
+            finally:
+                self._listener.compiling(False)
 
     def _live_matting(self, kind: type[LiveMatting], parameters: dict[str, Any]) -> LiveMatting:
         kept = self._live

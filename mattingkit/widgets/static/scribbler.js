@@ -862,7 +862,7 @@ function render({ model, el }) {
     result.figure.classList.toggle("mk-stale", get("stale") && !!pictures.alpha);
     busy.classList.toggle("mk-on", working);
     const share = get("progress");
-    const task = !pictures.alpha ? "Working" : get("level") === "preview" && !get("stale") ? "Refining" : "Updating";
+    const task = get("compiles") ? "Compiling (once on this machine)" : !pictures.alpha ? "Working" : get("level") === "preview" && !get("stale") ? "Refining" : "Updating";
     busyText.textContent = `${task}…${share > 0.05 ? ` ${Math.round(100 * share)} %` : ""}`;
     const count = get("count");
     hint.textContent = pictures.alpha || working ? "" : get("notice") || (count ? "" :
@@ -931,7 +931,7 @@ function render({ model, el }) {
   const watch = { "msg:custom": heard, "change:view": seenFrom, "change:opacity": present,
     "change:shown": () => { redraw(); words(); }, "change:live": () => { arrange(); words(); }, "change:width": arrange };
   for (const name of ["label", "radius", "tool", "tolerance"]) watch[`change:${name}`] = () => { present(); words(); };
-  for (const name of ["can_undo", "can_redo", "count", "offer", "notice", "alert", "busy", "progress", "seconds", "level", "stale"]) watch[`change:${name}`] = words;
+  for (const name of ["can_undo", "can_redo", "count", "offer", "notice", "alert", "busy", "progress", "compiles", "seconds", "level", "stale"]) watch[`change:${name}`] = words;
   for (const [name, handler] of Object.entries(watch)) model.on(name, handler);
 
   // The kernel's own ink is an ipycanvas's picture, laid over the photograph. Where the page cannot have it, it draws.
