@@ -11,63 +11,66 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 
-from mattingkit.cli import (
-    batching,
-    benchmarking,
-    comparing,
-    console,
-    cutting,
-    docs,
-    learning,
-    resources,
-    serving,
-    warming,
-)
+from mattingkit.cli import console, resources
+from mattingkit.cli.batching import batch
+from mattingkit.cli.benchmarking import benchmark
+from mattingkit.cli.comparing import compare, methods
+from mattingkit.cli.cutting import cutout
+from mattingkit.cli.learning import app, lab
 from mattingkit.cli.options import with_settings
+from mattingkit.cli.publishing import docs
+from mattingkit.cli.serving import serve
+from mattingkit.cli.warming import warm
 from mattingkit.version import __version__
 
 __all__ = ["build", "main"]
 
 
+Command = Callable[..., Any]
+
+#: The commands in the order in which the help lists them, and those of ``mattingkit weights`` by their names.
+COMMANDS: tuple[Command, ...] = (
+    lab, compare, methods, cutout, batch, benchmark, resources.samples, app, serve, docs, warm,
+)  # fmt: skip
+OF_WEIGHTS: dict[str, Command] = {
+    "list": resources.list_weights,
+    "fetch": resources.fetch,
+    "verify": resources.verify,
+    "where": resources.where,
+}
+
+
 def build() -> typer.Typer:
-    """Assemble the application.
+    """Assemble the application."""
+    about = "Image matting: learn it, compare its methods, cut out photographs."
+    first = console.example("mattingkit lab", "mattingkit compare", "mattingkit cutout photo.jpg -o out/")
+    whole = _group({command.__name__: command for command in COMMANDS}, "mattingkit", about, first)
+    whole.callback()(_common)
+    about = "List, fetch and verify the weights of U²-Net and other networks."
+    first = console.example("mattingkit weights list", "mattingkit weights fetch u2net")
+    whole.add_typer(_group(OF_WEIGHTS, "weights", about, first))
+    return whole
 
-    Returns
-    -------
-    typer.Typer
 
-    Examples
-    --------
-    >>> [command.name for command in build().registered_commands][:3]
-    ['lab', 'compare', 'methods']
-    """
-    app = typer.Typer(
-        name="mattingkit",
-        help="Image matting: learn it, compare its methods, cut out photographs.",
-        epilog=console.example("mattingkit lab", "mattingkit compare", "mattingkit cutout photo.jpg -o out/"),
+def _group(commands: dict[str, Command], name: str, about: str, epilog: str) -> typer.Typer:
+    group = typer.Typer(
+        name=name,
+        help=about,
+        epilog=epilog,
         no_args_is_help=True,
         # Plain help starts faster than rich's, reads the same in a pipe, and can be checked against the README.
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_common)
-    learning.register(app, "lab")
-    comparing.register(app)
-    cutting.register(app)
-    batching.register(app)
-    benchmarking.register(app)
-    resources.register(app)
-    learning.register(app, "app")
-    serving.register(app)
-    docs.register(app)
-    warming.register(app)
-    return app
+    for word, command in commands.items():
+        group.command(word, epilog=console.example(*console.EXAMPLES[command]))(command)
+    return group
 
 
 def _print_version(wanted: bool) -> None:
@@ -86,17 +89,9 @@ def _common(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
+    """Run the command line, ``sys.argv[1:]`` by default, and return its exit code.
 
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Without the program's name; ``sys.argv[1:]`` by default.
-
-    Returns
-    -------
-    int
-        0 all went well, 1 something failed, 2 the command line is wrong, 130 interrupted.
+    0 all went well, 1 something failed, 2 the command line is wrong, 130 interrupted.
 
     Examples
     --------
@@ -111,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # time on one with other work. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = sys.argv[1:] if arguments is None else list(arguments)
-    console.SETTINGS.reset()
+    console.SETTINGS.traceback = console.SETTINGS.quiet = False
     try:
         with warnings.catch_warnings():
             warnings.showwarning = console.show_warning

@@ -7,10 +7,9 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import typer
@@ -22,28 +21,13 @@ from mattingkit.errors import describe
 if TYPE_CHECKING:
     from mattingkit.batches.batch import Batch
 
-__all__ = ["register"]
 
-
-class Cluster(StrEnum):
-    """Clusters that can be started from here."""
-
-    local = "local"
-
-
-def register(app: typer.Typer) -> None:
-    """Add ``batch`` to the application."""
-    app.command(
-        "batch",
-        epilog=console.example(
-            "mattingkit batch photos/ out/",
-            "mattingkit batch 'photos/**/*.jpg' out/ --background white --format jpg",
-            "mattingkit batch photos/ out/ --trimaps trimaps/ --method bayesian --workers 4",
-            "mattingkit batch photos/ out/ --scheduler tcp://cluster:8786",
-        ),
-    )(batch)
-
-
+@console.examples(
+    "mattingkit batch photos/ out/",
+    "mattingkit batch 'photos/**/*.jpg' out/ --background white --format jpg",
+    "mattingkit batch photos/ out/ --trimaps trimaps/ --method bayesian --workers 4",
+    "mattingkit batch photos/ out/ --scheduler tcp://cluster:8786",
+)
 def batch(
     photos: Annotated[
         list[str], typer.Argument(metavar="IN", help="Folders, files, and patterns such as 'in/**/*.jpg'.")
@@ -70,7 +54,7 @@ def batch(
         str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Run on this Dask cluster: tcp://host:8786")
     ] = None,
     cluster: Annotated[
-        Cluster | None, typer.Option("--cluster", help="Start a Dask cluster on this machine and run there.")
+        Literal["local"] | None, typer.Option("--cluster", help="Start a Dask cluster on this machine and run there.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--again", help="Skip verified results of an earlier run, or make all again.")
@@ -96,7 +80,7 @@ def batch(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per photograph as it comes.")] = False,
-    quiet: cutting.QuietOption = False,
+    quiet: console.QuietOption = False,
 ) -> None:
     """Cut out every photograph of a folder: resumable, verified, none stopped by another.
 
@@ -113,8 +97,9 @@ def batch(
     if timeout is not None and (scheduler or cluster):
         raise typer.BadParameter("--timeout is for processes of this machine; a Dask cluster has its own.")
     recipe = cutting.make_recipe(
-        method, background, crop, only, file_format, quality, foreground, weights, erode, settings, trimaps is None
-    )
+        settings, guesses=trimaps is None, method=method, crop=crop, erode=erode, weights=weights,
+        background=background, foreground=foreground, quality=quality, format=file_format or "png", only=only,
+    )  # fmt: skip
     warming.compile_first([*jobs_of([recipe.method]), "foreground"])
     both = signal.SIGINT, signal.SIGTERM
     with (
@@ -152,17 +137,8 @@ def _follow(work: Batch, as_json: bool) -> dict[str, float]:
         for outcome in work:
             counts[outcome.status] += 1
             if as_json:
-                console.print_json_line(
-                    {
-                        "source": outcome.source,
-                        "output": outcome.output,
-                        "status": outcome.status,
-                        "reason": outcome.reason,
-                        "seconds": outcome.seconds,
-                        "memory_mb": round(outcome.memory),
-                        "worker": outcome.worker,
-                    }
-                )
+                shown = {key: getattr(outcome, key) for key in ("source", "output", "status", "reason", "seconds")}
+                console.print_json_line(shown | {"memory_mb": round(outcome.memory), "worker": outcome.worker})
             if outcome.status == "failed":
                 with console.above(line):
                     console.error(f"{outcome.source}: {outcome.reason}")
@@ -195,7 +171,7 @@ def _say_how_it_ends() -> None:
 
 
 @contextmanager
-def _client(scheduler: str | None, cluster: Cluster | None, workers: int | None, threads: int) -> Iterator[Any]:
+def _client(scheduler: str | None, cluster: str | None, workers: int | None, threads: int) -> Iterator[Any]:
     """The Dask client that is asked for; None for processes of this machine."""
     if scheduler is None and cluster is None:
         yield None

@@ -12,23 +12,14 @@ from mattingkit.cli import console
 from mattingkit.cli.comparing import methods_option
 from mattingkit.cli.options import SetOption, parse_settings
 
-__all__ = ["register"]
-
 DATA_SETS = ("alphamatting",)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to the application."""
-    app.command(
-        "benchmark",
-        epilog=console.example(
-            "mattingkit benchmark fetch alphamatting",
-            "mattingkit benchmark alphamatting/",
-            "mattingkit benchmark alphamatting/ -m closed_form,knn -o results/ --workers 1",
-        ),
-    )(benchmark)
-
-
+@console.examples(
+    "mattingkit benchmark fetch alphamatting",
+    "mattingkit benchmark alphamatting/",
+    "mattingkit benchmark alphamatting/ -m closed_form,knn -o results/ --workers 1",
+)
 def benchmark(
     folder: Annotated[
         str, typer.Argument(metavar="FOLDER|fetch", help="A data set: input/, trimap…/, alpha/; or the word fetch.")
@@ -36,10 +27,7 @@ def benchmark(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="After fetch: the public data set to fetch, alphamatting.")
     ] = None,
-    methods: Annotated[
-        list[str] | None,
-        methods_option("Comma-separated or repeated.  [default: all]"),
-    ] = None,
+    methods: Annotated[list[str] | None, methods_option("Comma-separated or repeated.  [default: all]")] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder to write to.  [default: benchmark, or NAME with fetch]"),
@@ -52,7 +40,7 @@ def benchmark(
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads in each process.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print every score as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no remarks.")] = False,
+    quiet: console.QuietOption = False,
 ) -> None:
     """Score methods on a data set laid out as alphamatting.com's: a table, and a figure of ranks. Resumable.
 

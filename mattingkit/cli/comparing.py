@@ -16,23 +16,6 @@ if TYPE_CHECKING:
     from mattingkit.comparison import Result
     from mattingkit.images import FloatArray
 
-__all__ = ["methods_option", "register"]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to the application."""
-    app.command(
-        "compare",
-        epilog=console.example(
-            "mattingkit compare",
-            "mattingkit compare photo.jpg trimap.png -m bayesian,closed_form -o out/",
-            "mattingkit compare photo.jpg trimap.png -m closed_form,knn --set closed_form.epsilon=1e-6",
-        ),
-    )(compare)
-    app.command("methods", epilog=console.example("mattingkit methods", "mattingkit methods closed_form --json"))(
-        methods
-    )
-
 
 def methods_option(said: str) -> Any:
     """The option that names several methods, with its help text."""
@@ -40,6 +23,11 @@ def methods_option(said: str) -> Any:
     return typer.Option(*names, metavar="A,B,…", help=said, autocompletion=known_methods)
 
 
+@console.examples(
+    "mattingkit compare",
+    "mattingkit compare photo.jpg trimap.png -m bayesian,closed_form -o out/",
+    "mattingkit compare photo.jpg trimap.png -m closed_form,knn --set closed_form.epsilon=1e-6",
+)
 def compare(
     image: Annotated[
         Path | None, typer.Argument(metavar="IMAGE", help="A photograph; without one, the sample portrait.")
@@ -101,10 +89,8 @@ def _refuse_overwrite(
         refuse_special(path)
     with_trimap = image is None or trimap is not None or any(find_method(name).needs_trimap for name in names)
     written = plan_files(output, names, trimap=with_trimap, overwrite=True)
-    try:
+    with console.refusing():
         refuse_inputs([output / name for name in written], given)
-    except ValueError as failure:
-        raise typer.BadParameter(str(failure)) from None
     plan_files(output, names, trimap=with_trimap, overwrite=overwrite)
 
 
@@ -156,6 +142,7 @@ def _run(
     return Result(picture, known, entries, exact)
 
 
+@console.examples("mattingkit methods", "mattingkit methods closed_form --json")
 def methods(
     name: Annotated[
         str | None, typer.Argument(help="One method, to see its parameters.", autocompletion=known_methods)
@@ -166,14 +153,13 @@ def methods(
     from mattingkit.methods import METHODS, find_method
 
     if name is not None:
-        try:
+        with console.refusing():
             find_method(name)
-        except ValueError as failure:
-            raise typer.BadParameter(str(failure)) from None
-        _describe(name, as_json)
-        return
     if as_json:
-        console.print_json({key: _record(key) for key in METHODS})
+        console.print_json({key: _record(key) for key in ([name] if name else METHODS)})
+        return
+    if name is not None:
+        _describe(name)
         return
     rows = [
         [key, method.title, "needed" if method.needs_trimap else "none", method.citation]
@@ -190,27 +176,18 @@ def _record(name: str) -> dict[str, Any]:
     method = METHODS[name]
     found = {}
     for key, parameter in method.parameters.items():
-        record: dict[str, Any] = {"default": parameter.default}
+        found[key] = record = {"default": parameter.default}
         if isinstance(parameter.domain, Range):
-            record["range"] = [parameter.domain.low, parameter.domain.high]
-            record["log"] = parameter.domain.log
+            record |= {"range": [parameter.domain.low, parameter.domain.high], "log": parameter.domain.log}
         if isinstance(parameter.domain, Choice):
             record["options"] = list(parameter.domain.options)
-        found[key] = record
-    return {
-        "title": method.title,
-        "citation": method.citation,
-        "needs_trimap": method.needs_trimap,
-        "parameters": found,
-    }
+    plain = {key: getattr(method, key) for key in ("title", "citation", "needs_trimap")}
+    return plain | {"parameters": found}
 
 
-def _describe(name: str, as_json: bool) -> None:
+def _describe(name: str) -> None:
     from mattingkit.methods import METHODS
 
-    if as_json:
-        console.print_json({name: _record(name)})
-        return
     method = METHODS[name]
     summary = (inspect.getdoc(method.function) or "").split("\n\n")[0]
     print(console.style(f"{name}: {method.title}", sys.stdout, bold=True))

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 
@@ -23,23 +23,16 @@ if TYPE_CHECKING:
     from mattingkit.comparison import Table
     from mattingkit.progress import ProgressCallback
 
-__all__ = [
-    "SETTINGS",
-    "bar",
-    "error",
-    "example",
-    "note",
-    "print_json",
-    "print_table",
-    "progress_bar",
-    "report",
-    "style",
-]
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+#: The examples of each command, which :func:`examples` keeps here.
+EXAMPLES: dict[Callable[..., Any], tuple[str, ...]] = {}
 
 #: What the parser raises when the command line is wrong: the class that all its own errors derive from.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
-
+# The options that several commands share.
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no remarks.")]
 OverwriteOption = Annotated[
     bool,
     typer.Option(
@@ -53,35 +46,14 @@ class _Settings:
     traceback: bool = False
     quiet: bool = False
 
-    def reset(self) -> None:
-        self.traceback = self.quiet = False
-
 
 SETTINGS = _Settings()
 
 
-def colourful(stream: TextIO) -> bool:
-    """Whether a person reads the stream and wants colour; https://no-color.org.
-
-    Examples
-    --------
-    >>> import io
-    >>> colourful(io.StringIO())
-    False
-    """
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
 def style(text: str, stream: TextIO, **how: Any) -> str:
-    """Colour a text as :func:`typer.style` does, or leave it alone where the stream is no terminal.
-
-    Examples
-    --------
-    >>> import io
-    >>> style("plain", io.StringIO(), bold=True)
-    'plain'
-    """
-    return typer.style(text, **how) if colourful(stream) else text
+    """Colour a text as :func:`typer.style` does, where a person reads the stream and wants it: https://no-color.org."""
+    wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return typer.style(text, **how) if wanted else text
 
 
 def note(text: str) -> None:
@@ -154,18 +126,15 @@ def print_table(table: Table) -> None:
     print(style(header, sys.stdout, bold=True), *rows, sep="\n")
 
 
-def progress_bar(total: int | None, label: str, unit: str = "it", **options: Any) -> Any:
-    """Make a tqdm bar on stderr; in a file or a pipe, where it cannot redraw itself, it speaks every ten seconds.
+def print_words(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of words: every column flush left."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    first, *others = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in (header, *rows)]
+    print(style(first, sys.stdout, bold=True), *others, sep="\n")
 
-    Parameters
-    ----------
-    total : int or None
-        None where it cannot be known.
-    label, unit : str
-        What is counted.
-    **options
-        tqdm's own.
-    """
+
+def progress_bar(total: int | None, label: str, unit: str = "it", **options: Any) -> Any:
+    """Make a tqdm bar on stderr; in a file or a pipe, where it cannot redraw itself, it speaks every ten seconds."""
     from tqdm import tqdm
 
     lively = sys.stderr.isatty()
@@ -181,35 +150,9 @@ def progress_bar(total: int | None, label: str, unit: str = "it", **options: Any
     )
 
 
-def print_words(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table of words: every column flush left.
-
-    Examples
-    --------
-    >>> print_words(["name", "paper"], [["rw", "Grady et al."]])
-    name  paper
-    rw    Grady et al.
-    """
-    lines = [header, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    padded = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    print(style(padded[0], sys.stdout, bold=True), *padded[1:], sep="\n")
-
-
 @contextmanager
 def bar(label: str) -> Iterator[ProgressCallback]:
-    """Show one slow function's progress, if it lasts over a second.
-
-    Parameters
-    ----------
-    label : str
-        What is running.
-
-    Yields
-    ------
-    callable
-        To pass as ``on_progress``.
-    """
+    """Show one slow function's progress, if it lasts over a second; yields what to pass it as ``on_progress``."""
     from mattingkit.progress import Progress
 
     with progress_bar(None, label, "step", delay=1, leave=False) as line:
@@ -222,26 +165,32 @@ def bar(label: str) -> Iterator[ProgressCallback]:
         yield show
 
 
-def example(*lines: str) -> str:
-    """Set the examples that end a help text, each on a line of its own.
+def examples(*lines: str) -> Callable[[Command], Command]:
+    """Give a command the examples that end its help."""
 
-    Examples
-    --------
-    >>> print(example("mattingkit lab"))
-    \b
-    Example:
-      mattingkit lab
-    """
+    def mark(command: Command) -> Command:
+        EXAMPLES[command] = lines
+        return command
+
+    return mark
+
+
+def example(*lines: str) -> str:
+    """Set examples as a help text shows them, each on a line of its own."""
     return "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)])
 
 
-def split_names(values: Sequence[str], known: Callable[[str], Any]) -> list[str]:
-    """Split ``a,b`` and repeated options into names, each checked by ``known``.
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Within the block, a ValueError or TypeError means that the command line is wrong."""
+    try:
+        yield
+    except (ValueError, TypeError) as failure:
+        raise typer.BadParameter(str(failure)) from None
 
-    Raises
-    ------
-    typer.BadParameter
-        With the text of what ``known`` raises.
+
+def split_names(values: Sequence[str], known: Callable[[str], Any]) -> list[str]:
+    """Split ``a,b`` and repeated options into names, each checked by ``known``, which raises ValueError.
 
     Examples
     --------
@@ -249,9 +198,7 @@ def split_names(values: Sequence[str], known: Callable[[str], Any]) -> list[str]
     ['a', 'b', 'c']
     """
     names = [name.strip() for value in values for name in value.split(",") if name.strip()]
-    for name in names:
-        try:
+    with refusing():
+        for name in names:
             known(name)
-        except ValueError as failure:
-            raise typer.BadParameter(str(failure)) from None
     return names

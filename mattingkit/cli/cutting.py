@@ -8,9 +8,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,35 +23,10 @@ if TYPE_CHECKING:
     from mattingkit.photo.guess import Guess
     from mattingkit.photo.recipe import Recipe
 
-__all__ = ["Crop", "Format", "Only", "make_recipe", "register"]
-
-
-class Only(StrEnum):
-    """What to write."""
-
-    alpha = "alpha"
-    rgba = "rgba"
-    composite = "composite"
-
-
-class Format(StrEnum):
-    """Picture formats results are written in."""
-
-    png = "png"
-    webp = "webp"
-    tiff = "tiff"
-    jpg = "jpg"
-
-
-class Crop(StrEnum):
-    """Sizes of ID photographs; id-photo is the commonest of them."""
-
-    id_photo = "id-photo"
-    one_inch = "one-inch"
-    two_inch = "two-inch"
-    passport = "35x45mm"
-    us_passport = "2x2in"
-
+Only = Literal["alpha", "rgba", "composite"]
+Format = Literal["png", "webp", "tiff", "jpg"]
+# Sizes of ID photographs; id-photo is the commonest of them.
+Crop = Literal["id-photo", "one-inch", "two-inch", "35x45mm", "2x2in"]
 
 # The options that `cutout` and `batch` share.
 MethodOption = Annotated[
@@ -82,77 +56,39 @@ WeightsOption = Annotated[str, typer.Option("--weights", help="Of U²-Net's gues
 ErodeOption = Annotated[
     str, typer.Option("--erode", metavar="PIXELS|auto", help="Width of the unknown band around the guess.")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no remarks.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add ``cutout`` to the application."""
-    app.command(
-        "cutout",
-        epilog=console.example(
-            "mattingkit cutout photo.jpg -o out/",
-            "mattingkit cutout portrait.jpg --background '#438edb' --crop one-inch -o id.jpg",
-            "mattingkit cutout photo.jpg --trimap trimap.png --method bayesian --all -o out/",
-            "mattingkit cutout photo.jpg --box 40,0,620,480 --point 300,200 --not-point 90,60 -o out/",
-            "cat photo.jpg | mattingkit cutout - -o - > cutout.png",
-            "mattingkit cutout photo.jpg --method bayesian --set sigma_C=0.02   (see: mattingkit methods bayesian)",
-        ),
-    )(cutout)
 
 
 def make_recipe(
-    method: str,
-    background: str | None,
-    crop: Crop | None,
-    only: Only | None,
-    file_format: Format | None,
-    quality: int,
-    foreground: bool,
-    weights: str,
-    erode: str,
-    settings: list[str] | None,
-    guesses: bool,
+    settings: list[str] | None, *, guesses: bool, method: str, crop: str | None, erode: str, weights: str, **given: Any
 ) -> Recipe:
-    """Build a recipe from options and check it, once: who gets it need not.
-
-    Raises
-    ------
-    typer.BadParameter
-        Where they do not go together.
-    """
+    """Build a recipe from options and check it, once: who gets it need not."""
     from mattingkit.methods import find_method, resolve_auto
     from mattingkit.photo.recipe import Recipe
 
-    try:
+    with console.refusing():
         find_method(named := resolve_auto(method))
         parameters = parse_settings(settings, [named]).get(named, {})
         recipe = Recipe(
             method=method,
-            background=background,
             # A passport's is what most people mean by an ID photo.
-            crop=None if crop is None else ("35x45mm" if crop is Crop.id_photo else crop.value),
-            only=None if only is None else only.value,
-            format="png" if file_format is None else file_format.value,
-            quality=quality,
-            foreground=foreground,
+            crop="35x45mm" if crop == "id-photo" else crop,
             weights=parameters.pop("weights", weights),
-            erode="auto" if erode == "auto" else _whole(erode),
+            erode="auto" if erode == "auto" else _numbers(erode, 1, "--erode takes a number of pixels or 'auto'")[0],
             parameters=parameters,
+            **given,
         )
         recipe.check(guesses=guesses)
-    except (ValueError, TypeError) as failure:
-        raise typer.BadParameter(str(failure)) from None
     return recipe
 
 
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"--erode takes a number of pixels or 'auto'; got {text!r}.") from None
-
-
+@console.examples(
+    "mattingkit cutout photo.jpg -o out/",
+    "mattingkit cutout portrait.jpg --background '#438edb' --crop one-inch -o id.jpg",
+    "mattingkit cutout photo.jpg --trimap trimap.png --method bayesian --all -o out/",
+    "mattingkit cutout photo.jpg --box 40,0,620,480 --point 300,200 --not-point 90,60 -o out/",
+    "cat photo.jpg | mattingkit cutout - -o - > cutout.png",
+    "mattingkit cutout photo.jpg --method bayesian --set sigma_C=0.02   (see: mattingkit methods bayesian)",
+)
 def cutout(
     photos: Annotated[list[str], typer.Argument(metavar="PHOTO", help="Photographs; - reads standard input.")],
     output: Annotated[
@@ -199,12 +135,12 @@ def cutout(
     erode: ErodeOption = "auto",
     quality: QualityOption = 95,
     overwrite: console.OverwriteOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    quiet: console.QuietOption = False,
 ) -> None:
     """Cut the subject out of photographs, onto transparency or a new background."""
     console.SETTINGS.quiet = quiet
-    targets, file_format = _targets(photos, output, only, file_format, everything)
+    targets, written_as = _targets(photos, output, only, file_format, everything)
     if everything and only is not None:
         raise typer.BadParameter("--all writes everything; leave --only out.")
     if synthesis is not None and not everything:
@@ -220,32 +156,32 @@ def cutout(
     hints = _hints(box, point or [], not_point or [])
     if hints and (len(photos) > 1 or trimap not in (None, "auto")):
         raise typer.BadParameter("--box, --point and --not-point go with one photograph, without --trimap.")
-    checked_only = Only.rgba if everything and background is None else only
-    guesses = trimap == "auto" or (trimap is None and strokes is None)
     recipe = make_recipe(
-        method, background, crop, checked_only, file_format, quality, foreground, weights, erode, settings, guesses
-    )
+        settings, guesses=trimap == "auto" or (trimap is None and strokes is None), method=method, crop=crop,
+        erode=erode, weights=weights, background=background, foreground=foreground, quality=quality,
+        format=written_as, only="rgba" if everything and background is None else only,
+    )  # fmt: skip
     onto = synthesis or (None if _plain_color(background) else background)
     named = [_files(target, onto is not None) if everything else {"": target} for target in targets]
-    given = [
-        (None if trimap == "auto" else trimap, "trimap"),
-        (strokes, "file of strokes"),
-        (synthesis, "picture for --synthesis"),
-    ]
-    given += [(background, "background picture"), (recipe.weights, "file of weights")]
-    _refuse_overwrite(photos, named, {Path(path): what for path, what in given if path}, overwrite)
+    given = {
+        "trimap": None if trimap == "auto" else trimap,
+        "file of strokes": strokes,
+        "picture for --synthesis": synthesis,
+        "background picture": background,
+        "file of weights": recipe.weights,
+    }
+    _refuse_overwrite(photos, named, {Path(path): what for what, path in given.items() if path}, overwrite)
     done = []
-    with _bar_over(photos) as line:
+    alone = len(photos) == 1
+    with nullcontext() if alone else console.progress_bar(len(photos), "cutting out", "photo") as line:
         for photo, files in zip(photos, named, strict=True):
-            done.append(
-                _one(photo, files, recipe, trimap, strokes, hints, onto if everything else None, len(photos) == 1)
-            )
+            done.append(_one(photo, files, recipe, trimap, strokes, hints, onto if everything else None, alone))
             if line is not None:
                 line.update()
     if as_json:
         console.print_json(done)
     failures = [record for record in done if record["error"]]
-    if len(photos) > 1:
+    if not alone:
         console.note(f"{len(done) - len(failures)} of {len(done)} cut out.")
     if failures:
         raise typer.Exit(1)
@@ -272,13 +208,9 @@ def _numbers(text: str, count: int, wanted: str) -> tuple[int, ...]:
     return numbers
 
 
-def _bar_over(photos: list[str]) -> Any:
-    return nullcontext() if len(photos) == 1 else console.progress_bar(len(photos), "cutting out", "photo")
-
-
 def _targets(
-    photos: list[str], output: str, only: Only | None, file_format: Format | None, everything: bool
-) -> tuple[list[Path | None], Format | None]:
+    photos: list[str], output: str, only: Only | None, file_format: str | None, everything: bool
+) -> tuple[list[Path | None], str]:
     """Where each photograph's result goes, and in what format; the suffix of a file named by ``-o`` decides.
 
     None is standard output.
@@ -294,19 +226,18 @@ def _targets(
     if output == "-":
         if sys.stdout.isatty():
             raise typer.BadParameter("Standard output is this terminal; send the picture on: -o - > cutout.png")
-        return [None], file_format
+        return [None], file_format or "png"
     if into_file:
         formats = {**{value: key for key, value in FORMATS.items()}, ".jpeg": "jpg", ".tiff": "tiff"}
         if suffix not in formats:
             raise typer.BadParameter(f"Results are written as {', '.join(FORMATS)}; got {suffix}.")
-        meant = Format(formats[suffix])
-        if file_format not in (None, meant):
-            raise typer.BadParameter(f"--format {file_format.value} and the file's name {output!r} disagree.")
-        return [Path(output)], meant
-    ending = FORMATS[file_format.value if file_format else "png"]
-    tail = "_alpha" if only is Only.alpha else ""
+        if file_format not in (None, formats[suffix]):
+            raise typer.BadParameter(f"--format {file_format} and the file's name {output!r} disagree.")
+        return [Path(output)], formats[suffix]
+    file_format = file_format or "png"
+    tail = f"_alpha{FORMATS[file_format]}" if only == "alpha" else FORMATS[file_format]
     names = ["stdin" if photo == "-" else Path(photo).stem for photo in photos]
-    return [Path(output, f"{name}{tail}{ending}") for name in names], file_format
+    return [Path(output, f"{name}{tail}") for name in names], file_format
 
 
 def _files(target: Path | None, synthesis: bool) -> dict[str, Path | None]:
@@ -336,10 +267,8 @@ def _refuse_overwrite(
                 )
             if file is not None:
                 owner[file] = photo
-    try:
+    with console.refusing():
         refuse_inputs(owner, given | {Path(photo): "photograph" for photo in photos if photo != "-"})
-    except ValueError as failure:
-        raise typer.BadParameter(str(failure)) from None
     refuse_existing(owner, overwrite)
 
 
@@ -367,11 +296,9 @@ def _one(
                 refuse_special(str(given))
         photo = read_photo(source)
         known = _known(photo, trimap, strokes, hints, recipe)
-        if alone:
-            with console.bar(Path(source).name if source != "-" else "stdin") as on_progress:
-                parts = recipe.separate(photo, known, everything=everything, on_progress=on_progress)
-        else:
-            parts = recipe.separate(photo, known, everything=everything)
+        label = "stdin" if source == "-" else Path(source).name
+        with console.bar(label) if alone else nullcontext() as on_progress:
+            parts = recipe.separate(photo, known, everything=everything, on_progress=on_progress)
         product = recipe.finish(photo, parts)
         pictures = {"": product.pixels}
         if everything:
@@ -410,8 +337,8 @@ def _written(file: Path | None, suffix: str) -> Iterator[Path]:
 def _plain_color(background: Any) -> bool:
     from mattingkit.compositing import parse_color
 
-    if background is None or not isinstance(background, str):
-        return background is None
+    if background is None:
+        return True
     try:
         parse_color(background)
     except ValueError:

@@ -8,21 +8,14 @@ import secrets
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mattingkit.cli import console
 
-__all__ = ["register"]
 
-
-def register(app: typer.Typer, *names: str) -> None:
-    """Add the commands of this module to the application."""
-    for name in names:
-        app.command(name, epilog=_EPILOGS[name])(_COMMANDS[name])
-
-
+@console.examples("mattingkit lab", "mattingkit lab --folder lessons --no-browser --port 8890")
 def lab(
     extra: Annotated[
         list[str] | None, typer.Argument(metavar="-- JUPYTER_OPTIONS", help="Handed to JupyterLab as they are.")
@@ -76,6 +69,7 @@ def _exec(command: list[str], folder: Path) -> None:
     raise typer.Exit(subprocess.call(command, cwd=folder))
 
 
+@console.examples("mattingkit app", "mattingkit app --no-browser --port 8900 --token-file token.txt")
 def app(
     extra: Annotated[
         list[str] | None, typer.Argument(metavar="-- VOILA_OPTIONS", help="Handed to Voilà as they are.")
@@ -105,10 +99,3 @@ def app(
         shown = read_token(token_file) if token_file is not None else secrets.token_urlsafe(24)
     console.note(f"Serving http://127.0.0.1:{port}/{f'?token={shown}' if shown else ''} until Ctrl-C.")
     serve(port, shown, hosts=allow_host or (), visitors=visitors, browser=browser, extra=extra or ())
-
-
-_COMMANDS: dict[str, Any] = {"lab": lab, "app": app}
-_EPILOGS = {
-    "app": console.example("mattingkit app", "mattingkit app --no-browser --port 8900 --token-file token.txt"),
-    "lab": console.example("mattingkit lab", "mattingkit lab --folder lessons --no-browser --port 8890"),
-}

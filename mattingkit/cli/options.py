@@ -8,24 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from inspect import getdoc
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
+from mattingkit.cli.console import refusing
 from mattingkit.params import Choice, Parameter, Range
-
-__all__ = [
-    "SetOption",
-    "describe_domain",
-    "documented",
-    "known_methods",
-    "method_in",
-    "parse_settings",
-    "parse_value",
-    "with_settings",
-]
 
 
 def known_methods(incomplete: str) -> list[str]:
@@ -42,11 +33,8 @@ def _known_settings(context: typer.Context, incomplete: str) -> list[str]:
 
     method = METHODS.get(context.params.get("method") or "")
     every = [f"{name}.{key}=" for name, each in METHODS.items() for key in each.parameters]
-    return [
-        text
-        for text in (every if method is None else map("{}=".format, method.parameters))
-        if text.startswith(incomplete)
-    ]
+    known = every if method is None else [f"{key}=" for key in method.parameters]
+    return [text for text in known if text.startswith(incomplete)]
 
 
 SetOption = Annotated[
@@ -61,24 +49,10 @@ SetOption = Annotated[
 
 
 def parse_settings(settings: Sequence[str] | None, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Read settings into parameters by method.
+    """Read settings, ``NAME=VALUE`` or ``METHOD.NAME=VALUE``, into parameters by method.
 
-    Parameters
-    ----------
-    settings : sequence of str
-        ``NAME=VALUE``, or ``METHOD.NAME=VALUE``.
-    names : sequence of str
-        The methods that run. Where there is one, settings need not name it.
-
-    Returns
-    -------
-    dict of str to dict
-        Methods without settings are left out.
-
-    Raises
-    ------
-    typer.BadParameter
-        For what is no setting, or not one of these methods', with what is.
+    ``names`` are the methods that run; where there is one, settings need not name it. What is no setting, or not one of
+    these methods', is refused with what is.
 
     Examples
     --------
@@ -96,7 +70,7 @@ def parse_settings(settings: Sequence[str] | None, names: Sequence[str]) -> dict
             wanted = "NAME=VALUE, such as epsilon=1e-6" if len(names) == 1 else "METHOD.NAME=VALUE"
             raise typer.BadParameter(f"--set takes {wanted}; got {text!r}.")
         method = method or names[0]
-        try:
+        with refusing():
             parameters = find_method(method).parameters
             if method not in names:
                 raise ValueError(f"--set names {method!r}, which does not run here; {', '.join(names)} does.")
@@ -105,11 +79,9 @@ def parse_settings(settings: Sequence[str] | None, names: Sequence[str]) -> dict
             if name not in parameters:
                 raise ValueError(f"{name} cannot be set from a shell.")
             array = name.removesuffix("_weight")
-            if array != name and array in parameters and _scalar_type(parameters[array]) is None:
+            if array != name and array in parameters and not _kinds(parameters[array]):
                 raise ValueError(f"{name} goes with {array}, an array, which a shell cannot give; use Python.")
-        except (ValueError, TypeError) as failure:
-            raise typer.BadParameter(str(failure)) from None
-        found.setdefault(method, {})[name] = read
+            found.setdefault(method, {})[name] = read
     return found
 
 
@@ -167,42 +139,39 @@ def method_in(arguments: list[str], default: str = "auto") -> str:
     return default
 
 
-def _scalar_type(parameter: Parameter) -> type | None:
-    """The type of number or word a shell can give for a parameter; None for arrays and other objects."""
-    hint = parameter.type
-    if get_origin(hint) is Annotated:
-        hint = get_args(hint)[0]
-    if parameter.domain is not None and isinstance(parameter.domain, Choice):
-        return str
-    if hint in (bool, int, float, str):
-        return hint  # type: ignore[no-any-return]
-    if get_origin(hint) is Literal:
-        return str
-    options = {option for option in get_args(hint) if option is not NoneType}
-    if options and options <= {int, float}:
-        return float if float in options else int
-    if len(options) == 1 and options <= {bool, int, float, str}:
-        return next(iter(options))  # type: ignore[no-any-return]
-    # A path or a word, or a word or a number, is typed as a word; arrays cannot be typed at all.
-    words = {option for option in options if option is str or get_origin(option) is Literal}
-    return str if words and not any("Array" in str(option) or "array" in str(option) for option in options) else None
+def _kinds(parameter: Parameter) -> list[type]:
+    """The kinds of number or word that a shell can give for a parameter, the strictest first; none for an array."""
+    hint = get_args(parameter.type)[0] if get_origin(parameter.type) is Annotated else parameter.type
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if any("array" in str(member).lower() for member in members):
+        return []
+    # A word from a list is typed as any other word.
+    named = {str if get_origin(member) is Literal else member for member in members}
+    return [kind for kind in _READ if kind in named]
+
+
+def _truth(text: str) -> bool:
+    return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]
+
+
+#: How a text is read as each kind of value, and what that is called.
+_READ: dict[type, tuple[Callable[[str], Any], str, str]] = {
+    bool: (_truth, "true or false", "true or false"),
+    int: (int, "a whole number", "whole number"),
+    float: (float, "a number", "number"),
+    str: (str, "a word", "text"),
+}
 
 
 def _options(parameter: Parameter) -> tuple[Any, ...]:
     """The values a parameter is limited to; empty where it is not."""
     if isinstance(parameter.domain, Choice):
         return parameter.domain.options
-    hint = get_args(parameter.type)[0] if get_origin(parameter.type) is Annotated else parameter.type
-    return get_args(hint) if get_origin(hint) is Literal else ()
+    return get_args(parameter.type) if get_origin(parameter.type) is Literal else ()
 
 
 def parse_value(parameter: Parameter, text: str) -> Any:
-    """Read a parameter's value as typed in a shell.
-
-    Raises
-    ------
-    typer.BadParameter
-        For what cannot be read, with what can.
+    """Read a parameter's value as typed in a shell; what cannot be read is refused with what can.
 
     Examples
     --------
@@ -211,35 +180,18 @@ def parse_value(parameter: Parameter, text: str) -> Any:
     >>> parse_value(Parameter("epsilon", float, 1e-7, None), "1e-6")
     1e-06
     """
-    kind, options = _scalar_type(parameter), _options(parameter)
+    kinds, options = _kinds(parameter), _options(parameter)
     if options:
         for option in options:
             if str(option) == text:
                 return option
         raise typer.BadParameter(f"{parameter.name} is one of {', '.join(map(str, options))}; got {text!r}.")
-    try:
-        if kind is bool:
-            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]
-        if kind is None:
-            raise typer.BadParameter(f"{parameter.name} takes an array, which a shell cannot give; use Python.")
-        return _number(text) if kind is str and _takes_number(parameter) else kind(text)
-    except (ValueError, KeyError):
-        wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind or str, "a word")
-        raise typer.BadParameter(f"{parameter.name} takes {wanted}; got {text!r}.") from None
-
-
-def _takes_number(parameter: Parameter) -> bool:
-    return bool({int, float} & set(get_args(parameter.type)))
-
-
-def _number(text: str) -> Any:
-    """A number where the text is one, the text itself otherwise: for ``int | Literal["auto"]``."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    if not kinds:
+        raise typer.BadParameter(f"{parameter.name} takes an array, which a shell cannot give; use Python.")
+    for kind in kinds:
+        with suppress(ValueError, KeyError):
+            return _READ[kind][0](text)
+    raise typer.BadParameter(f"{parameter.name} takes {_READ[kinds[-1]][1]}; got {text!r}.")
 
 
 def describe_domain(parameter: Parameter) -> str:
@@ -252,15 +204,13 @@ def describe_domain(parameter: Parameter) -> str:
     >>> describe_domain(Parameter("scale", str, "auto", Choice("auto", 1, 2)))
     'auto, 1, 2'
     """
-    options = _options(parameter)
-    if options:
+    if options := _options(parameter):
         return ", ".join(map(str, options))
     if isinstance(parameter.domain, Range):
-        return f"{parameter.domain.low:g} to {parameter.domain.high:g}" + (
-            ", logarithmic" if parameter.domain.log else ""
-        )
-    kind = _scalar_type(parameter)
-    return {bool: "true or false", int: "whole number", float: "number", str: "text"}.get(kind or NoneType, "array")
+        spread = f"{parameter.domain.low:g} to {parameter.domain.high:g}"
+        return f"{spread}, logarithmic" if parameter.domain.log else spread
+    kinds = _kinds(parameter)
+    return _READ[kinds[-1]][2] if kinds else "array"
 
 
 def documented(function: Callable[..., Any]) -> dict[str, str]:

@@ -10,25 +10,7 @@ import io
 import os
 from pathlib import Path
 
-__all__ = ["reference"]
-
-COMMANDS = (
-    "lab",
-    "compare",
-    "methods",
-    "cutout",
-    "batch",
-    "benchmark",
-    "weights list",
-    "weights fetch",
-    "weights verify",
-    "weights where",
-    "samples",
-    "app",
-    "serve",
-    "docs",
-    "warm",
-)
+from mattingkit.cli import COMMANDS, OF_WEIGHTS, main
 
 _OPENING = """# The command
 
@@ -41,23 +23,15 @@ This page is written by `python -m mattingkit.cli.reference`.
 
 
 def reference() -> str:
-    """The page, in Markdown.
-
-    Examples
-    --------
-    >>> reference().splitlines()[0]
-    '# The command'
-    """
+    """The page, in Markdown."""
     sections = [_OPENING]
-    for command in ("", *COMMANDS):
-        name = f"mattingkit {command}".strip()
-        sections.append(f"## {name}\n\n```console\n$ {name} --help\n{_help(command.split())}\n```\n")
+    for words in ([], *([command.__name__] for command in COMMANDS), *(["weights", name] for name in OF_WEIGHTS)):
+        name = " ".join(["mattingkit", *words])
+        sections.append(f"## {name}\n\n```console\n$ {name} --help\n{_help(words)}\n```\n")
     return "\n".join(sections)
 
 
 def _help(words: list[str]) -> str:
-    from mattingkit.cli import main
-
     said = io.StringIO()
     # The width that a pipe gives: pages must not depend on who writes them.
     columns = os.environ.pop("COLUMNS", None)

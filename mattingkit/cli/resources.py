@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,33 +13,6 @@ from mattingkit.cli import console
 
 if TYPE_CHECKING:
     from mattingkit.methods.u2net.weights import Weights
-
-__all__ = ["register"]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to the application."""
-    weights = typer.Typer(
-        name="weights",
-        help="List, fetch and verify the weights of U²-Net and other networks.",
-        epilog=console.example("mattingkit weights list", "mattingkit weights fetch u2net"),
-        no_args_is_help=True,
-        rich_markup_mode=None,
-    )
-    weights.command("list", epilog=console.example("mattingkit weights list --json"))(list_weights)
-    weights.command("fetch", epilog=console.example("mattingkit weights fetch u2net u2netp"))(fetch)
-    weights.command("verify", epilog=console.example("mattingkit weights verify"))(verify)
-    weights.command("where", epilog=console.example("mattingkit weights where u2net"))(where)
-    app.add_typer(weights)
-    app.command(
-        "samples",
-        epilog=console.example(
-            "mattingkit samples", "mattingkit samples portrait -o pictures/", f"{_SCENE} -o scenes/"
-        ),
-    )(samples)
-
-
-_SCENE = "mattingkit samples --scene hair --size 480x640 --seed 3"
 
 
 def _known_weights(incomplete: str) -> list[str]:
@@ -55,51 +29,32 @@ def _chosen(names: list[str] | None) -> dict[str, Weights]:
     """The named weights, or all."""
     from mattingkit.methods.u2net.weights import WEIGHTS, weights_path
 
-    for name in names or []:
-        try:
+    with console.refusing():
+        for name in names or []:
             weights_path(name)
-        except ValueError as failure:
-            raise typer.BadParameter(str(failure)) from None
     return {name: WEIGHTS[name] for name in dict.fromkeys(names or WEIGHTS)}
 
 
+@console.examples("mattingkit weights list --json")
 def list_weights(as_json: Json = False) -> None:
     """List the known weights, and which of them are on this machine."""
     from mattingkit.methods.u2net.weights import weights_path
 
     found = {name: (weights, weights_path(name)) for name, weights in _chosen(None).items()}
     if as_json:
-        console.print_json(
-            {
-                name: {
-                    "title": weights.title,
-                    "megabytes": weights.megabytes,
-                    "here": path.is_file(),
-                    "path": path,
-                    "url": weights.url,
-                    "md5": weights.md5,
-                    "sha256": weights.sha256,
-                    "licence": weights.licence,
-                    "commercial": weights.commercial,
-                    "origin": weights.origin,
-                }
-                for name, (weights, path) in found.items()
-            }
-        )
+        listed = {name: {"here": path.is_file(), "path": path, **asdict(one)} for name, (one, path) in found.items()}
+        console.print_json(listed)
         return
-    rows = [
-        [name, f"{weights.megabytes:g} MB", "yes" if path.is_file() else "no", _use(weights), weights.title]
-        for name, (weights, path) in found.items()
-    ]
+    rows = []
+    for name, (weights, path) in found.items():
+        here, use = "yes" if path.is_file() else "no", "any" if weights.commercial else "non-commercial"
+        rows.append([name, f"{weights.megabytes:g} MB", here, use, weights.title])
     console.print_words(["name", "size", "here", "use", "trained for"], rows)
     for name, (weights, _) in found.items():
         console.note(f"{name}: {weights.origin}. Licence: {weights.licence}.")
 
 
-def _use(weights: Weights) -> str:
-    return "any" if weights.commercial else "non-commercial"
-
-
+@console.examples("mattingkit weights fetch u2net u2netp")
 def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME", autocompletion=_known_weights)],
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
@@ -118,6 +73,7 @@ def fetch(
             console.note("To read this file, install the onnx package: pip install 'mattingkit[onnx]'")
 
 
+@console.examples("mattingkit weights verify")
 def verify(names: Names = None, as_json: Json = False) -> None:
     """Check the weights on this machine against their checksums; exit with 1 if any named ones are missing."""
     from mattingkit.methods.u2net.weights import verify_weights, weights_path
@@ -139,6 +95,7 @@ def verify(names: Names = None, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+@console.examples("mattingkit weights where u2net")
 def where(names: Names = None, as_json: Json = False) -> None:
     """Print the path of each file of weights, whether it is there yet or not."""
     from mattingkit.methods.u2net.weights import weights_path
@@ -156,6 +113,11 @@ def _known_samples(incomplete: str) -> list[str]:
     return [name for name in package.names() if name.startswith(incomplete)]
 
 
+@console.examples(
+    "mattingkit samples",
+    "mattingkit samples portrait -o pictures/",
+    "mattingkit samples --scene hair --size 480x640 --seed 3 -o scenes/",
+)
 def samples(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", autocompletion=_known_samples)] = None,
     output: Annotated[
@@ -193,12 +155,8 @@ def _list_samples(names: list[str], as_json: bool) -> None:
 
     loaded = [package.load(name) for name in names]
     if as_json:
-        console.print_json(
-            {
-                s.name: {"title": s.title, "licence": s.licence, "size": s.trimap.shape, "files": _files(s.name)}
-                for s in loaded
-            }
-        )
+        facts = ({"title": s.title, "licence": s.licence, "size": s.trimap.shape} for s in loaded)
+        console.print_json({name: known | {"files": _files(name)} for name, known in zip(names, facts, strict=True)})
         return
     rows = [[s.name, f"{s.trimap.shape[0]} × {s.trimap.shape[1]}", s.licence, s.title] for s in loaded]
     console.print_words(["name", "size", "licence", "shows"], rows)

@@ -23,22 +23,13 @@ from mattingkit.cli import console
 if TYPE_CHECKING:
     from mattingkit.serve.settings import Network
 
-__all__ = ["read_token", "register"]
 
-
-def register(app: typer.Typer) -> None:
-    """Add ``serve`` to the application."""
-    app.command(
-        "serve",
-        epilog=console.example(
-            "mattingkit serve",
-            "mattingkit serve --host 0.0.0.0 --port 8000 --token-file token.txt",
-            "mattingkit serve --workers 4 --queue 32 --seconds 60 --max-megapixels 24",
-            "curl -s -F file=@photo.jpg http://localhost:7000/api/remove -o output.png   (what rembg's clients send)",
-        ),
-    )(serve)
-
-
+@console.examples(
+    "mattingkit serve",
+    "mattingkit serve --host 0.0.0.0 --port 8000 --token-file token.txt",
+    "mattingkit serve --workers 4 --queue 32 --seconds 60 --max-megapixels 24",
+    "curl -s -F file=@photo.jpg http://localhost:7000/api/remove -o output.png   (what rembg's clients send)",
+)
 def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="Port; rembg's by default.")] = 7000,

@@ -9,19 +9,13 @@ import typer
 
 from mattingkit.cli import console
 
-__all__ = ["compile_first", "register"]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this module to the application."""
-    app.command("warm", epilog=console.example("mattingkit warm", "mattingkit warm --pymatting"))(warm)
-
-
+@console.examples("mattingkit warm", "mattingkit warm --pymatting")
 def warm(
     pymatting: Annotated[
         bool, typer.Option("--pymatting", help="PyMatting's kernels too, for knn, lbdm, lkm, rw and sm: half a minute.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no remarks.")] = False,
+    quiet: console.QuietOption = False,
 ) -> None:
     """Compile all methods once, as for a container image. The first call of each does it too, while you wait."""
     from mattingkit.compiled import JOBS

@@ -9,17 +9,8 @@ import typer
 
 from mattingkit.cli import console
 
-__all__ = ["register"]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to the application."""
-    app.command(
-        "docs",
-        epilog=console.example("mattingkit docs -o site/", "mattingkit docs 03 closed_form -o two-lessons/"),
-    )(docs)
-
-
+@console.examples("mattingkit docs -o site/", "mattingkit docs 03 closed_form -o two-lessons/")
 def docs(
     lessons: Annotated[
         list[str] | None,
@@ -28,7 +19,7 @@ def docs(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the site: an empty or new one, or an earlier site.")
     ] = Path("mattingkit-site"),
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no remarks.")] = False,
+    quiet: console.QuietOption = False,
 ) -> None:
     """Execute the lessons and write them as pages with pictures, readable without Python or a network.
 
@@ -38,10 +29,8 @@ def docs(
     from mattingkit.lessons.site import build_site, find_lessons
     from mattingkit.progress import Progress
 
-    try:
+    with console.refusing():
         found = find_lessons(lessons or [])
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
     with console.progress_bar(len(found), "docs", "lesson") as line:
 
         def show(progress: Progress) -> None:
