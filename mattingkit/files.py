@@ -1,10 +1,10 @@
 """Pictures in, pictures out: the package's reading and writing of files.
 
-Inside mattingkit a picture is an array; here it meets the file system. :func:`load_image` and :func:`save_image` move
-pixels alone. A photograph also carries its colour profile (without it, colours change) and its dots per inch (without
-them, an ID photo prints at the wrong size): :func:`read_photo` keeps both, from a file or a pipe, and
-:func:`write_photo` hands them on in whatever way the format wants. Orientation is not handed on, since the pixels were
-already turned by it. Everything is written through :func:`atomic_write`: a file appears whole or not at all.
+Inside mattingkit a picture is an array; here it meets the file system. :func:`load_image` reads pixels alone. A
+photograph also carries its colour profile (without it, colours change) and its dots per inch (without them, an ID photo
+prints at the wrong size): :func:`read_photo` keeps both, from a file or a pipe, and :func:`save_image` hands them on in
+whatever way the format wants. Orientation is not handed on, since the pixels were already turned by it. Everything is
+written through :func:`atomic_write`: a file appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -27,24 +27,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray, as_image, stored_values, to_uint8
-
-__all__ = [
-    "FORMATS",
-    "LIMIT_VARIABLE",
-    "PICTURE_SUFFIXES",
-    "READABLE",
-    "Photo",
-    "atomic_write",
-    "load_image",
-    "partial_stem",
-    "photo_bytes",
-    "png_bytes",
-    "read_array",
-    "read_photo",
-    "refuse_existing",
-    "save_image",
-    "write_photo",
-]
 
 #: What the results can be written as; the name the shell takes, and the file's suffix.
 FORMATS = {"png": ".png", "webp": ".webp", "tiff": ".tif", "jpg": ".jpg"}
@@ -246,7 +228,8 @@ def save_image(path: str | os.PathLike[str], image: npt.ArrayLike, *, quality: i
     quality : int, default 95
         1 to 100, for JPEG and WebP.
     **metadata
-        Handed to Pillow as they are: ``icc_profile=…``, ``dpi=(300, 300)``.
+        ``icc_profile=…``, ``dpi=(300, 300)`` and what else Pillow knows for the format. A gray picture is no RGB: an
+        RGB profile is left out.
 
     Raises
     ------
@@ -289,6 +272,13 @@ def _prepared(target: Path, image: npt.ArrayLike, quality: int, metadata: dict[s
             f"An .ico holds 256 × 256 pixels at most, not {pixels.shape[1]} × {pixels.shape[0]}: use .png."
         )
     options = {"format": kind} | {key: value for key, value in metadata.items() if value is not None}
+    if pixels.ndim == 2 and _is_rgb(options.get("icc_profile")):
+        del options["icc_profile"]
+    if kind == "WEBP" and "dpi" in options:
+        # WebP has no field of its own for it; EXIF's X and Y resolution, in inches, do the same.
+        (across, down), exif = options.pop("dpi"), Image.Exif()
+        exif[0x011A], exif[0x011B], exif[0x0128] = across, down, 2
+        options["exif"] = exif.tobytes()
     if kind in ("JPEG", "WEBP"):
         options["quality"] = quality
     if kind == "JPEG":
@@ -303,10 +293,20 @@ def png_bytes(picture: npt.ArrayLike, *, compress_level: int = 4) -> bytes:
 
     A ``compress_level`` of 1 is the quickest and makes files about a third larger; use it for what a screen shows once.
     """
-    from PIL import Image
+    return photo_bytes(".png", picture, compress_level=compress_level)
 
+
+def photo_bytes(suffix: str, image: npt.ArrayLike, *, quality: int = 95, **metadata: Any) -> bytes:
+    """Return the bytes of the file that :func:`save_image` writes for a suffix.
+
+    Examples
+    --------
+    >>> photo_bytes(".png", np.zeros((2, 3)))[1:4]
+    b'PNG'
+    """
+    picture, options = _prepared(Path(f"picture{suffix}"), image, quality, metadata)
     file = io.BytesIO()
-    Image.fromarray(to_uint8(picture)).save(file, "PNG", compress_level=compress_level)
+    picture.save(file, **options)
     return file.getvalue()
 
 
@@ -414,11 +414,13 @@ def read_photo(source: str | os.PathLike[str] | IO[bytes], *, largest: float | N
         file, name = Path(source), Path(source).stem
     values, info = _read(file, largest)
     profile = info.get("icc_profile")
-    # Bytes 16 to 20 of an ICC profile name its colour space (ICC.1:2022, 7.2.6); that of a CMYK or gray file would be
-    # wrong for the RGB pixels made of it.
-    if not isinstance(profile, bytes) or profile[16:20] != b"RGB ":
-        profile = None
-    return Photo(as_image(values), name, profile, _dpi(info.get("dpi")))
+    # That of a CMYK or gray file would be wrong for the RGB pixels made of it.
+    return Photo(as_image(values), name, profile if _is_rgb(profile) else None, _dpi(info.get("dpi")))
+
+
+def _is_rgb(profile: Any) -> bool:
+    """Whether an ICC profile is of RGB colours: bytes 16 to 20 name its colour space (ICC.1:2022, 7.2.6)."""
+    return isinstance(profile, bytes) and profile[16:20] == b"RGB "
 
 
 def _dpi(stored: Any) -> tuple[float, float] | None:
@@ -427,59 +429,3 @@ def _dpi(stored: Any) -> tuple[float, float] | None:
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     return (across, down) if 1 <= across <= 1e5 and 1 <= down <= 1e5 else None
-
-
-def write_photo(
-    target: str | os.PathLike[str],
-    pixels: npt.ArrayLike,
-    *,
-    icc_profile: bytes | None = None,
-    dpi: tuple[float, float] | None = None,
-    quality: int = 95,
-) -> None:
-    """Write a picture whole or not at all, with its profile and resolution in the way its format wants.
-
-    The suffix names the format, as in :func:`save_image`. A gray picture is no RGB: its profile is left out.
-    """
-    path = Path(target)
-    save_image(path, pixels, quality=quality, **_photo_metadata(path.suffix, pixels, icc_profile, dpi))
-
-
-def photo_bytes(
-    suffix: str,
-    pixels: npt.ArrayLike,
-    *,
-    icc_profile: bytes | None = None,
-    dpi: tuple[float, float] | None = None,
-    quality: int = 95,
-    compress_level: int | None = None,
-) -> bytes:
-    """Return the bytes of the file that :func:`write_photo` writes for a suffix; ``compress_level`` is PNG's.
-
-    Examples
-    --------
-    >>> photo_bytes(".png", np.zeros((2, 3)))[1:4]
-    b'PNG'
-    """
-    metadata = _photo_metadata(suffix, pixels, icc_profile, dpi)
-    if suffix == ".png" and compress_level is not None:
-        metadata["compress_level"] = compress_level
-    picture, options = _prepared(Path(f"picture{suffix}"), pixels, quality, metadata)
-    file = io.BytesIO()
-    picture.save(file, **options)
-    return file.getvalue()
-
-
-def _photo_metadata(
-    suffix: str, pixels: npt.ArrayLike, icc_profile: bytes | None, dpi: tuple[float, float] | None
-) -> dict[str, Any]:
-    """Profile and resolution as Pillow takes them for a format."""
-    metadata: dict[str, Any] = {"icc_profile": icc_profile if np.ndim(pixels) == 3 else None, "dpi": dpi}
-    if suffix.lower() == ".webp" and dpi is not None:
-        from PIL import Image
-
-        # WebP has no field of its own for it; EXIF's X and Y resolution, in inches, do the same.
-        exif = Image.Exif()
-        exif[0x011A], exif[0x011B], exif[0x0128] = dpi[0], dpi[1], 2
-        metadata = {"icc_profile": metadata["icc_profile"], "exif": exif.tobytes()}
-    return metadata

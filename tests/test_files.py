@@ -23,7 +23,6 @@ from mattingkit.files import (
     read_photo,
     refuse_existing,
     save_image,
-    write_photo,
 )
 from mattingkit.images import to_uint8
 from mattingkit.trimap import load_trimap
@@ -392,7 +391,7 @@ def test_profile_and_resolution_survive(tmp_path, suffix, ramp):
     photo = read_photo(as_file(ramp[0], "JPEG", icc_profile=SRGB, dpi=(300, 300)))
     assert photo.icc_profile == SRGB
     assert photo.dpi == (300, 300)
-    write_photo(tmp_path / f"out{suffix}", ramp[0], icc_profile=photo.icc_profile, dpi=photo.dpi)
+    save_image(tmp_path / f"out{suffix}", ramp[0], icc_profile=photo.icc_profile, dpi=photo.dpi)
     info, exif = stored(tmp_path / f"out{suffix}")
     assert info["icc_profile"] == SRGB
     dpi = info.get("dpi") or (exif[0x011A], exif[0x011B])
@@ -401,7 +400,7 @@ def test_profile_and_resolution_survive(tmp_path, suffix, ramp):
 
 def test_a_profile_that_is_wrong_for_the_pixels_is_dropped(tmp_path, ramp):
     assert read_photo(as_file(ramp[0], "PNG", icc_profile=LAB)).icc_profile is None
-    write_photo(tmp_path / "alpha.png", ramp[2], icc_profile=SRGB, dpi=(72, 72))
+    save_image(tmp_path / "alpha.png", ramp[2], icc_profile=SRGB, dpi=(72, 72))
     info, _ = stored(tmp_path / "alpha.png")
     assert "icc_profile" not in info
     assert round(info["dpi"][0]) == 72
@@ -412,7 +411,7 @@ def test_orientation_is_resolved_and_not_handed_on(tmp_path):
     exif[0x0112] = 6
     photo = read_photo(as_file(np.zeros((20, 30, 3)), "JPEG", exif=exif))
     assert photo.image.shape == (30, 20, 3)
-    write_photo(tmp_path / "out.jpg", photo.image)
+    save_image(tmp_path / "out.jpg", photo.image)
     assert 0x0112 not in stored(tmp_path / "out.jpg")[1]
 
 

@@ -33,7 +33,7 @@ from mattingkit.batches.folders import (
 from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, stamp, write_own
 from mattingkit.batches.workers import Answer, default_workers, run_dask, run_local
 from mattingkit.drawing import Drawing
-from mattingkit.files import atomic_write, read_photo, refuse_existing, write_photo
+from mattingkit.files import atomic_write, read_photo, refuse_existing, save_image
 from mattingkit.images import FloatArray
 from mattingkit.memory import memory_limit
 from mattingkit.methods import find_method, resolve_auto
@@ -444,7 +444,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     product = recipe.finish(photo, recipe.separate(photo, known))
 
     def write(path: Path) -> None:
-        write_photo(path, product.pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
+        save_image(path, product.pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
 
     digest = write_own(job["output"], job["replaceable"], job["overwrite"], write)
     height, width = product.pixels.shape[:2]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 
 from mattingkit.cli import console, resources
 from mattingkit.cli.batching import batch
@@ -80,9 +81,9 @@ def _print_version(wanted: bool) -> None:
 
 
 def _common(
-    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+    traceback: Annotated[bool, Option("--traceback", help="Show where an error came from.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+        bool, Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     console.SETTINGS.traceback = traceback

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import typer
+from typer import Argument, Option
 
 from mattingkit.cli import console, cutting, warming
 from mattingkit.cli.options import SetOption
@@ -29,12 +30,10 @@ if TYPE_CHECKING:
     "mattingkit batch photos/ out/ --scheduler tcp://cluster:8786",
 )
 def batch(
-    photos: Annotated[
-        list[str], typer.Argument(metavar="IN", help="Folders, files, and patterns such as 'in/**/*.jpg'.")
-    ],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of results.")],
+    photos: Annotated[list[str], Argument(metavar="IN", help="Folders, files, and patterns such as 'in/**/*.jpg'.")],
+    output: Annotated[Path, Argument(metavar="OUT", help="The folder of results.")],
     trimaps: Annotated[
-        Path | None, typer.Option("--trimaps", "-t", help="A folder of trimaps or strokes, matched by name.")
+        Path | None, Option("--trimaps", "-t", help="A folder of trimaps or strokes, matched by name.")
     ] = None,
     method: cutting.MethodOption = "auto",
     settings: SetOption = None,
@@ -46,40 +45,38 @@ def batch(
     weights: cutting.WeightsOption = "embedded",
     erode: cutting.ErodeOption = "auto",
     quality: cutting.QualityOption = 95,
-    workers: Annotated[
-        int | None, typer.Option("--workers", "-j", min=1, help="Processes.  [default: one per core]")
-    ] = None,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads in each process.")] = 1,
+    workers: Annotated[int | None, Option("--workers", "-j", min=1, help="Processes.  [default: one per core]")] = None,
+    threads: Annotated[int, Option(min=1, help="Threads in each process.")] = 1,
     scheduler: Annotated[
-        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Run on this Dask cluster: tcp://host:8786")
+        str | None, Option(metavar="ADDRESS", help="Run on this Dask cluster: tcp://host:8786")
     ] = None,
     cluster: Annotated[
-        Literal["local"] | None, typer.Option("--cluster", help="Start a Dask cluster on this machine and run there.")
+        Literal["local"] | None, Option(help="Start a Dask cluster on this machine and run there.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume/--again", help="Skip verified results of an earlier run, or make all again.")
+        bool, Option("--resume/--again", help="Skip verified results of an earlier run, or make all again.")
     ] = True,
     overwrite: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--overwrite",
             help="Replace files that no batch made, and results that were edited; without it the first are refused "
             "and the second are kept.",
         ),
     ] = False,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Give a photograph up after so long.")
+        float | None, Option(min=0.1, metavar="SECONDS", help="Give a photograph up after so long.")
     ] = None,
     largest: Annotated[
         float | None,
-        typer.Option(
+        Option(
             "--max-megapixels",
             min=0.0,
             metavar="MP",
             help="Refuse larger photographs.  [default: what memory allows all workers at once, at most 100]",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per photograph as it comes.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print one line of JSON per photograph as it comes.")] = False,
     quiet: console.QuietOption = False,
 ) -> None:
     """Cut out every photograph of a folder: resumable, verified, none stopped by another.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from mattingkit.cli import console
 from mattingkit.cli.comparing import methods_option
@@ -22,24 +23,22 @@ DATA_SETS = ("alphamatting",)
 )
 def benchmark(
     folder: Annotated[
-        str, typer.Argument(metavar="FOLDER|fetch", help="A data set: input/, trimap…/, alpha/; or the word fetch.")
+        str, Argument(metavar="FOLDER|fetch", help="A data set: input/, trimap…/, alpha/; or the word fetch.")
     ],
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="After fetch: the public data set to fetch, alphamatting.")
+        str | None, Argument(metavar="NAME", help="After fetch: the public data set to fetch, alphamatting.")
     ] = None,
     methods: Annotated[list[str] | None, methods_option("Comma-separated or repeated.  [default: all]")] = None,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder to write to.  [default: benchmark, or NAME with fetch]"),
+        Path | None, Option("--output", "-o", help="Folder to write to.  [default: benchmark, or NAME with fetch]")
     ] = None,
     settings: SetOption = None,
     overwrite: console.OverwriteOption = False,
     workers: Annotated[
-        int | None,
-        typer.Option("--workers", "-j", min=1, help="Processes; use 1 for timings.  [default: one per core]"),
+        int | None, Option("--workers", "-j", min=1, help="Processes; use 1 for timings.  [default: one per core]")
     ] = None,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads in each process.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print every score as JSON.")] = False,
+    threads: Annotated[int, Option(min=1, help="Threads in each process.")] = 1,
+    as_json: Annotated[bool, Option("--json", help="Print every score as JSON.")] = False,
     quiet: console.QuietOption = False,
 ) -> None:
     """Score methods on a data set laid out as alphamatting.com's: a table, and a figure of ranks. Resumable.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from mattingkit.cli import console, warming
 from mattingkit.cli.options import SetOption, describe_domain, documented, known_methods, parse_settings
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def methods_option(said: str) -> Any:
     """The option that names several methods, with its help text."""
     names = ("--methods", "--method", "-m")
-    return typer.Option(*names, metavar="A,B,…", help=said, autocompletion=known_methods)
+    return Option(*names, metavar="A,B,…", help=said, autocompletion=known_methods)
 
 
 @console.examples(
@@ -30,10 +31,10 @@ def methods_option(said: str) -> Any:
 )
 def compare(
     image: Annotated[
-        Path | None, typer.Argument(metavar="IMAGE", help="A photograph; without one, the sample portrait.")
+        Path | None, Argument(metavar="IMAGE", help="A photograph; without one, the sample portrait.")
     ] = None,
     trimap: Annotated[
-        Path | None, typer.Argument(metavar="TRIMAP", help="Its trimap; without one, U²-Net guesses it.")
+        Path | None, Argument(metavar="TRIMAP", help="Its trimap; without one, U²-Net guesses it.")
     ] = None,
     methods: Annotated[
         list[str] | None,
@@ -42,12 +43,12 @@ def compare(
             "[default: bayesian,closed_form,u2net]"
         ),
     ] = None,
-    truth: Annotated[Path | None, typer.Option("--truth", help="The true alpha, to score each method by.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path("out"),
+    truth: Annotated[Path | None, Option(help="The true alpha, to score each method by.")] = None,
+    output: Annotated[Path, Option("--output", "-o", help="Folder to write to.")] = Path("out"),
     settings: SetOption = None,
     overwrite: console.OverwriteOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the table as JSON.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Run several methods on one picture: alphas, one figure side by side, a table with seconds."""
     from mattingkit.comparison import DEFAULT_METHODS
@@ -145,9 +146,9 @@ def _run(
 @console.examples("mattingkit methods", "mattingkit methods closed_form --json")
 def methods(
     name: Annotated[
-        str | None, typer.Argument(help="One method, to see its parameters.", autocompletion=known_methods)
+        str | None, Argument(help="One method, to see its parameters.", autocompletion=known_methods)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List the methods, or one method's parameters with their defaults and ranges."""
     from mattingkit.methods import METHODS, find_method

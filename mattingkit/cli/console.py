@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
+from typer import Option
 
 from mattingkit.errors import EXPECTED, describe
 
@@ -32,10 +33,10 @@ EXAMPLES: dict[Callable[..., Any], tuple[str, ...]] = {}
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 # The options that several commands share.
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no remarks.")]
+QuietOption = Annotated[bool, Option("--quiet", "-q", help="No progress bar, no remarks.")]
 OverwriteOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--overwrite", help="Replace files that are in the way; without it they are refused before any work starts."
     ),
 ]

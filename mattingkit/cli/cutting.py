@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer import Argument, Option
 
 from mattingkit.cli import console
 from mattingkit.cli.options import SetOption, known_methods, parse_settings
@@ -30,32 +31,21 @@ Crop = Literal["id-photo", "one-inch", "two-inch", "35x45mm", "2x2in"]
 
 # The options that `cutout` and `batch` share.
 MethodOption = Annotated[
-    str,
-    typer.Option("--method", "-m", help="auto, network, or see: mattingkit methods", autocompletion=known_methods),
+    str, Option("--method", "-m", help="auto, network, or see: mattingkit methods", autocompletion=known_methods)
 ]
 BackgroundOption = Annotated[
-    str | None,
-    typer.Option("--background", "-b", metavar="COLOR|PICTURE|blur", help="white, '#438edb', beach.jpg, blur, …"),
+    str | None, Option("--background", "-b", metavar="COLOR|PICTURE|blur", help="white, '#438edb', beach.jpg, blur, …")
 ]
 CropOption = Annotated[
     Crop | None,
-    typer.Option(
-        "--crop", help="Crop to an ID photo at 300 dpi, placed by the head: 295×413, 413×579, 413×531 or 600×600 px."
-    ),
+    Option(help="Crop to an ID photo at 300 dpi, placed by the head: 295×413, 413×579, 413×531 or 600×600 px."),
 ]
-OnlyOption = Annotated[
-    Only | None, typer.Option("--only", help="What to write.  [default: composite with a background, else rgba]")
-]
-FormatOption = Annotated[Format | None, typer.Option("--format", help="Of the files.  [default: png]")]
-QualityOption = Annotated[int, typer.Option("--quality", min=1, max=100, help="Of JPEG and WebP.")]
-ForegroundOption = Annotated[
-    bool,
-    typer.Option("--foreground/--no-foreground", help="Estimate the subject's own colours, without the old rim."),
-]
-WeightsOption = Annotated[str, typer.Option("--weights", help="Of U²-Net's guess: a name or a file.")]
-ErodeOption = Annotated[
-    str, typer.Option("--erode", metavar="PIXELS|auto", help="Width of the unknown band around the guess.")
-]
+OnlyOption = Annotated[Only | None, Option(help="What to write.  [default: composite with a background, else rgba]")]
+FormatOption = Annotated[Format | None, Option("--format", help="Of the files.  [default: png]")]
+QualityOption = Annotated[int, Option(min=1, max=100, help="Of JPEG and WebP.")]
+ForegroundOption = Annotated[bool, Option(help="Estimate the subject's own colours, without the old rim.")]
+WeightsOption = Annotated[str, Option(help="Of U²-Net's guess: a name or a file.")]
+ErodeOption = Annotated[str, Option(metavar="PIXELS|auto", help="Width of the unknown band around the guess.")]
 
 
 def make_recipe(
@@ -90,30 +80,25 @@ def make_recipe(
     "mattingkit cutout photo.jpg --method bayesian --set sigma_C=0.02   (see: mattingkit methods bayesian)",
 )
 def cutout(
-    photos: Annotated[list[str], typer.Argument(metavar="PHOTO", help="Photographs; - reads standard input.")],
+    photos: Annotated[list[str], Argument(metavar="PHOTO", help="Photographs; - reads standard input.")],
     output: Annotated[
-        str, typer.Option("--output", "-o", help="A folder, a file for one photograph, or - for standard output.")
+        str, Option("--output", "-o", help="A folder, a file for one photograph, or - for standard output.")
     ] = "out",
     trimap: Annotated[
-        str | None, typer.Option("--trimap", "-t", metavar="FILE|auto", help="Its trimap; else U²-Net guesses it.")
+        str | None, Option("--trimap", "-t", metavar="FILE|auto", help="Its trimap; else U²-Net guesses it.")
     ] = None,
     strokes: Annotated[
         Path | None,
-        typer.Option(
-            "--strokes", metavar="FILE.json", help="Strokes saved by the pad, drawn over --trimap where one is given."
-        ),
+        Option(metavar="FILE.json", help="Strokes saved by the pad, drawn over --trimap where one is given."),
     ] = None,
     box: Annotated[
-        str | None,
-        typer.Option("--box", metavar="TOP,LEFT,BOTTOM,RIGHT", help="For the guess: the subject lies within."),
+        str | None, Option(metavar="TOP,LEFT,BOTTOM,RIGHT", help="For the guess: the subject lies within.")
     ] = None,
     point: Annotated[
-        list[str] | None,
-        typer.Option("--point", metavar="ROW,COL", help="A point on the subject, for the guess; may be repeated."),
+        list[str] | None, Option(metavar="ROW,COL", help="A point on the subject, for the guess; may be repeated.")
     ] = None,
     not_point: Annotated[
-        list[str] | None,
-        typer.Option("--not-point", metavar="ROW,COL", help="A point beside the subject; may be repeated."),
+        list[str] | None, Option(metavar="ROW,COL", help="A point beside the subject; may be repeated.")
     ] = None,
     method: MethodOption = "auto",
     settings: SetOption = None,
@@ -123,19 +108,17 @@ def cutout(
     file_format: FormatOption = None,
     everything: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--all", help="Write _alpha, _1-alpha, _fg, _bg, _joint, _bg_color_trans and, on a picture, _synthesis."
         ),
     ] = False,
-    synthesis: Annotated[
-        Path | None, typer.Option("--synthesis", metavar="PICTURE", help="The picture for _synthesis, with --all.")
-    ] = None,
+    synthesis: Annotated[Path | None, Option(metavar="PICTURE", help="The picture for _synthesis, with --all.")] = None,
     foreground: ForegroundOption = True,
     weights: WeightsOption = "embedded",
     erode: ErodeOption = "auto",
     quality: QualityOption = 95,
     overwrite: console.OverwriteOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print what was done as JSON.")] = False,
     quiet: console.QuietOption = False,
 ) -> None:
     """Cut the subject out of photographs, onto transparency or a new background."""
@@ -284,7 +267,7 @@ def _one(
 ) -> dict[str, Any]:
     """Cut out one photograph; what goes wrong is said, recorded, and does not stop the others."""
     from mattingkit.batches.folders import refuse_special
-    from mattingkit.files import read_photo, write_photo
+    from mattingkit.files import read_photo, save_image
     from mattingkit.photo.recipe import ID_BLUE, full_set
 
     begun = time.perf_counter()
@@ -307,7 +290,7 @@ def _one(
         for name, pixels in pictures.items():
             file = files[name]
             with _written(file, recipe.suffix) as path:
-                write_photo(path, pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
+                save_image(path, pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
             record["files"].append("-" if file is None else str(file))
         record["size"] = list(product.pixels.shape[:2])
         if alone and sys.stderr.isatty() and record["files"] != ["-"]:

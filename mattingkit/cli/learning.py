@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from mattingkit.cli import console
 
@@ -18,14 +19,14 @@ from mattingkit.cli import console
 @console.examples("mattingkit lab", "mattingkit lab --folder lessons --no-browser --port 8890")
 def lab(
     extra: Annotated[
-        list[str] | None, typer.Argument(metavar="-- JUPYTER_OPTIONS", help="Handed to JupyterLab as they are.")
+        list[str] | None, Argument(metavar="-- JUPYTER_OPTIONS", help="Handed to JupyterLab as they are.")
     ] = None,
     folder: Annotated[
-        Path, typer.Option("--folder", "-f", help="Where your copy of the lessons lives; files you edited are kept.")
+        Path, Option("--folder", "-f", help="Where your copy of the lessons lives; files you edited are kept.")
     ] = Path("mattingkit-lessons"),
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
+    browser: Annotated[bool, Option(help="Open a browser window.")] = True,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="The server's port; a free one from 8888 on by default.")
+        int | None, Option(min=1, max=65535, help="The server's port; a free one from 8888 on by default.")
     ] = None,
 ) -> None:
     """Copy the lessons to a folder you may edit, and open JupyterLab there."""
@@ -72,20 +73,15 @@ def _exec(command: list[str], folder: Path) -> None:
 @console.examples("mattingkit app", "mattingkit app --no-browser --port 8900 --token-file token.txt")
 def app(
     extra: Annotated[
-        list[str] | None, typer.Argument(metavar="-- VOILA_OPTIONS", help="Handed to Voilà as they are.")
+        list[str] | None, Argument(metavar="-- VOILA_OPTIONS", help="Handed to Voilà as they are.")
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The server's port.")] = 8866,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
-    token: Annotated[
-        bool, typer.Option("--token/--no-token", help="Let in only who has the address with its token.")
-    ] = True,
-    token_file: Annotated[
-        Path | None, typer.Option("--token-file", help="File with the token; made where there is none.")
-    ] = None,
-    visitors: Annotated[int, typer.Option("--visitors", min=1, help="How many may be there at a time.")] = 8,
+    port: Annotated[int, Option(min=1, max=65535, help="The server's port.")] = 8866,
+    browser: Annotated[bool, Option(help="Open a browser window.")] = True,
+    token: Annotated[bool, Option(help="Let in only who has the address with its token.")] = True,
+    token_file: Annotated[Path | None, Option(help="File with the token; made where there is none.")] = None,
+    visitors: Annotated[int, Option(min=1, help="How many may be there at a time.")] = 8,
     allow_host: Annotated[
-        list[str] | None,
-        typer.Option("--allow-host", metavar="NAME", help="A name it is served under; may be repeated."),
+        list[str] | None, Option(metavar="NAME", help="A name it is served under; may be repeated.")
     ] = None,
 ) -> None:
     """Serve the studio as a page without code, on this machine alone; each visitor has a state of their own."""

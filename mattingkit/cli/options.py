@@ -14,6 +14,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from typer import Option
 
 from mattingkit.cli.console import refusing
 from mattingkit.params import Choice, Parameter, Range
@@ -39,7 +40,7 @@ def _known_settings(context: typer.Context, incomplete: str) -> list[str]:
 
 SetOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--set",
         metavar="[METHOD.]NAME=VALUE",
         help="A method's parameter, as in --set epsilon=1e-6; may be repeated. See: mattingkit methods NAME",

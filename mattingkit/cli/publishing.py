@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from mattingkit.cli import console
 
@@ -13,11 +13,10 @@ from mattingkit.cli import console
 @console.examples("mattingkit docs -o site/", "mattingkit docs 03 closed_form -o two-lessons/")
 def docs(
     lessons: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="LESSON", help="By number or name, such as 03 or bayesian.  [default: all]"),
+        list[str] | None, Argument(metavar="LESSON", help="By number or name, such as 03 or bayesian.  [default: all]")
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of the site: an empty or new one, or an earlier site.")
+        Path, Option("--output", "-o", help="Folder of the site: an empty or new one, or an earlier site.")
     ] = Path("mattingkit-site"),
     quiet: console.QuietOption = False,
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from mattingkit.cli import console
 
@@ -21,8 +22,8 @@ def _known_weights(incomplete: str) -> list[str]:
     return [name for name in WEIGHTS if name.startswith(incomplete)]
 
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", autocompletion=_known_weights)]
-Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Names = Annotated[list[str] | None, Argument(metavar="NAME", autocompletion=_known_weights)]
+Json = Annotated[bool, Option("--json", help="Print as JSON.")]
 
 
 def _chosen(names: list[str] | None) -> dict[str, Weights]:
@@ -56,8 +57,8 @@ def list_weights(as_json: Json = False) -> None:
 
 @console.examples("mattingkit weights fetch u2net u2netp")
 def fetch(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", autocompletion=_known_weights)],
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    names: Annotated[list[str], Argument(metavar="NAME", autocompletion=_known_weights)],
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Download published weights into your cache and check them; a download that broke off goes on where it stopped."""
     import pooch
@@ -119,16 +120,14 @@ def _known_samples(incomplete: str) -> list[str]:
     "mattingkit samples --scene hair --size 480x640 --seed 3 -o scenes/",
 )
 def samples(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", autocompletion=_known_samples)] = None,
+    names: Annotated[list[str] | None, Argument(metavar="NAME", autocompletion=_known_samples)] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Copy picture, trimap, strokes and matte to this folder.")
+        Path | None, Option("--output", "-o", help="Copy picture, trimap, strokes and matte to this folder.")
     ] = None,
-    scene: Annotated[
-        str | None, typer.Option("--scene", metavar="KIND", help="Render a scene whose alpha is exactly known.")
-    ] = None,
-    size: Annotated[str, typer.Option("--size", metavar="HxW", help="Of the scene, in pixels.")] = "480x640",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another scene.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of the same names.")] = False,
+    scene: Annotated[str | None, Option(metavar="KIND", help="Render a scene whose alpha is exactly known.")] = None,
+    size: Annotated[str, Option(metavar="HxW", help="Of the scene, in pixels.")] = "480x640",
+    seed: Annotated[int, Option(min=0, help="Another seed is another scene.")] = 0,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace files of the same names.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the sample photographs, or copy them to a folder; or render a scene with known truth."""

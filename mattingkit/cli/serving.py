@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from mattingkit.cli import console
 
@@ -31,37 +32,32 @@ if TYPE_CHECKING:
     "curl -s -F file=@photo.jpg http://localhost:7000/api/remove -o output.png   (what rembg's clients send)",
 )
 def serve(
-    host: Annotated[str, typer.Option("--host", help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="Port; rembg's by default.")] = 7000,
+    host: Annotated[str, Option(help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, Option("--port", "-p", min=1, max=65535, help="Port; rembg's by default.")] = 7000,
     token_file: Annotated[
-        Path | None,
-        typer.Option("--token-file", help="File with the token that requests must show; made where there is none."),
+        Path | None, Option(help="File with the token that requests must show; made where there is none.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, max=256, help="Worker processes.  [default: one for each core]")
+        int | None, Option(min=1, max=256, help="Worker processes.  [default: one for each core]")
     ] = None,
-    queue: Annotated[int, typer.Option("--queue", min=1, help="Requests that may wait; more are answered 429.")] = 16,
-    upload_megabytes: Annotated[float, typer.Option("--upload-megabytes", help="Size of a request.")] = 50.0,
-    max_megapixels: Annotated[float, typer.Option("--max-megapixels", help="Of a picture in it.")] = 50.0,
-    seconds: Annotated[float, typer.Option("--seconds", help="Work on one request.")] = 120.0,
+    queue: Annotated[int, Option(min=1, help="Requests that may wait; more are answered 429.")] = 16,
+    upload_megabytes: Annotated[float, Option(help="Size of a request.")] = 50.0,
+    max_megapixels: Annotated[float, Option(help="Of a picture in it.")] = 50.0,
+    seconds: Annotated[float, Option(help="Work on one request.")] = 120.0,
     megabytes: Annotated[
-        float | None,
-        typer.Option("--megabytes", help="Memory that work on one request takes.  [default: half, at most 2000]"),
+        float | None, Option(help="Memory that work on one request takes.  [default: half, at most 2000]")
     ] = None,
     allow_host: Annotated[
-        list[str] | None,
-        typer.Option("--allow-host", metavar="NAME", help="A name of this server, or '*'; may be repeated."),
+        list[str] | None, Option(metavar="NAME", help="A name of this server, or '*'; may be repeated.")
     ] = None,
     allow_origin: Annotated[
-        list[str] | None,
-        typer.Option("--allow-origin", metavar="ORIGIN", help="A site whose pages may call; may be repeated."),
+        list[str] | None, Option(metavar="ORIGIN", help="A site whose pages may call; may be repeated.")
     ] = None,
     allow_network: Annotated[
-        list[str] | None,
-        typer.Option("--allow-network", metavar="10.0.0.0/8", help="Fetch pictures from there too; may be repeated."),
+        list[str] | None, Option(metavar="10.0.0.0/8", help="Fetch pictures from there too; may be repeated.")
     ] = None,
     studio: Annotated[
-        bool, typer.Option("--studio", help="Also serve the page without code, to this machine's browsers, at /.")
+        bool, Option("--studio", help="Also serve the page without code, to this machine's browsers, at /.")
     ] = False,
 ) -> None:
     """Serve cut-outs over HTTP, to rembg's clients and to better ones; the page /docs describes it."""

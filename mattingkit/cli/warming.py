@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from mattingkit.cli import console
 
@@ -13,7 +13,7 @@ from mattingkit.cli import console
 @console.examples("mattingkit warm", "mattingkit warm --pymatting")
 def warm(
     pymatting: Annotated[
-        bool, typer.Option("--pymatting", help="PyMatting's kernels too, for knn, lbdm, lkm, rw and sm: half a minute.")
+        bool, Option("--pymatting", help="PyMatting's kernels too, for knn, lbdm, lkm, rw and sm: half a minute.")
     ] = False,
     quiet: console.QuietOption = False,
 ) -> None:
