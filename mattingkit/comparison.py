@@ -35,8 +35,6 @@ from mattingkit.trimap import as_trimap, check_pair, save_trimap
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Entry", "Result", "Table", "compare"]
-
 DEFAULT_METHODS = ("bayesian", "closed_form", "u2net")
 
 

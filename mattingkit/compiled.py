@@ -28,8 +28,6 @@ from typing import Any
 
 from mattingkit.progress import ProgressCallback, report
 
-__all__ = ["JOBS", "OWN_JOBS", "CompileClock", "begin", "ensure", "jobs_of", "kernel", "missing", "wait"]
-
 #: What can be compiled by itself, and the function that does so by running it on something small. The longest first.
 JOBS: dict[str, str] = {
     "direct": "mattingkit.methods.closed_form.direct.dissection:compile_kernels",

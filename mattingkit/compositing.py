@@ -14,9 +14,6 @@ import numpy.typing as npt
 
 from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size, own_copy
 
-__all__ = ["Triangulation", "checkerboard", "composite", "fit_background", "linear_to_srgb", "parse_color"]
-__all__ += ["premultiply", "srgb_to_linear", "to_rgba", "triangulate", "unpremultiply"]
-
 
 def composite(
     foreground: npt.ArrayLike, background: npt.ArrayLike | str, alpha: npt.ArrayLike, *, linear_light: bool = False

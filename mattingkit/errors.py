@@ -9,8 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["EXPECTED", "ConvergenceWarning", "describe", "did_you_mean"]
-
 #: Errors whose text was written for the person at the keyboard; any other is a fault of the program, or of a file.
 EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, RuntimeError)
 

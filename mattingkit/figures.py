@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["DIFFERENCE_LIMIT", "crop", "difference_to_rgb", "overlay_trimap", "show", "show_errors"]
-
 #: Differences beyond this saturate the diverging colours: small errors stay visible.
 DIFFERENCE_LIMIT = 0.5
 

@@ -12,8 +12,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["LEAN", "can_fork", "started_lean"]
-
 #: What the warm process is started with: libraries of one thread each start none; and the C library returns large
 #: blocks at once, which costs a tenth of the network's time and saves 40 % of every child's memory.
 LEAN = {

@@ -16,17 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "FloatArray",
-    "as_alpha",
-    "as_image",
-    "as_unit_floats",
-    "check_same_size",
-    "own_copy",
-    "stored_values",
-    "to_uint8",
-]
-
 FloatArray = npt.NDArray[np.float64]
 
 #: Largest value of each integer type that pictures are stored in.

@@ -16,8 +16,6 @@ import numpy.typing as npt
 from mattingkit.images import FloatArray, as_alpha, check_same_size
 from mattingkit.trimap import UNKNOWN, as_trimap
 
-__all__ = ["METRICS", "connectivity_error", "gradient_error", "largest_part", "mse", "sad"]
-
 _Mask = npt.NDArray[np.bool_]
 
 

@@ -21,18 +21,6 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from mattingkit.errors import did_you_mean
 
-__all__ = [
-    "Choice",
-    "Parameter",
-    "Range",
-    "check_above_zero",
-    "check_parameters",
-    "check_whole",
-    "needs_trimap",
-    "parameters",
-    "takes_trimap",
-]
-
 
 @dataclass(frozen=True)
 class Range:

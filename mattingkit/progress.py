@@ -16,8 +16,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Progress", "ProgressCallback", "interruptible", "report"]
-
 
 class Progress(NamedTuple):
     """One report from a running function.

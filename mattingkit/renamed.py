@@ -14,8 +14,6 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, cast
 
-__all__ = ["RENAMED", "install"]
-
 #: Old name below ``mattingkit.``, and the new one.
 RENAMED = {
     "alpha": "methods",

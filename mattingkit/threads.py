@@ -25,8 +25,6 @@ import numpy as np
 from mattingkit.images import FloatArray
 from mattingkit.progress import Progress, ProgressCallback
 
-__all__ = ["CancelledError", "Job", "Latest", "Ticket", "over_rows", "responsive", "run_all", "thread_count"]
-
 #: Seconds between two looks at a running job; cancelling takes this long, plus what the callback itself takes.
 _POLL = 0.02
 

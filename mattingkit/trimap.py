@@ -19,20 +19,6 @@ import numpy.typing as npt
 from mattingkit.files import read_array, save_image
 from mattingkit.images import FloatArray, as_alpha, as_image, as_unit_floats, check_same_size
 
-__all__ = [
-    "BACKGROUND",
-    "FOREGROUND",
-    "UNKNOWN",
-    "Stroke",
-    "as_points",
-    "as_trimap",
-    "check_pair",
-    "load_trimap",
-    "save_trimap",
-    "trimap_from_alpha",
-    "trimap_from_strokes",
-]
-
 BACKGROUND, UNKNOWN, FOREGROUND = 0.0, 0.5, 1.0
 
 #: Largest radius and coordinate of a mark, in pixels: far beyond any picture, and safe to square.

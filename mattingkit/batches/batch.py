@@ -40,8 +40,6 @@ from mattingkit.methods import find_method, resolve_auto
 from mattingkit.photo.recipe import Recipe
 from mattingkit.trimap import load_trimap
 
-__all__ = ["Batch", "Outcome", "Settings", "batch", "load_known", "run_recipe"]
-
 #: Bytes of memory that one pixel costs a worker at its peak; closed form on 12 megapixels was measured at 210.
 _BYTES_PER_PIXEL = 250
 

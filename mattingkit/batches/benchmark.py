@@ -28,8 +28,6 @@ from mattingkit.metrics import METRICS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Benchmark", "Score", "run_benchmark"]
-
 TABLES = ("scores.csv", "table.csv", "ranks.png")
 
 

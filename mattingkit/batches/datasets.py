@@ -16,8 +16,6 @@ from pathlib import Path
 
 from mattingkit.files import PICTURE_SUFFIXES, atomic_write
 
-__all__ = ["ALPHAMATTING", "TestPicture", "fetch_alphamatting", "find_pictures"]
-
 #: Where alphamatting.com keeps its files.
 ALPHAMATTING_URL = "http://www.alphamatting.com/datasets/zip/"
 

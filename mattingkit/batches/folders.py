@@ -16,8 +16,6 @@ from pathlib import Path
 
 from mattingkit.files import PICTURE_SUFFIXES
 
-__all__ = ["Found", "Plan", "find_photos", "match_trimaps", "plan_outputs", "refuse_inputs", "refuse_special"]
-
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 

@@ -29,8 +29,6 @@ from filelock import FileLock, Timeout
 
 from mattingkit.files import atomic_write, partial_stem, read_array, refuse_existing
 
-__all__ = ["KEPT", "Journal", "file_digest", "remove_leftovers", "stamp", "write_own"]
-
 _NAME = ".mattingkit-batch.jsonl"
 _LOCK = ".mattingkit-batch.lock"
 

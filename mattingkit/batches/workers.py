@@ -36,8 +36,6 @@ from typing import IO, Any, NamedTuple
 
 from mattingkit.errors import describe
 
-__all__ = ["Answer", "attempt", "default_workers", "run_dask", "run_local"]
-
 Job = dict[str, Any]
 
 #: A job whose worker died is begun at most this often: once more, in case it was not the job's fault.

@@ -25,8 +25,6 @@ import numpy.typing as npt
 from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray
 
-__all__ = ["compile_kernels", "solve_layers"]
-
 #: ε_r and ω as the paper's authors set them.
 REGULARIZATION, GRADIENT_WEIGHT = np.float32(1e-5), np.float32(1.0)
 #: Sweeps on pictures of at most so many pixels a side, and on larger ones.

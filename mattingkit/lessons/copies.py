@@ -9,8 +9,6 @@ from pathlib import Path
 
 from mattingkit.files import atomic_write
 
-__all__ = ["Copied", "copy_lessons", "lessons_folder"]
-
 #: Remembers what each lesson was when copied, so that an edited one is told from an outdated one.
 _RECORD = ".mattingkit-lessons.json"
 

@@ -22,8 +22,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Exercise", "check", "hint"]
-
 #: Factors that arrays and numbers are often off by, and what to think of.
 _FACTORS = {
     255.0: "are these values from 0 to 255, where 0 to 1 is meant, or the other way round?",

@@ -17,8 +17,6 @@ from mattingkit.images import FloatArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["color_space", "curves", "swatches"]
-
 #: In the order groups are given: foreground first, then background, then the rest.
 _HUES = (FOREGROUND_HUE, BACKGROUND_HUE, (0.0, 0.62, 0.45), (0.8, 0.47, 0.65))
 _MARKERS = ("o", "^", "s", "D")

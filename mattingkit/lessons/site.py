@@ -22,8 +22,6 @@ from pathlib import Path
 from mattingkit.lessons.copies import lessons_folder
 from mattingkit.progress import Progress, ProgressCallback
 
-__all__ = ["build_site", "find_lessons"]
-
 #: Tells a site of ours from a folder of somebody's.
 _MARK = ".mattingkit-site"
 

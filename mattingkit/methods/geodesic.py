@@ -28,8 +28,6 @@ from mattingkit.progress import ProgressCallback
 from mattingkit.threads import Job, over_rows, responsive, run_all
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, check_pair
 
-__all__ = ["estimate_alpha_geodesic"]
-
 #: Bins of the colour histograms along each channel.
 BINS = 64
 #: Share of a density that is spread over all colours, so that a colour never seen is undecided.

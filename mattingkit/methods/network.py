@@ -28,8 +28,6 @@ from mattingkit.params import Range
 from mattingkit.progress import ProgressCallback, report
 from mattingkit.trimap import UNKNOWN, check_pair
 
-__all__ = ["LAYOUTS", "Layout", "estimate_alpha_network", "refines_trimap"]
-
 _HALF, _ONE = (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)
 
 

@@ -22,14 +22,6 @@ from mattingkit.params import Range, check_above_zero, check_whole
 from mattingkit.progress import Progress, ProgressCallback, report
 from mattingkit.trimap import UNKNOWN, check_pair
 
-__all__ = [
-    "estimate_alpha_knn",
-    "estimate_alpha_lbdm",
-    "estimate_alpha_lkm",
-    "estimate_alpha_rw",
-    "estimate_alpha_sm",
-]
-
 _Iterations = Annotated[int, Range(100, 20000, log=True)]
 
 

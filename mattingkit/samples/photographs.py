@@ -16,8 +16,6 @@ from mattingkit.files import load_image, read_array
 from mattingkit.images import FloatArray, as_alpha
 from mattingkit.trimap import Stroke, load_trimap, trimap_from_strokes
 
-__all__ = ["Sample", "cat", "data_path", "load", "names", "portrait"]
-
 #: What each sample photograph shows, and its licence, in the order a reader meets them.
 _PHOTOGRAPHS = {
     "portrait": ("Astronaut Eileen Collins, photographed by NASA", "public domain"),

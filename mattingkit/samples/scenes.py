@@ -29,8 +29,6 @@ from mattingkit.samples.painting import (
 )
 from mattingkit.trimap import trimap_from_alpha
 
-__all__ = ["HARD_KINDS", "KINDS", "Scene", "render"]
-
 Paints = tuple[Color, Color]
 Painted = tuple[Array32, Array32, Array32]
 

@@ -17,8 +17,6 @@ from mattingkit.methods.bayesian.energy import color, covariance, pixel
 from mattingkit.methods.bayesian.march import March, Solution, likeliest, new_trace, settings_of, start_alpha
 from mattingkit.trimap import UNKNOWN, check_pair
 
-__all__ = ["Cluster", "Explanation", "explain"]
-
 
 @dataclass(frozen=True)
 class Cluster:

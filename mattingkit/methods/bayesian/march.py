@@ -33,8 +33,6 @@ from mattingkit.progress import ProgressCallback, report
 from mattingkit.threads import over_rows
 from mattingkit.trimap import UNKNOWN, check_pair
 
-__all__ = ["Solution", "estimate_alpha_bayesian", "solve"]
-
 SigmaC = Annotated[float, Range(0.001, 0.2, log=True)]
 
 

@@ -25,8 +25,6 @@ from mattingkit.progress import ProgressCallback
 from mattingkit.threads import Job, responsive
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, check_pair
 
-__all__ = ["estimate_alpha_closed_form"]
-
 #: Unknown cells that the finest level of "auto" may have: about a quarter of a second's work, 200 MB.
 _FINEST_CELLS = 100_000
 #: A level whose shorter side has fewer cells than this says too little to be worth solving.

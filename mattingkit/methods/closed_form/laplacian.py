@@ -22,8 +22,6 @@ from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray, as_unit_floats
 from mattingkit.threads import over_rows
 
-__all__ = ["matting_laplacian"]
-
 BoolArray = npt.NDArray[np.bool_]
 
 

@@ -17,8 +17,6 @@ from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.threads import CancelledError, Job, Latest, Ticket, responsive
 from mattingkit.trimap import UNKNOWN, as_trimap
 
-__all__ = ["LiveMatting"]
-
 #: Unknown cells that the finest level of a preview may have: some ten milliseconds' work.
 _PREVIEW_CELLS = 8_000
 

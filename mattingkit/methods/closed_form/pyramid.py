@@ -20,8 +20,6 @@ from mattingkit.methods.closed_form.laplacian import cholesky, window_sums
 from mattingkit.threads import over_rows
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN
 
-__all__ = ["Pyramid", "carry", "fit", "reduce_known", "reduce_picture", "reduced_shape"]
-
 
 class Pyramid:
     """A picture and its parameters, with the reduced pictures made so far."""

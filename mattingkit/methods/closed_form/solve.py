@@ -33,8 +33,6 @@ from mattingkit.progress import ProgressCallback
 from mattingkit.threads import Job, responsive
 from mattingkit.trimap import UNKNOWN, as_trimap
 
-__all__ = ["Prior", "solve"]
-
 BoolArray = npt.NDArray[np.bool_]
 Inverse = Callable[[FloatArray], FloatArray]
 Show = Callable[[FloatArray, int], None]

@@ -18,8 +18,6 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from mattingkit.images import FloatArray
 from mattingkit.methods.u2net.predict import DEVIATION, MEAN
 
-__all__ = ["Pair", "find_pairs", "read_pair", "render_background", "sample"]
-
 #: Backdrops of ID photographs, to which some noise is added: white, two blues, red, grays.
 BACKDROPS = ((255, 255, 255), (67, 142, 219), (90, 120, 160), (217, 0, 27), (200, 200, 200), (30, 30, 30))
 

@@ -21,8 +21,6 @@ from mattingkit.methods.u2net.network import ARCHITECTURES, SIZES, U2Net, add_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["mix_weights", "read_network", "read_pickle", "read_state", "save_weights"]
-
 #: Side in pixels of the square input that the published weights were trained for; others name theirs.
 PUBLISHED_SIZE = 320
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LiveCurve", "Record", "curve_text", "draw_curve", "read_curve"]
-
 
 @dataclass(frozen=True)
 class Record:

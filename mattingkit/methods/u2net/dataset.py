@@ -12,8 +12,6 @@ import torch
 
 from mattingkit.methods.u2net.augment import Pair, sample
 
-__all__ = ["Samples", "hold_out", "kind_of"]
-
 
 def kind_of(name: str) -> str:
     """The kind of subject a picture shows: the first word of its name, before ``_``; or "all".

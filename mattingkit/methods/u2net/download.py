@@ -12,8 +12,6 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Download"]
-
 #: Seconds to wait for a server that says nothing.
 TIMEOUT = 30.0
 #: A transfer is given up where it brings fewer bytes a second than this, over a time as long as the timeout.

@@ -18,18 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = [
-    "ARCHITECTURES",
-    "RSU",
-    "RSU4F",
-    "SIZES",
-    "U2Net",
-    "add_identity_norms",
-    "build",
-    "fold_batch_norms",
-    "has_identity_norms",
-]
-
 #: Sides in pixels that the network's square input may have: five poolings need 32, and 4096 fill any memory.
 SIZES = range(32, 4097)
 

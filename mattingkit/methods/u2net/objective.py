@@ -14,8 +14,6 @@ from mattingkit.methods.u2net.dataset import kind_of
 from mattingkit.methods.u2net.network import U2Net
 from mattingkit.methods.u2net.predict import predict_alphas
 
-__all__ = ["evaluate", "loss_of"]
-
 
 def loss_of(maps: Sequence[Tensor], mask: Tensor) -> Tensor:
     """Sum over the seven maps of cross-entropy plus half a soft-IoU term; coarse maps count a little less.

@@ -18,8 +18,6 @@ from mattingkit.methods.u2net.network import ARCHITECTURES, REBNConv, U2Net, bui
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto, TensorProto
 
-__all__ = ["load_onnx"]
-
 
 def load_onnx(path: Path) -> U2Net:
     """Read a U²-Net of either variant from an ONNX file.

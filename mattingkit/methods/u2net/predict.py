@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from mattingkit.methods.u2net.network import U2Net
 
-__all__ = ["estimate_alpha_u2net", "predict_alphas", "predict_batch", "preprocess", "resize", "side_outputs"]
-
 #: ImageNet's channel means and standard deviations, as the published code subtracts and divides by them.
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 

@@ -43,8 +43,6 @@ from mattingkit.methods.u2net.processes import others, share_gradients
 from mattingkit.methods.u2net.weights import find_weights, load_network
 from mattingkit.progress import interruptible
 
-__all__ = ["Record", "Settings", "main", "train"]
-
 
 @dataclass(frozen=True)
 class Settings:

@@ -23,20 +23,6 @@ from mattingkit.methods.u2net import runtime
 if TYPE_CHECKING:
     from mattingkit.methods.u2net.network import U2Net
 
-__all__ = [
-    "OTHER_NETWORKS",
-    "WEIGHTS",
-    "Weights",
-    "cache_folder",
-    "checked_weights",
-    "fetch_weights",
-    "find_weights",
-    "list_weights",
-    "load_network",
-    "verify_weights",
-    "weights_path",
-]
-
 
 @dataclass(frozen=True)
 class Weights:

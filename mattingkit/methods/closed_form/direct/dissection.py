@@ -27,8 +27,6 @@ from mattingkit.images import FloatArray
 from mattingkit.methods.closed_form.direct import fronts
 from mattingkit.threads import CancelledError, over_rows, run_all, thread_count
 
-__all__ = ["Dissection", "NotPositiveDefiniteError", "compile_kernels", "grid_reach"]
-
 IntArray = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
 Flag = npt.NDArray[Any]
