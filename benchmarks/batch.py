@@ -41,7 +41,7 @@ from typing import Any
 import numpy as np
 
 import mattingkit as mk
-from mattingkit.batches.workers import default_workers
+from mattingkit.compiled import processors
 from mattingkit.compositing import fit_background
 
 SHAPE = (612, 817)  # half a megapixel
@@ -263,7 +263,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--alone", type=int, default=50, help="pictures for each of the two runs with one worker")
-    parser.add_argument("--workers", type=int, default=default_workers())
+    parser.add_argument("--workers", type=int, default=processors())
     parser.add_argument("--method", default="closed_form")
     parser.add_argument("--folder", type=Path, help="keep everything here, and go on from what is here")
     parser.add_argument("--skip", nargs="*", default=[], choices=["workers", "dask", "rembg"])
@@ -282,7 +282,7 @@ def main() -> None:
     settings = {name: getattr(options, name) for name in ("pictures", "alone", "workers", "method", "rembg_pictures")}
     step, method = Steps(work, settings), ["-m", options.method]
     print(f"{options.pictures} pictures of {SHAPE[0] * SHAPE[1] / 1e6:.2f} MP, {options.method}")
-    print(f"{default_workers()} cores, load average {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"{processors()} cores, load average {os.getloadavg()[0]:.1f}", flush=True)
     if "workers" not in options.skip:
         compare_workers(step, work, options.workers, method)
     if "dask" not in options.skip:

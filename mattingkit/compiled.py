@@ -130,7 +130,7 @@ def ensure(jobs: Iterable[str], *, on_progress: ProgressCallback | None = None) 
     running: list[subprocess.Popen[bytes]] = []
     started = time.monotonic()
     while waiting or running:
-        while waiting and len(running) < _processes():
+        while waiting and len(running) < processors():
             running.append(_start([waiting.pop(0)]))
             _begun.append(running[-1])
         done = total - len(waiting) - len(running)
@@ -151,9 +151,9 @@ def begin(jobs: Collection[str], *, processes: int | None = None) -> None:
     """
     left = missing([job for job in jobs if job not in _asked])
     _asked.update(jobs)
-    if not left or os.environ.get(_MARK) or _processes() < 2:
+    if not left or os.environ.get(_MARK) or processors() < 2:
         return
-    count = min(processes or _processes(), len(left))
+    count = min(processes or processors(), len(left))
     for number in range(count):
         _begun.append(_start(left[number::count]))
 
@@ -186,9 +186,9 @@ def _start(jobs: list[str]) -> subprocess.Popen[bytes]:
     )
 
 
-def _processes() -> int:
+def processors() -> int:
     """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
+    with suppress(AttributeError):  # not every system can say
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 

@@ -310,6 +310,13 @@ def photo_bytes(suffix: str, image: npt.ArrayLike, *, quality: int = 95, **metad
     return file.getvalue()
 
 
+def packaged(folder: str) -> Path:
+    """Where a folder of the repository lies: inside an installed package, as ``_folder``, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / f"_{folder}"
+    return inside if inside.is_dir() else package.parent / folder
+
+
 def refuse_existing(targets: Iterable[str | os.PathLike[str]], overwrite: bool = False) -> None:
     """Refuse to write where files already are, before any work starts; ``overwrite=True`` allows it.
 

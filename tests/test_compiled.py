@@ -69,7 +69,7 @@ def test_a_changed_source_makes_the_mark_stale(fresh: Path, monkeypatch: pytest.
 
 
 def test_what_was_begun_is_waited_for(fresh: Path) -> None:
-    if compiled._processes() < 2:
+    if compiled.processors() < 2:
         pytest.skip("on one processor nothing is compiled in the background")
     compiled.begin(["foreground"])
     assert compiled.missing(["foreground"]) == ["foreground"]

@@ -31,7 +31,8 @@ from mattingkit.batches.folders import (
     refuse_special,
 )
 from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, stamp, write_own
-from mattingkit.batches.workers import Answer, default_workers, run_dask, run_local
+from mattingkit.batches.workers import Answer, run_dask, run_local
+from mattingkit.compiled import processors
 from mattingkit.drawing import Drawing
 from mattingkit.files import atomic_write, read_photo, refuse_existing, save_image
 from mattingkit.images import FloatArray
@@ -260,7 +261,7 @@ def run_recipe(recipe: Recipe, paths: Paths, output: str | os.PathLike[str], set
     photos, known = _with_trimaps(plan.photos, recipe, settings.trimaps)
     suffix = f"_alpha{recipe.suffix}" if recipe.output == "alpha" else recipe.suffix
     outputs = plan_outputs(photos, folder, suffix)
-    workers = settings.workers or default_workers()
+    workers = settings.workers or processors()
     largest = _largest_for(workers) if settings.largest is None else settings.largest
     work = _Work(recipe, Journal(folder), settings, workers, largest)
     inputs = {found.path: "photograph" for found in photos} | {path: "trimap" for path in known if path is not None}

@@ -20,8 +20,9 @@ import numpy as np
 from mattingkit.batches.datasets import TestPicture, find_pictures
 from mattingkit.batches.folders import refuse_inputs
 from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, stamp, write_own
-from mattingkit.batches.workers import default_workers, run_local
+from mattingkit.batches.workers import run_local
 from mattingkit.comparison import Table
+from mattingkit.compiled import processors
 from mattingkit.files import atomic_write, load_image, refuse_existing, save_image
 from mattingkit.metrics import METRICS
 
@@ -292,7 +293,7 @@ def run_benchmark(
     refuse_existing([journal.folder / name for name in TABLES if journal.edited(name)], overwrite)
     scores = []
     with journal:
-        for score in _scores(tasks, given, journal, workers or default_workers(), threads, overwrite):
+        for score in _scores(tasks, given, journal, workers or processors(), threads, overwrite):
             scores.append(score)
             if on_score is not None:
                 on_score(score, len(tasks))

@@ -66,13 +66,6 @@ class Answer(NamedTuple):
     memory: float = 0.0
 
 
-def default_workers() -> int:
-    """The number of cores this process may use."""
-    with contextlib.suppress(AttributeError):  # not every system can say
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def attempt(function: str, job: Job) -> dict[str, Any]:
     """Do one job in this process; a failure is part of the answer, never an exception.
 

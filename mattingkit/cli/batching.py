@@ -193,13 +193,13 @@ def _client(scheduler: str | None, cluster: str | None, workers: int | None, thr
                 client.wait_for_workers(1)
             yield client
         return
-    from mattingkit.batches.workers import default_workers
+    from mattingkit.compiled import processors
 
     # Processes inherit what is ignored: Ctrl-C in the terminal reaches them all, and is this process's to handle.
     ours = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         started = distributed.LocalCluster(
-            n_workers=workers or default_workers(), threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=workers or processors(), threads_per_worker=1, processes=True, dashboard_address=None
         )
     finally:
         signal.signal(signal.SIGINT, ours)

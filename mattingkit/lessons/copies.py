@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mattingkit.files import atomic_write
+from mattingkit.files import atomic_write, packaged
 
 #: Remembers what each lesson was when copied, so that an edited one is told from an outdated one.
 _RECORD = ".mattingkit-lessons.json"
@@ -15,11 +15,10 @@ _RECORD = ".mattingkit-lessons.json"
 
 def lessons_folder() -> Path:
     """Find the notebooks: inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "_notebooks", package.parent / "notebooks"):
-        if folder.is_dir():
-            return folder
-    raise FileNotFoundError("This installation carries no notebooks; install mattingkit again.")
+    folder = packaged("notebooks")
+    if not folder.is_dir():
+        raise FileNotFoundError("This installation carries no notebooks; install mattingkit again.")
+    return folder
 
 
 @dataclass

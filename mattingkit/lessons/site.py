@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from mattingkit.files import packaged
 from mattingkit.lessons.copies import lessons_folder
 from mattingkit.progress import Progress, ProgressCallback
 
@@ -94,11 +95,9 @@ def find_lessons(names: Sequence[str] = (), *, source: Path | None = None) -> li
 
 def _gather(notebooks: Sequence[Path], target: Path) -> None:
     """Put the site's sources, the lessons and the texts that pages include into one folder."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_docs"
-    shutil.copytree(installed if installed.is_dir() else package.parent / "docs", target)
-    included = target / "included"
-    texts = included if included.is_dir() else package.parent
+    docs, included = packaged("docs"), target / "included"
+    shutil.copytree(docs, target)
+    texts = included if included.is_dir() else docs.parent
     included.mkdir(exist_ok=True)
     for text in (*(texts / name for name in _INCLUDED), lessons_folder() / "EQUATIONS.md"):
         # Pictures lie elsewhere from here.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mattingkit.drawing import load_strokes
-from mattingkit.files import load_image, read_array
+from mattingkit.files import load_image, packaged, read_array
 from mattingkit.images import FloatArray, as_alpha
 from mattingkit.trimap import Stroke, load_trimap, trimap_from_strokes
 
@@ -129,13 +129,10 @@ def cat() -> Sample:
 
 def data_path(name: str) -> Path:
     """Find one of the data files, such as ``"portrait.png"``, in a checkout as in an installed package."""
-    package = Path(__file__).resolve().parents[1]
-    # A wheel carries data/ inside the package; a checkout, and an editable install of it, has it beside the package.
-    folders = (package / "_data", package.parent / "data")
-    for folder in folders:
-        if (folder / name).is_file():
-            return folder / name
-    raise FileNotFoundError(
-        f"There is no sample file {name!r} in {folders[0]} or {folders[1]}. "
-        "Install mattingkit again, or clone the whole repository."
-    )
+    path = packaged("data") / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no sample file {name!r} in {path.parent}. "
+            "Install mattingkit again, or clone the whole repository."
+        )
+    return path

@@ -67,7 +67,8 @@ def _plus(fresh: Tensor, other: Tensor) -> Tensor:
 class RSU(nn.Module):
     """Residual U-block of height L: a U-Net in place of a plain convolution, ``U(F₁(x)) + F₁(x)``.
 
-    L is from 4 to 7 here: L − 2 poolings, then one dilated layer (Qin et al. 2020, section 3.1, figure 2(e)).
+    L is from 4 to 7 here: L − 2 poolings, then one dilated layer (Qin et al. 2020, section 3.1, figure 2(e)). Maps too
+    small to pool pass an RSU-4F (section 3.2), whose view is widened by dilations of 1, 2, 4, 8 alone: ``pools=False``.
 
     Examples
     --------
@@ -75,23 +76,25 @@ class RSU(nn.Module):
     torch.Size([1, 8, 13, 9])
     """
 
-    def __init__(self, height: int, channels_in: int, channels_mid: int, channels_out: int) -> None:
+    def __init__(
+        self, height: int, channels_in: int, channels_mid: int, channels_out: int, *, pools: bool = True
+    ) -> None:
         super().__init__()
         self.height = height
+        dilations = [*[1] * (height - 1), 2] if pools else [2**level for level in range(height)]
         self.rebnconvin = REBNConv(channels_in, channels_out)
-        self.rebnconv1 = REBNConv(channels_out, channels_mid)
-        for level in range(2, height):
-            self.add_module(f"rebnconv{level}", REBNConv(channels_mid, channels_mid))
-        self.add_module(f"rebnconv{height}", REBNConv(channels_mid, channels_mid, dilation=2))
-        for level in range(height - 1, 1, -1):
-            self.add_module(f"rebnconv{level}d", REBNConv(2 * channels_mid, channels_mid))
-        self.rebnconv1d = REBNConv(2 * channels_mid, channels_out)
-        self.pool = nn.MaxPool2d(2, stride=2, ceil_mode=True)
+        for level, dilation in enumerate(dilations, start=1):
+            above = channels_out if level == 1 else channels_mid
+            self.add_module(f"rebnconv{level}", REBNConv(above, channels_mid, dilation))
+        for level in range(height - 1, 0, -1):
+            below = channels_out if level == 1 else channels_mid
+            self.add_module(f"rebnconv{level}d", REBNConv(2 * channels_mid, below, dilations[level - 1]))
+        self.pool = nn.MaxPool2d(2, stride=2, ceil_mode=True) if pools else nn.Identity()
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """Go down, across the dilated bottom, up, and add the input's own features."""
         residual: Tensor = self.rebnconvin(x, skip)
-        down = [self.rebnconv1(residual)]
+        down = [self.get_submodule("rebnconv1")(residual)]
         for level in range(2, self.height):
             down.append(self.get_submodule(f"rebnconv{level}")(self.pool(down[-1])))
         up: Tensor = self.get_submodule(f"rebnconv{self.height}")(down[-1])
@@ -99,31 +102,6 @@ class RSU(nn.Module):
             kept = down[level - 1]
             up = self.get_submodule(f"rebnconv{level}d")(_resize_like(up, kept), kept)
         return _plus(up, residual)
-
-
-class RSU4F(nn.Module):
-    """RSU for maps too small to pool: dilations of 1, 2, 4, 8 in place of poolings (section 3.2, "RSU-4F")."""
-
-    def __init__(self, channels_in: int, channels_mid: int, channels_out: int) -> None:
-        super().__init__()
-        self.rebnconvin = REBNConv(channels_in, channels_out)
-        self.rebnconv1 = REBNConv(channels_out, channels_mid)
-        self.rebnconv2 = REBNConv(channels_mid, channels_mid, dilation=2)
-        self.rebnconv3 = REBNConv(channels_mid, channels_mid, dilation=4)
-        self.rebnconv4 = REBNConv(channels_mid, channels_mid, dilation=8)
-        self.rebnconv3d = REBNConv(2 * channels_mid, channels_mid, dilation=4)
-        self.rebnconv2d = REBNConv(2 * channels_mid, channels_mid, dilation=2)
-        self.rebnconv1d = REBNConv(2 * channels_mid, channels_out)
-
-    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
-        """Widen the view by dilation alone, join on the way back, add the input's own features."""
-        residual: Tensor = self.rebnconvin(x, skip)
-        first = self.rebnconv1(residual)
-        second = self.rebnconv2(first)
-        third = self.rebnconv3(second)
-        up = self.rebnconv3d(self.rebnconv4(third), third)
-        up = self.rebnconv2d(up, second)
-        return _plus(self.rebnconv1d(up, first), residual)
 
 
 class Architecture(NamedTuple):
@@ -145,7 +123,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 #: Height of each level's block; the two deepest are too small to pool.
 _BLOCKS: tuple[Callable[[int, int, int], nn.Module], ...] = (
     *(partial(RSU, height) for height in (7, 6, 5, 4)),
-    *(RSU4F, RSU4F),
+    *(partial(RSU, 4, pools=False) for _ in range(2)),
 )
 
 
@@ -243,19 +221,10 @@ def fold_batch_norms(network: U2Net) -> U2Net:
 
 @torch.no_grad()
 def add_identity_norms(network: U2Net) -> U2Net:
-    """Give convolutions that had their batch norm folded in one that changes nothing, in place.
+    """Give convolutions that had their batch norm folded in one that changes nothing, in place; returns the network.
 
     The ``state_dict`` is then that of an ordinary checkpoint. Training has to leave such norms as they are
     (:func:`has_identity_norms`): the batch's own mean and deviation are not 0 and 1.
-
-    Parameters
-    ----------
-    network : U2Net
-
-    Returns
-    -------
-    U2Net
-        The same object.
 
     Examples
     --------
