@@ -311,7 +311,7 @@ def photo_bytes(suffix: str, image: npt.ArrayLike, *, quality: int = 95, **metad
 
 
 def packaged(folder: str) -> Path:
-    """Where a folder of the repository lies: inside an installed package, as ``_folder``, or beside it in a checkout."""
+    """Where a folder of the repository is: inside an installed package, as ``_folder``, or beside it in a checkout."""
     package = Path(__file__).resolve().parent
     inside = package / f"_{folder}"
     return inside if inside.is_dir() else package.parent / folder
