@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -195,7 +196,7 @@ class _Request(Request):
             if not self.headers.get("content-type", "").lower().startswith("multipart/form-data"):
                 raise Problem(415, "Send multipart/form-data, as curl -F and HTML forms do.")
             try:
-                self._form = await _Parser(self.headers, self.stream(), max_files=8, max_fields=32).parse()
+                self._form = await _Parser(self.headers, self.stream(), max_files=8, max_fields=96).parse()
             except MultiPartException as failure:
                 raise Problem(400, f"The form cannot be read: {failure.message}") from None
         return self._form
@@ -260,6 +261,21 @@ Weights = Annotated[str, Form(description="Of the network that guesses the subje
 Erode = Annotated[
     int | None, Form(ge=0, le=1000, description="Pixels by which what the guess is sure of withdraws; else by itself.")
 ]
+Box = Annotated[
+    str | None,
+    Form(
+        description="For the guess: the subject lies within TOP,LEFT,BOTTOM,RIGHT, in pixels.",
+        examples=["10,20,80,110"],
+    ),
+]
+Include = Annotated[
+    list[str] | None,
+    Form(description="For the guess: a point on the subject, ROW,COL in pixels; may be repeated.", examples=["50,60"]),
+]
+Exclude = Annotated[
+    list[str] | None,
+    Form(description="For the guess: a point beside the subject; may be repeated.", examples=["8,8"]),
+]
 Prefer = Annotated[
     str | None,
     Header(
@@ -289,6 +305,32 @@ def _curl(*commands: str) -> dict[str, Any]:
     return {"x-codeSamples": [{"lang": "Shell", "source": f"curl -s {command}"} for command in commands]}
 
 
+#: So many points correct a guess; for each the network may have to look twice more.
+_POINTS = 32
+
+
+def _hints(box: Box = None, include: Include = None, exclude: Exclude = None) -> dict[str, Any]:
+    """What corrects the guess, as :func:`mattingkit.photo.guess.guess_trimap` takes it."""
+    found: dict[str, Any] = {}
+    if box is not None:
+        found["box"] = _numbers(box, 4, "box", "TOP,LEFT,BOTTOM,RIGHT in pixels, such as 10,20,80,110")
+    for field, points in (("include", include), ("exclude", exclude)):
+        if points is not None:
+            found[field] = [_numbers(point, 2, field, "ROW,COL in pixels, such as 50,60") for point in points]
+    if len(found.get("include", ())) + len(found.get("exclude", ())) > _POINTS:
+        raise Problem(422, f"include, exclude: {_POINTS} points at most; draw strokes instead.", field="include")
+    return found
+
+
+Hints = Annotated[dict[str, Any], Depends(_hints)]
+
+
+def _numbers(text: str, count: int, field: str, wanted: str) -> list[int]:
+    if not re.fullmatch(rf"\s*\d{{1,6}}\s*(,\s*\d{{1,6}}\s*){{{count - 1}}}", text, re.ASCII):
+        raise Problem(422, f"{field} is {wanted}; got {text[:80]!r}.", field=field)
+    return [int(part) for part in text.split(",")]
+
+
 async def _task(
     server: Server,
     picture: UploadFile,
@@ -296,6 +338,7 @@ async def _task(
     strokes: UploadFile | None,
     recipe: dict[str, Any],
     parameters: str | None,
+    hints: dict[str, Any],
     background_picture: UploadFile | None = None,
 ) -> Task:
     """A task for one picture, all that can be checked without it checked."""
@@ -308,6 +351,13 @@ async def _task(
         raise Problem(422, 'network needs weights: parameters={"weights": "…"}.', field="parameters.weights")
     if (trimap or strokes) and not method["takes_trimap"]:
         raise Problem(422, f"{recipe['method']} takes no trimap: it finds the subject by itself.", field="trimap")
+    if hints and (trimap is not None or not method["takes_trimap"]):
+        why = "there is a trimap" if trimap is not None else f"{recipe['method']} makes none"
+        raise Problem(
+            422,
+            f"box, include and exclude correct a guess at the trimap, and {why}: leave them out.",
+            field=next(iter(hints)),
+        )
     blobs = {"picture": await _picture(picture, "picture")}
     if trimap is not None:
         blobs["trimap"] = await _picture(trimap, "trimap")
@@ -316,7 +366,8 @@ async def _task(
         blobs["strokes"] = await _content(strokes, "strokes", kinds, "a file of strokes in JSON")
     if background_picture is not None:
         blobs["background_picture"] = await _picture(background_picture, "background_picture")
-    return Task("cutout", {"max_megapixels": server.settings.max_megapixels, "recipe": recipe}, blobs)
+    settings = {"max_megapixels": server.settings.max_megapixels, "recipe": recipe, "hints": hints}
+    return Task("cutout", settings, blobs)
 
 
 # The routes -----------------------------------------------------------------------------------------------------------
@@ -364,11 +415,14 @@ def _router() -> APIRouter:
             "-F picture=@photo.jpg -F background=white -F format=jpg http://localhost:7000/v1/cutout -o white.jpg",
             "-F picture=@photo.jpg -F trimap=@trimap.png -F method=closed_form -F 'parameters={\"epsilon\": 1e-6}' "
             "http://localhost:7000/v1/cutout -o cutout.png",
+            "-F picture=@photo.jpg -F box=10,20,80,110 -F include=50,60 -F exclude=8,8 -F exclude=70,112 "
+            "http://localhost:7000/v1/cutout -o cutout.png",
         ),
     )
     async def cutout(
         request: Request,
         server: ServerDependency,
+        hints: Hints,
         picture: Picture,
         trimap: Trimap = None,
         strokes: Strokes = None,
@@ -410,7 +464,7 @@ def _router() -> APIRouter:
             raise Problem(
                 422, "format: JPEG has no transparency; give a background, or take png, webp or tiff.", field="format"
             )
-        task = await _task(server, picture, trimap, strokes, recipe, parameters, background_picture)
+        task = await _task(server, picture, trimap, strokes, recipe, parameters, hints, background_picture)
         return await server.work(request, task, prefer)
 
     @router.post(
@@ -424,6 +478,7 @@ def _router() -> APIRouter:
     async def alpha(
         request: Request,
         server: ServerDependency,
+        hints: Hints,
         picture: Picture,
         trimap: Trimap = None,
         strokes: Strokes = None,
@@ -435,7 +490,8 @@ def _router() -> APIRouter:
     ) -> Response:
         """Estimate the alpha matte of a photograph: a gray PNG file."""
         recipe = {"method": method, "only": "alpha", "weights": weights, "erode": "auto" if erode is None else erode}
-        return await server.work(request, await _task(server, picture, trimap, strokes, recipe, parameters), prefer)
+        task = await _task(server, picture, trimap, strokes, recipe, parameters, hints)
+        return await server.work(request, task, prefer)
 
     @router.post(
         "/v1/compare",
@@ -555,6 +611,9 @@ def _router() -> APIRouter:
 
     @router.get("/", include_in_schema=False)
     async def front(request: Request, server: ServerDependency) -> Response:
+        if server.studio is not None and not await _listens(server.studio):
+            # Browsers obey Refresh: they come again by themselves.
+            raise Problem(503, "The page without code is starting.", headers={"Retry-After": "2", "Refresh": "2"})
         answer = RedirectResponse(server.studio or "/docs", 307)
         shown = request.query_params.get("token")
         if shown and server.settings.token:  # the guard has checked it; from here on the browser shows it by itself
@@ -562,6 +621,17 @@ def _router() -> APIRouter:
         return answer
 
     return router
+
+
+async def _listens(address: str) -> bool:
+    """Whether anything answers at an address of this machine."""
+    parts = urlsplit(address)
+    try:
+        _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 # What rembg's clients send --------------------------------------------------------------------------------------------

@@ -116,6 +116,13 @@ def read_extras(text: str | None) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise Problem(422, "extras is an object in JSON, such as {}.", field="extras")
     for name in given:
+        if name == "sam_prompt":
+            raise Problem(
+                422,
+                "extras: sam_prompt is for SAM, which is not here. POST /v1/cutout takes points and a box for every "
+                "network: include, exclude and box.",
+                field="extras",
+            )
         if name != "putalpha":
             raise Problem(422, f"extras has no {name[:80]!r} here; it takes: putalpha.", field="extras")
     return {"putalpha": bool(given.get("putalpha", False))}

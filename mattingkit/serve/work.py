@@ -21,6 +21,7 @@ from mattingkit.drawing import Drawing, load_strokes
 from mattingkit.files import FORMATS, Photo, photo_bytes, read_array, read_photo
 from mattingkit.images import FloatArray, as_image, check_same_size
 from mattingkit.photo.cutout import over_background
+from mattingkit.photo.guess import Guess, guess_trimap
 from mattingkit.photo.recipe import Product, Recipe
 from mattingkit.progress import ProgressCallback
 from mattingkit.serve.catalogue import describe
@@ -69,10 +70,10 @@ def _photo(blobs: Blobs, field: str, settings: Mapping[str, Any]) -> Photo:
     return read_photo(_named(blobs, field), largest=settings["max_megapixels"])
 
 
-def _trimap(photo: Photo, blobs: Blobs) -> FloatArray | None:
-    """The trimap of a request: a picture, strokes, or strokes drawn over the picture."""
+def _trimap(photo: Photo, blobs: Blobs, base: FloatArray | None = None) -> FloatArray | None:
+    """The trimap of a request: a picture, strokes, or strokes drawn over the picture or over ``base``."""
     shape = (photo.image.shape[0], photo.image.shape[1])
-    known = None
+    known = base
     if "trimap" in blobs:
         known = as_trimap(read_array(_named(blobs, "trimap"), max_megapixels=shape[0] * shape[1] / 1e6))
         check_same_size(picture=shape, trimap=known.shape)
@@ -80,6 +81,14 @@ def _trimap(photo: Photo, blobs: Blobs) -> FloatArray | None:
         marks = load_strokes(_named(blobs, "strokes"), shape)
         known = Drawing(photo.image, known, marks).trimap
     return known
+
+
+def _known(photo: Photo, blobs: Blobs, recipe: Recipe, hints: Mapping[str, Any]) -> FloatArray | Guess | None:
+    """What is known before the method starts: a trimap, a guess that points and a box correct, or nothing."""
+    if not hints:
+        return _trimap(photo, blobs)
+    guess = guess_trimap(photo.image, weights=recipe.weights, erode=recipe.erode, **hints)
+    return _trimap(photo, blobs, guess.trimap) if "strokes" in blobs else guess
 
 
 def cutout(settings: Mapping[str, Any], blobs: Blobs, on_progress: ProgressCallback | None = None) -> Answer:
@@ -94,10 +103,11 @@ def cutout(settings: Mapping[str, Any], blobs: Blobs, on_progress: ProgressCallb
     if "background_picture" in blobs:
         behind = _photo(blobs, "background_picture", settings).image
         recipe = replace(recipe, background="white", only="composite")  # stands for the picture until the end
-    trimap = _trimap(photo, blobs)
-    recipe.check(guesses=trimap is None)
+    hints = settings.get("hints", {})
+    recipe.check(guesses=bool(hints) or not {"trimap", "strokes"} & set(blobs))
     clock.lap("decode")
-    parts = recipe.separate(photo, trimap, on_progress=on_progress)
+    known = _known(photo, blobs, recipe, hints)
+    parts = recipe.separate(photo, known, on_progress=on_progress)
     clock.lap("alpha")
     if behind is None:
         product = recipe.finish(photo, parts)

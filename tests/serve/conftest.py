@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import http.client
+import http.server
 import io
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from conftest import within
 
 import mattingkit as mk
 from mattingkit.files import photo_bytes
@@ -24,6 +28,9 @@ pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
 #: The server's bounds: megabytes and megapixels of a request, seconds and memory of its work, requests that may wait.
 UPLOAD, PIXELS, SECONDS, MEMORY, QUEUE = 2.0, 2.0, 12.0, 400.0, 3
+
+
+Parts = Mapping[str, bytes | str | list[str]]
 
 
 class Reply(NamedTuple):
@@ -64,15 +71,16 @@ class Client:
     def get(self, path: str, **headers: str) -> Reply:
         return self.ask("GET", path, headers=headers)
 
-    def post(self, path: str, parts: dict[str, bytes | str], headers: dict[str, str] | None = None) -> Reply:
+    def post(self, path: str, parts: Parts, headers: dict[str, str] | None = None) -> Reply:
         body, kind = form(parts)
         return self.ask("POST", path, body, {"Content-Type": kind, **(headers or {})})
 
 
-def form(parts: dict[str, bytes | str]) -> tuple[bytes, str]:
-    """A form: bytes are files, text is a field; ``name: kind`` states a file's content type."""
+def form(parts: Parts) -> tuple[bytes, str]:
+    """A form: bytes are files, text is a field, a list is one repeated; ``name: kind`` states a file's content type."""
     found = []
-    for name, value in parts.items():
+    pairs = [(name, one) for name, value in parts.items() for one in (value if isinstance(value, list) else [value])]
+    for name, value in pairs:
         field, _, kind = name.partition(": ")
         head = f'--xyz\r\nContent-Disposition: form-data; name="{field}"'
         if isinstance(value, bytes):
@@ -114,7 +122,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, weights_home: Path) -> Ite
     command = [
         sys.executable, "-m", "mattingkit.cli", "serve", f"--port={port}", "--workers=2", f"--queue={QUEUE}",
         f"--upload-megabytes={UPLOAD}", f"--max-megapixels={PIXELS}", f"--seconds={SECONDS}", f"--megabytes={MEMORY}",
-        "--allow-network=127.0.0.0/8",
+        "--allow-network=127.0.0.0/8", *(["--studio"] if find_spec("voila") else []),
     ]  # fmt: skip
     (folder / "tmp").mkdir()
     environment = {**os.environ, "MATTINGKIT_HOME": str(weights_home), "TMPDIR": str(folder / "tmp")}
@@ -132,8 +140,19 @@ def running(tmp_path_factory: pytest.TempPathFactory, weights_home: Path) -> Ite
             pass
         time.sleep(0.1)
     yield Running(client, process, folder / "log")
+    started = family(process.pid)
     process.terminate()
-    assert process.wait(30) in (0, -15), (folder / "log").read_text()
+    assert process.wait(30) in (0, -15, 143), (folder / "log").read_text()
+    within(lambda: not any(Path(f"/proc/{one}").exists() for one in started), "all that it started ends with it", 10)
+
+
+def family(parent: int) -> list[int]:
+    """What a process has started, and what that has."""
+    found = [parent]
+    for one in found:
+        for path in Path(f"/proc/{one}/task").glob("*/children"):
+            found += map(int, path.read_text().split())
+    return found[1:]
 
 
 @pytest.fixture(scope="session")
@@ -154,3 +173,28 @@ def png(photo: mk.samples.Scene) -> bytes:
 @pytest.fixture(scope="session")
 def trimap_png(photo: mk.samples.Scene) -> bytes:
     return photo_bytes(".png", photo.trimap)
+
+
+@pytest.fixture(scope="session")
+def web(png: bytes) -> Iterator[Callable[[str], str]]:
+    """Another server: pictures, redirects, and a response that never ends."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.startswith("/to/"):
+                self.send_response(302)
+                self.send_header("Location", self.path[4:])
+                self.end_headers()
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(png)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield lambda path: f"http://127.0.0.1:{server.server_port}{path}"
+    server.shutdown()
+    server.server_close()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from conftest import within
 
 from mattingkit.cli.serving import read_token
+from mattingkit.serve import fetching, running
 from mattingkit.serve.application import Server
 from mattingkit.serve.fetching import is_public
 from mattingkit.serve.jobs import Jobs
@@ -17,7 +24,7 @@ from mattingkit.serve.pool import Done, Task
 from mattingkit.serve.problems import Problem
 from mattingkit.serve.process import pack, unpack
 from mattingkit.serve.settings import Settings, is_loopback
-from serve.conftest import form
+from serve.conftest import form, free_port
 
 TOKEN = "a-token-of-sixteen-or-more"
 
@@ -129,6 +136,92 @@ def test_addresses_that_are() -> None:
     assert is_public("1.1.1.1")
     assert is_public("2606:4700:4700::1111")
     assert is_public("::ffff:1.1.1.1")
+
+
+def test_a_name_is_resolved_once_and_checked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: the connection goes to the address that was checked, and a redirect is checked anew."""
+    answers: list[list[str]] = []
+    went: list[tuple[str, int]] = []
+    ends: list[socket.socket] = []
+
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answers.pop(0)]
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        went.append(address)
+        ours, theirs = socket.socketpair()
+        ours.settimeout(timeout)
+        theirs.sendall(b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n")
+        ends.append(theirs)
+        return ours
+
+    monkeypatch.setattr(fetching.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(fetching.socket, "create_connection", connect)
+    answers += [["93.184.215.14"], ["127.0.0.1"]]
+    with pytest.raises(Problem, match="only public addresses"):
+        fetching.fetch("http://rebinding.example/")
+    assert went == [("93.184.215.14", 80)]
+    answers += [["93.184.215.14", "10.0.0.1"]]  # all that a name resolves to counts
+    with pytest.raises(Problem, match="only public addresses"):
+        fetching.fetch("http://both.example/")
+    assert len(went) == 1
+    for end in ends:
+        end.close()
+
+
+async def _slow(scope: Any, receive: Any, send: Any) -> None:
+    """An application that answers after longer than a request may take to arrive."""
+    await asyncio.sleep(0.7)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+def test_requests_that_do_not_arrive_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slowloris: a connection that sends nothing, or headers byte by byte, is closed; slow work is not."""
+    monkeypatch.setattr(running, "_HEADER_SECONDS", 0.4)
+    port = free_port()
+    config = uvicorn.Config(
+        _slow, port=port, http=running.PatientProtocol, ws="none", lifespan="off", log_level="error"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        within(lambda: server.started, "the server listens")
+
+        def drip(first: bytes) -> float:
+            """Seconds until the server closes a connection that is sent a byte now and then."""
+            start = time.monotonic()
+            with socket.create_connection(("127.0.0.1", port), timeout=0.05) as connection:
+                connection.sendall(first)
+                while time.monotonic() < start + 10:
+                    try:
+                        if first:
+                            connection.sendall(b"x")
+                        if connection.recv(1) == b"":
+                            break
+                    except TimeoutError:
+                        continue
+                    except ConnectionError:
+                        break
+                return time.monotonic() - start
+
+        assert 0.3 < drip(b"") < 5
+        assert 0.3 < drip(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ") < 5
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            for _ in range(2):  # the second on the same connection
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                answer = b""
+                while not answer.endswith(b"ok"):
+                    part = connection.recv(1000)
+                    assert part, answer
+                    answer += part
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
+            with suppress(ConnectionError):
+                assert connection.recv(1) == b""
+    finally:
+        server.should_exit = True
+        thread.join(20)
 
 
 def test_results_are_kept_within_bounds() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mattingkit.serve.problems import Problem
 from mattingkit.serve.rembg import _between, _smoothed, read_color, read_extras, removed
@@ -76,6 +78,44 @@ def test_both_servers_answer_alike(rembg: Client, client: Client, png: bytes, as
         assert np.abs(mine - other)[..., 3].sum() <= 0.02 * other[..., 3].sum()
 
 
+@pytest.mark.parametrize("server", ["client", "rembg"])
+def test_documented_calls_run_on_both_servers(
+    request: pytest.FixtureRequest, server: str, png: bytes, tmp_path: Path
+) -> None:
+    """What rembg's README shows of its server, and what Python clients send: only the port differs."""
+    requests = pytest.importorskip("requests")
+    port = request.getfixturevalue(server).port
+    (tmp_path / "input.jpg").write_bytes(png)
+    chosen = {} if server == "client" else {"model": "u2netp"}  # rembg's own default would have to be fetched
+    words = [word for name, value in chosen.items() for word in ("-F", f"{name}={value}")]
+    curl = shlex.split(f'curl -s -F file=@input.jpg "http://localhost:{port}/api/remove" -o output.png')
+    subprocess.run([*curl, *words, "--fail"], cwd=tmp_path, check=True, timeout=120)
+    with (tmp_path / "input.jpg").open("rb") as file:
+        sent = requests.post(f"http://localhost:{port}/api/remove", files={"file": file}, data=chosen, timeout=120)
+    assert sent.status_code == 200
+    assert sent.headers["content-type"] == "image/png"
+    assert (tmp_path / "output.png").read_bytes() == sent.content
+    with Image.open(tmp_path / "output.png") as file:
+        assert (file.mode, file.size) == ("RGBA", (120, 90))
+
+
+@pytest.mark.parametrize(
+    "documented",
+    [
+        'curl -s "http://localhost:7000/api/remove?url=http://input.png" -o output.png',
+        'curl -s "http://localhost:7000/api/remove?url=http://input.png&dc=true" > output.png',
+    ],
+)
+def test_documented_calls_by_address(
+    client: Client, web: Callable[[str], str], tmp_path: Path, documented: str
+) -> None:
+    """Not run on rembg: it refuses the test's own server, which is not public."""
+    command = documented.replace("7000", str(client.port)).replace("http://input.png", web("/input.png"))
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=120)
+    with Image.open(tmp_path / "output.png") as file:
+        assert (file.mode, file.size) == ("RGBA", (120, 90))
+
+
 def test_models_that_are_not_here_are_named(client: Client, png: bytes) -> None:
     for model, words in (
         ("bria-rmbg", "mattingkit does not have it"),
@@ -118,3 +158,5 @@ def test_colours_and_extras_are_checked() -> None:
     for text in ("[]", "{", '{"model_path": "/etc/passwd"}'):
         with pytest.raises(Problem, match="extras"):
             read_extras(text)
+    with pytest.raises(Problem, match="POST /v1/cutout takes points"):
+        read_extras('{"sam_prompt": [{"type": "point", "data": [724, 740], "label": 1}]}')

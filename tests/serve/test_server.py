@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import io
 import json
 import os
@@ -14,7 +13,7 @@ import subprocess
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,20 +24,23 @@ from conftest import within
 
 import mattingkit as mk
 from mattingkit.files import photo_bytes
+from mattingkit.photo.guess import guess_trimap
 from serve.conftest import QUEUE, Client, Reply, Running, form
 
 
 def workers_of(process: int) -> list[int]:
     """The worker processes: what the process that they are forked from has as children."""
     parents: dict[int, int] = {}
+    warm = set()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                if b"mattingkit.serve.template" in (folder / "cmdline").read_bytes():
+                    warm.add(int(folder.name))
             except OSError:
                 continue
-    children = {child for child, parent in parents.items() if parent == process}
-    return [child for child, parent in parents.items() if parent in children]
+    return [child for child, parent in parents.items() if parent in warm and parents.get(parent) == process]
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +104,27 @@ def test_every_part_of_a_cutout(client: Client, png: bytes) -> None:
     assert np.abs(colour.picture[2, 2].astype(int) - [0x43, 0x8E, 0xDB]).max() <= 6
 
 
+def test_points_and_a_box_correct_the_guess(client: Client, photo: Any, png: bytes) -> None:
+    parts: dict[str, Any] = {"picture": png, "box": "5, 8,88,115", "include": "60,60", "exclude": ["8,12", "80,110"]}
+    stored = np.rint(photo.image * 255).astype(np.uint8)
+    hints: dict[str, Any] = {"box": (5, 8, 88, 115), "include": [(60, 60)], "exclude": [(8, 12), (80, 110)]}
+    expected = mk.cutout(stored, trimap=guess_trimap(stored, **hints)).rgba
+    reply = client.post("/v1/cutout", parts)
+    assert reply.status == 200, reply.body
+    assert np.abs(reply.picture / 255 - expected).max() < 0.003
+    alpha = client.post("/v1/alpha", parts).picture
+    assert np.array_equal(alpha, reply.picture[..., 3])
+    assert (alpha[:5] == 0).all()
+    assert not np.array_equal(alpha, client.post("/v1/alpha", {"picture": png}).picture)
+    # Strokes are drawn over the corrected guess.
+    line = {"label": "background", "radius": 3, "points": [[60, 60], [60, 70]]}
+    strokes = {"version": 1, "shape": [90, 120], "strokes": [line]}
+    drawn = client.post("/v1/alpha", parts | {"strokes: application/json": json.dumps(strokes).encode()})
+    assert (drawn.picture[60, 60:70] == 0).all()
+    assert drawn.picture[30:50, 40:80].max() == 255
+    assert is_problem(client.post("/v1/alpha", {"picture": png, "include": ["1,1"] * 33}), 422, "32 points", "strokes")
+
+
 def test_alpha_and_comparison(client: Client, photo: Any, png: bytes, trimap_png: bytes) -> None:
     alpha = client.post("/v1/alpha", {"picture": png, "trimap": trimap_png, "method": "geodesic"}).picture
     assert alpha.shape == (90, 120)
@@ -159,6 +182,13 @@ def test_the_documented_examples_run(client: Client, png: bytes, trimap_png: byt
         ({"background": "/etc/passwd"}, 422, ["is no colour"]),
         ({"weights": "/etc/passwd"}, 422, ["There is no model"]),
         ({"format": "jpg"}, 422, ["JPEG has no transparency"]),
+        ({"box": "[1,2,3,4]"}, 422, ["box is TOP,LEFT,BOTTOM,RIGHT"]),
+        ({"include": "5"}, 422, ["include is ROW,COL", "'5'"]),
+        ({"exclude": "5,-1"}, 422, ["exclude is ROW,COL", "'5,-1'"]),
+        ({"exclude": "5,500"}, 422, ["to exclude lies outside the picture of 90 × 120"]),
+        ({"box": "0,0,90,500"}, 422, ["The box", "lies within 90 × 120"]),
+        ({"box": "0,0,9,9", "method": "u2net"}, 422, ["u2net makes none", "leave them out"]),
+        ({"box": "0,0,9,9", "trimap": b"any"}, 422, ["there is a trimap", "leave them out"]),
         ({"picture: text/html": b"<html>"}, 415, ["picture is a picture", "text/html"]),
         ({"picture": b""}, 422, ["picture is empty"]),
         ({"picture": b"\x89PNG\r\n\x1a\n rubbish"}, 422, ["'picture'"]),
@@ -266,9 +296,46 @@ def test_a_full_house_refuses_at_once(client: Client, slow_parts: dict[str, Any]
     assert client.post("/api/remove", {"file": png}).status == 200
 
 
+def test_under_overload_the_house_stays_small_and_every_request_is_told(
+    client: Client, png: bytes, trimap_png: bytes
+) -> None:
+    """Five times more clients than places: each request is answered, or refused with the seconds to wait."""
+    parts = {"picture": png, "trimap": trimap_png, "method": "closed_form"}
+    seen = []
+
+    def ask(number: int) -> tuple[Reply, float]:
+        start = time.monotonic()
+        reply = client.post("/v1/alpha", parts)
+        if number % 5 == 0:
+            seen.append(inside(client))
+        return reply, time.monotonic() - start
+
+    with ThreadPoolExecutor(25) as clients:
+        timed = list(clients.map(ask, range(100)))
+    answered = [seconds for reply, seconds in timed if reply.status == 200]
+    refused = [reply for reply, _ in timed if reply.status != 200]
+    assert len(answered) >= 2 + QUEUE
+    assert refused
+    for reply in refused:
+        assert is_problem(reply, 429, "Ask again")
+        assert int(reply.headers["retry-after"]) >= 1
+    # What waits is bounded, and with it the time: nobody stands behind more than a full house.
+    assert max(seen) <= 2 + QUEUE
+    assert np.percentile(answered, 99) < 20
+    within(lambda: inside(client) == 0, "the house is empty again")
+
+
+def answered(client: Client) -> int:
+    """How many answers to requests for an alpha the server has counted."""
+    text = client.get("/metrics").body.decode()
+    counted = re.findall(r'^mattingkit_requests_total\{method="POST",route="/v1/alpha",.*\} ([\d.]+)$', text, re.M)
+    return sum(int(float(number)) for number in counted)
+
+
 def test_killed_workers_lose_no_request(running: Running, client: Client, png: bytes, trimap_png: bytes) -> None:
     parts = {"picture": png, "trimap": trimap_png, "method": "closed_form"}
     replies: list[Reply] = []
+    before = answered(client)
     stop = threading.Event()
 
     def ask() -> None:
@@ -288,6 +355,8 @@ def test_killed_workers_lose_no_request(running: Running, client: Client, png: b
     assert {reply.status for reply in replies} <= {200, 503}
     good = {reply.body for reply in replies if reply.status == 200}
     assert len(good) == 1
+    within(lambda: answered(client) >= before + len(replies), "answers are counted")
+    assert answered(client) == before + len(replies)
     within(lambda: len(workers_of(running.process.pid)) == 2, "workers are replaced")
     assert b'mattingkit_workers_replaced_total{reason="died"}' in client.get("/metrics").body
 
@@ -312,31 +381,6 @@ def test_nothing_of_a_request_is_kept(running: Running, client: Client, png: byt
     assert "/v1/jobs/{job} 200" in log
 
 
-@pytest.fixture(scope="module")
-def web(png: bytes) -> Iterator[Callable[[str], str]]:
-    """Another server: pictures, redirects, and a response that never ends."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path.startswith("/to/"):
-                self.send_response(302)
-                self.send_header("Location", self.path[4:])
-                self.end_headers()
-                return
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(png)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield lambda path: f"http://127.0.0.1:{server.server_port}{path}"
-    server.shutdown()
-    server.server_close()
-
-
 def test_pictures_by_their_address(client: Client, web: Callable[[str], str], png: bytes) -> None:
     posted = client.post("/api/remove", {"file": png})
     assert client.get(f"/api/remove?url={web('/photo.png')}").body == posted.body
@@ -345,3 +389,15 @@ def test_pictures_by_their_address(client: Client, web: Callable[[str], str], pn
     assert is_problem(client.get(f"/api/remove?url={web('/to/http://10.0.0.1/')}"), 422, "public")
     assert is_problem(client.get("/api/remove?url=http://169.254.169.254/latest"), 422, "public")
     assert is_problem(client.get("/api/remove?url=file:///etc/passwd"), 422, "http or https")
+
+
+def test_the_page_without_code_is_at_the_front(client: Client) -> None:
+    pytest.importorskip("voila", reason="the extra app is not installed")
+    within(lambda: client.get("/").status == 307, "the page listens", 120)
+    place = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/(\?token=.+)", client.get("/").headers["location"])
+    assert place is not None
+    studio = Client(int(place[1]))
+    assert studio.get("/").status == 401
+    opened = studio.get(f"/{place[2]}")
+    assert opened.status == 200
+    assert b"enter=1" in opened.body
