@@ -6,9 +6,9 @@
 Both servers are sent the same picture of half a megapixel with the same checkpoint, u2netp, by 1, 4 and 16 clients
 that each send the next request when the last is answered; without matting, and with (``a=true``). The servers take
 turns within every row, so that what else the machine does falls on both. Memory is the largest sum of the
-proportional set sizes of a server's processes, seen every fifth of a second. Where other programs want the processors
-too, their seconds for each answer tell more than answers per second: a server with more threads gets more of a busy
-machine. A refused request (429) is counted, waited for as the server asks, and is no answer.
+proportional set sizes of a server's processes, seen every second, not more often: a look costs tens of milliseconds.
+Where other programs want the processors too, their seconds for each answer tell more than answers per second: a server
+with more threads gets more of a busy machine. A refused request (429) is counted, waited for as the server asks, and is no answer.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def load(port: int, process: int, body: bytes, kind: str, clients: int, lasting:
                 time.sleep(min(wait, max(0.0, end - time.monotonic())))
 
     def watch() -> None:
-        while not stop.wait(0.2):
+        while not stop.wait(1.0):
             into.memory = max(into.memory, megabytes(process))
 
     threads = [threading.Thread(target=client) for _ in range(clients)]
