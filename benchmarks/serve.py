@@ -8,7 +8,8 @@ that each send the next request when the last is answered; without matting, and 
 turns within every row, so that what else the machine does falls on both. Memory is the largest sum of the
 proportional set sizes of a server's processes, seen every second, not more often: a look costs tens of milliseconds.
 Where other programs want the processors too, their seconds for each answer tell more than answers per second: a server
-with more threads gets more of a busy machine. A refused request (429) is counted, waited for as the server asks, and is no answer.
+with more threads gets more of a busy machine. A refused request (429) is counted, waited for as the server asks, and is
+no answer.
 """
 
 from __future__ import annotations
@@ -211,6 +212,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="of each load on each server, in two turns")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--soak", type=float, default=0, help="minutes of four clients, mattingkit alone")
+    parser.add_argument("--workers", type=int, help="of mattingkit; one for each core by default")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     given = parser.parse_args()
     print(f"{os.cpu_count()} processors, load before: {os.getloadavg()[0]:.1f}", flush=True)
@@ -219,6 +221,7 @@ def main() -> None:
         (Path(home) / "weights" / "u2netp.onnx").write_bytes((given.weights / "u2netp.onnx").read_bytes())
         port = free_port()
         command = [sys.executable, "-m", "mattingkit.cli", "serve", "--port", str(port)]
+        command += ["--workers", str(given.workers)] if given.workers else []
         with running(command, port, {"MATTINGKIT_HOME": home}) as process:
             if given.soak:
                 soak(port, process, given.soak)
@@ -254,8 +257,9 @@ def table(servers: Sequence[tuple[int, int, str]], given: argparse.Namespace) ->
 
 
 def soak(port: int, process: int, minutes: float) -> None:
-    body, kind = form(picture(), model="u2netp", a="true")
+    """Masks and mattes by turns; the figures of every minute."""
     for minute in range(round(minutes)):
+        body, kind = form(picture(), model="u2netp", a=str(minute % 2 == 1).lower())
         done = Load()
         load(port, process, body, kind, 4, 60, done)
         print(f"minute {minute + 1:3}  {done.row()}", flush=True)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mattingkit.compositing import parse_color
 from mattingkit.drawing import Drawing, load_strokes
@@ -180,9 +183,32 @@ def remove(settings: Mapping[str, Any], blobs: Blobs, on_progress: ProgressCallb
     clock.lap("decode")
     pixels = removed(values, on_progress=on_progress, **settings["remove"])
     clock.lap("alpha")
-    body = photo_bytes(".png", pixels, compress_level=_QUICK)
+    body = _png(pixels)
     clock.lap("encode")
     return Answer(body, "image/png", {"timing": clock.stages, "size": list(np.shape(pixels)[1::-1])})
+
+
+def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """A PNG file of 8-bit pixels, every row as its difference from the row above.
+
+    Pillow tries five filters for each row, which takes as long again as all else here.
+    """
+    height, width = pixels.shape[:2]
+    kind = {1: 0, 3: 2, 4: 6}[pixels.size // (height * width)]  # gray, RGB, RGBA
+    rows = pixels.reshape(height, -1)
+    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = 2  # the filter "Up" (W3C: Portable Network Graphics, section 9.2)
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)),
+        (b"IDAT", zlib.compress(filtered.tobytes(), _QUICK)),
+        (b"IEND", b""),
+    )
+    chunks = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def _describe(settings: Mapping[str, Any], blobs: Blobs, on_progress: ProgressCallback | None = None) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import shutil
@@ -17,6 +18,7 @@ from PIL import Image
 
 from mattingkit.serve.problems import Problem
 from mattingkit.serve.rembg import _between, _smoothed, read_color, read_extras, removed
+from mattingkit.serve.work import _png
 from serve.conftest import Client, free_port
 
 #: The program, with its extras cpu and cli installed.
@@ -133,6 +135,14 @@ def test_a_picture_of_one_colour_and_one_with_transparency() -> None:
     flat[:, :15, 3] = 0
     assert (removed(flat, weights="embedded")[..., 3] == 0).all()
     assert removed(flat[..., 0], weights="embedded", a=True).shape == (20, 30, 4)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (6, 3, 3), (40, 30, 4)])
+def test_answers_are_png_files_of_the_same_pixels(shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    with Image.open(io.BytesIO(_png(pixels))) as file:
+        assert file.format == "PNG"
+        assert np.array_equal(np.asarray(file), pixels)
 
 
 def test_the_rim_of_a_mask() -> None:
