@@ -40,36 +40,17 @@ DEFAULT_METHODS = ("bayesian", "closed_form", "u2net")
 
 @dataclass(frozen=True)
 class Entry:
-    """What one method made of the picture.
+    """What one method made of the picture."""
 
-    Parameters
-    ----------
-    name, title : str
-        The registry's name, and the caption.
-    parameters : dict
-        Those given; the rest had their defaults.
-    used_trimap : bool
-        False for methods that find the subject by themselves.
-    alpha : ndarray of float64, shape (H, W), or None
-        None where the method failed; ``error`` says why.
-    seconds : float
-        Wall-clock time of the method on this picture; what it imports, loads and compiles before is not counted.
-    error : str or None
-    warnings : tuple of str
-        What it warned of, such as a solver that stopped short.
-    scores : dict of str to float
-        SAD, MSE, gradient and connectivity errors where the truth is known.
-    """
-
-    name: str
-    title: str
-    parameters: dict[str, Any]
-    used_trimap: bool
-    alpha: FloatArray | None
-    seconds: float
+    name: str  # in the registry
+    title: str  # in a caption
+    parameters: dict[str, Any]  # those given; the rest had their defaults
+    used_trimap: bool  # False for methods that find the subject by themselves
+    alpha: FloatArray | None  # float64, shape (H, W); None where the method failed, as ``error`` says
+    seconds: float  # wall-clock time on this picture, without what the method imports, loads and compiles before
     error: str | None = None
-    warnings: tuple[str, ...] = ()
-    scores: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()  # such as of a solver that stopped short
+    scores: dict[str, float] = field(default_factory=dict)  # the errors of METRICS, where the truth is known
 
 
 class Table:

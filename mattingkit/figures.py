@@ -161,12 +161,7 @@ def show_errors(
 ) -> Figure:
     """Show how each alpha differs from the truth: blue where it is too small, red where too large.
 
-    Parameters
-    ----------
-    alphas : mapping of title to array_like, shape (H, W)
-    truth : array_like, shape (H, W)
-    columns, width, crop
-        As in :func:`show`.
+    ``alphas`` (by title) and ``truth`` have the shape (H, W); all else is as in :func:`show`.
 
     Examples
     --------

@@ -39,6 +39,19 @@ _SUFFIXES = (
 )
 PICTURE_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
 
+
+def is_picture(name: str) -> bool:
+    """Whether a file counts as a picture, by its name; hidden files do not.
+
+    Examples
+    --------
+    >>> is_picture("a.JPG"), is_picture("notes.txt"), is_picture(".hidden.png")
+    (True, False, False)
+    """
+    path = Path(name)
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+
+
 #: The formats that are read, by Pillow's names. Pillow knows more; some start other programs (EPS runs Ghostscript),
 #: some are hardly kept up, and none of them is how a photograph or a trimap arrives.
 READABLE = (
@@ -318,13 +331,7 @@ def packaged(folder: str) -> Path:
 
 
 def refuse_existing(targets: Iterable[str | os.PathLike[str]], overwrite: bool = False) -> None:
-    """Refuse to write where files already are, before any work starts; ``overwrite=True`` allows it.
-
-    Raises
-    ------
-    FileExistsError
-        Names the first that exist, and how to go on.
-    """
+    """Refuse to write where files already are, before any work starts: FileExistsError names the first of them."""
     if overwrite:
         return
     # A link that points nowhere is somebody's too.
@@ -394,13 +401,9 @@ class Photo:
 
 
 def read_photo(source: str | os.PathLike[str] | IO[bytes], *, largest: float | None = None) -> Photo:
-    """Read a photograph with its colour profile and resolution.
+    """Read a photograph with its colour profile and resolution, from a path, ``"-"`` (standard input) or a binary file.
 
-    Parameters
-    ----------
-    source : path, ``"-"`` for standard input, or binary file
-    largest : float, optional
-        Refuse pictures of more megapixels, as ``max_megapixels`` of :func:`load_image`, whose errors it raises too.
+    Pictures of more megapixels than ``largest`` are refused, as by :func:`load_image`, whose errors it raises too.
 
     Examples
     --------

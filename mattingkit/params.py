@@ -142,8 +142,19 @@ def check_above_zero(**values: float) -> None:
 def check_whole(least: int, **values: float) -> None:
     """Refuse what is not a whole number, ``least`` or more, by its name."""
     for name, value in values.items():
-        if value % 1 != 0 or value < least:
+        if isinstance(value, bool) or value % 1 != 0 or value < least:
             raise ValueError(f"{name} must be a whole number, {least} or more; got {value!r}.")
+
+
+def check_window(radius: int, shape: tuple[int, ...]) -> None:
+    """Refuse what is no radius of a window, and windows that do not fit into a picture."""
+    check_whole(1, radius=radius)
+    side = 2 * int(radius) + 1
+    if min(shape[:2]) < side:
+        raise ValueError(
+            f"Windows of radius {radius} need {side} × {side} pixels, the picture has {shape[0]} × {shape[1]}: use a "
+            "smaller radius."
+        )
 
 
 def _keyword_only(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

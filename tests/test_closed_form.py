@@ -216,8 +216,8 @@ def test_progress_rises_to_the_answer_and_shows_previews():
         ({"scale": 30}, "at most 13 fits"),
         ({"epsilon": -1.0}, "epsilon must be"),
         ({"radius": 0}, "radius must be"),
-        ({"radius": 40}, "do not fit"),
-        ({"prior": np.zeros((3, 3))}, "prior has shape"),
+        ({"radius": 40}, "use a smaller radius"),
+        ({"prior": np.zeros((3, 3))}, "Trimap and prior must have the same size"),
         ({"prior": np.zeros((40, 50)), "prior_weight": -1.0}, "at least 0"),
     ],
 )

@@ -135,8 +135,8 @@ def test_same_bits_on_any_number_of_threads(digests_by_threads):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"image": np.zeros((2, 9, 3))}, "at least 3 × 3"),
-        ({"image": np.zeros((6, 9, 3)), "radius": 3}, "at least 7 × 7"),
+        ({"image": np.zeros((2, 9, 3))}, "need 3 × 3 pixels"),
+        ({"image": np.zeros((6, 9, 3)), "radius": 3}, "need 7 × 7 pixels"),
         ({"image": np.zeros((6, 9, 3)), "radius": 0}, "radius must be"),
         ({"image": np.zeros((6, 9, 3)), "radius": 1.5}, "radius must be"),
         ({"image": np.zeros((6, 9, 3)), "epsilon": -1e-7}, "epsilon must be"),

@@ -205,7 +205,7 @@ def test_refuses():
         live.refine()
     with pytest.raises(ValueError, match="trimap has shape"):
         live.update(np.zeros((30, 20)))
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="use a smaller radius"):
         LiveMatting(np.zeros((2, 30, 3)))
     with pytest.raises(ValueError, match="epsilon"):
         LiveMatting(np.zeros((20, 30, 3)), epsilon=-1.0)

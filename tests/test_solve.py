@@ -341,10 +341,10 @@ def test_inputs_are_not_written_to():
         ({"laplacian": scipy.sparse.eye_array(15, format="csr")}, ValueError, "needs a Laplacian of shape"),
         ({"laplacian": scipy.sparse.csr_matrix(np.triu(np.ones((16, 16))))}, ValueError, "symmetric"),
         ({"laplacian": scipy.sparse.csr_matrix(np.diag(np.full(16, np.nan)))}, ValueError, "NaN"),
-        ({"prior": np.zeros((3, 4))}, ValueError, "prior has shape"),
+        ({"prior": np.zeros((3, 4))}, ValueError, "Trimap and prior must have the same size"),
         ({"prior": np.zeros((4, 4)), "prior_weight": -1.0}, ValueError, "at least 0"),
         ({"prior": np.zeros((4, 4)), "prior_weight": np.ones((2, 2))}, ValueError, "prior_weight has shape"),
-        ({"warm_start": np.zeros((3, 4))}, ValueError, "warm_start has shape"),
+        ({"warm_start": np.zeros((3, 4))}, ValueError, "Trimap and warm start must have the same size"),
         ({"solver": "lu"}, ValueError, "solver is"),
     ],
 )

@@ -17,7 +17,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ from mattingkit.files import atomic_write, read_photo, refuse_existing, save_ima
 from mattingkit.images import FloatArray
 from mattingkit.memory import memory_limit
 from mattingkit.methods import find_method, resolve_auto
+from mattingkit.params import check_whole
 from mattingkit.photo.recipe import Recipe
 from mattingkit.trimap import load_trimap
 
@@ -52,34 +53,18 @@ REPORT = "report.csv"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one photograph.
-
-    Parameters
-    ----------
-    source, output : Path
-    status : {"done", "skipped", "failed"}
-        Skipped: the result of an earlier run is there, whole, and made from the same; or it was edited since.
-    reason : str
-        Why it failed, or was kept; what a solver warned of.
-    width, height : int
-        Of the result, in pixels; 0 where there is none.
-    seconds : float
-        The worker's time for it.
-    worker : str
-        Machine and process.
-    memory : float
-        Of that worker afterwards, in megabytes.
-    """
+    """What became of one photograph."""
 
     source: Path
     output: Path
+    # Skipped: the result of an earlier run is there, whole, and made from the same; or it was edited since.
     status: Literal["done", "skipped", "failed"]
-    reason: str = ""
-    width: int = 0
+    reason: str = ""  # why it failed, or was kept; what a solver warned of
+    width: int = 0  # of the result, in pixels; 0 where there is none
     height: int = 0
-    seconds: float = 0.0
-    worker: str = ""
-    memory: float = 0.0
+    seconds: float = 0.0  # the worker's time for it
+    worker: str = ""  # machine and process
+    memory: float = 0.0  # of that worker afterwards, in megabytes
 
 
 class Batch(Iterator[Outcome]):
@@ -244,9 +229,7 @@ class Settings:
     stop: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("workers", self.workers), ("threads", self.threads)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is 1 or more; got {value}.")
+        check_whole(1, threads=self.threads, workers=1 if self.workers is None else self.workers)
         client = self.client
         if client is not None and (not hasattr(client, "submit") or getattr(client, "asynchronous", False)):
             raise TypeError(f"client is a synchronous distributed.Client, connected to a cluster; got {client!r}.")
@@ -336,10 +319,9 @@ class _Work:
                 with contextlib.closing(self._answers(jobs)) as answers:
                     for answer in answers:
                         outcome = _outcome(answer)
-                        if answer.value is not None:
+                        if (made := answer.value) is not None:
                             details = {"width": outcome.width, "height": outcome.height, "reason": outcome.reason}
-                            made = answer.job["name"], answer.value["stamp"], answer.value["sha256"]
-                            journal.add(*made, details)
+                            journal.add(answer.job["name"], made["stamp"], made["sha256"], details)
                         yield report.add(outcome)
             finally:
                 # Workers ended while writing leave their temporary files. Those of a cluster may still be writing.
@@ -353,33 +335,30 @@ class _Work:
             return Outcome(found.path, output, "failed", reason)
         recipe, name = self.recipe, self.name(output)
         files = [found.path, trimap, _file(recipe.background), _file(recipe.weights)]
-        weights = self._weights(trimap)
+        named = self._weights(trimap)
         if self.settings.resume:
-            done = self.journal.finished(name, recipe.fingerprint(), *files, more=weights)
+            done = self.journal.finished(name, recipe.fingerprint(), *files, more=named)
             if done is not None:
                 shown = {key: done[key] for key in ("width", "height", "reason") if key in done}
                 return Outcome(found.path, output, "skipped", **shown)
         try:
             replaceable = None if self.settings.overwrite else self.journal.replaceable(name)
-        except FileExistsError as kept:
-            return Outcome(found.path, output, "skipped", str(kept))
         except OSError as failure:
-            return Outcome(found.path, output, "failed", str(failure))
+            status: Any = "skipped" if isinstance(failure, FileExistsError) else "failed"
+            return Outcome(found.path, output, status, str(failure))
         # Absolute paths: a worker may live elsewhere.
-        made_from = [None if file is None else os.path.abspath(file) for file in (*files, *weights)]
+        made_from = [file and os.path.abspath(file) for file in (*files, *named)]
+        source, known, background, weights = made_from[:4]
+        there = replace(recipe, background=background or recipe.background, weights=weights or recipe.weights)
         return {
-            "source": os.path.abspath(found.path),
+            "source": source,
             "shown": str(found.path),
             "output": os.path.abspath(output),
             "written": str(output),
             "name": name,
-            "trimap": None if trimap is None else os.path.abspath(trimap),
+            "trimap": known,
             "largest": self.largest,
-            "recipe": {
-                **asdict(recipe),
-                "background": _absolute(recipe.background),
-                "weights": _absolute(recipe.weights),
-            },
+            "recipe": asdict(there),
             "made_from": [recipe.fingerprint(), *made_from],
             "replaceable": replaceable,
             "overwrite": self.settings.overwrite,
@@ -390,9 +369,7 @@ class _Work:
         from mattingkit.methods.u2net.weights import find_weights
 
         refines = trimap is not None and find_method(resolve_auto(self.recipe.method)).needs_trimap
-        if refines or _file(self.recipe.weights):
-            return []
-        return [find_weights(self.recipe.weights)]
+        return [] if refines or _file(self.recipe.weights) else [find_weights(self.recipe.weights)]
 
     def _answers(self, jobs: list[dict[str, Any]]) -> Generator[Answer, None, None]:
         function, begun, how = "mattingkit.batches.batch:run_job", self.journal.begin_each(jobs), self.settings
@@ -410,20 +387,12 @@ def _file(setting: Any) -> str | None:
     return setting if isinstance(setting, str) and os.path.isfile(setting) else None
 
 
-def _absolute(setting: Any) -> Any:
-    file = _file(setting)
-    return setting if file is None else os.path.abspath(file)
-
-
 def _outcome(answer: Answer) -> Outcome:
-    job, value = answer.job, answer.value
-    source, output = Path(job["shown"]), Path(job["written"])
-    if value is None:
-        reason = answer.error or "no reason given"
-        return Outcome(source, output, "failed", reason, worker=answer.worker, memory=answer.memory)
-    measured = {key: value[key] for key in ("width", "height", "seconds")}
-    reason = " ".join(answer.warnings)
-    return Outcome(source, output, "done", reason, **measured, worker=answer.worker, memory=answer.memory)
+    paths, of_worker = (Path(answer.job["shown"]), Path(answer.job["written"])), (answer.worker, answer.memory)
+    if answer.value is None:
+        return Outcome(*paths, "failed", answer.error or "no reason given", 0, 0, 0.0, *of_worker)
+    width, height, seconds = (answer.value[key] for key in ("width", "height", "seconds"))
+    return Outcome(*paths, "done", " ".join(answer.warnings), width, height, seconds, *of_worker)
 
 
 def run_job(job: dict[str, Any]) -> dict[str, Any]:

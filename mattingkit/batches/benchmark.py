@@ -245,24 +245,12 @@ def run_benchmark(
 ) -> Benchmark:
     """Run methods over a data set, which :func:`mattingkit.batches.datasets.find_pictures` reads.
 
-    Parameters
-    ----------
-    folder : path
-    methods : sequence of str, optional
-        Names in :data:`mattingkit.METHODS`; all of them by default.
-    output : path, default "benchmark"
-        Gets the alphas, the table and the figure; a second run does only what is missing or has changed.
-    parameters : mapping of method name to mapping of parameters, optional
-    workers : int, optional
-        Processes; the number of cores by default. Seconds are each method's own, beside its neighbours: for timings
-        to compare, use one.
-    threads : int, default 1
-        In each process.
-    overwrite : bool, default False
-        Replace files in ``output`` that no benchmark made, and those that were edited since. Without it they are
-        refused, like a layout or settings that cannot work, before any work starts.
-    on_score : callable, optional
-        Called with each score as it comes, and with the number of scores there will be.
+    ``output`` gets the alphas, the table and the figure; a second run does only what is missing or has changed. Without
+    ``overwrite``, files in it that no benchmark made, and those that were edited since, are refused, like a layout or
+    settings that cannot work, before any work starts. Without ``methods`` all of :data:`mattingkit.METHODS` run, with
+    ``parameters`` by method; ``workers`` processes (one for each core by default) of ``threads`` threads each. Seconds
+    are each method's own, beside its neighbours: for timings to compare, use one worker. ``on_score`` is called with
+    each score as it comes, and with the number of scores there will be.
 
     Examples
     --------

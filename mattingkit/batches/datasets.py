@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mattingkit.files import PICTURE_SUFFIXES, atomic_write
+from mattingkit.files import atomic_write, is_picture
 
 #: Where alphamatting.com keeps its files.
 ALPHAMATTING_URL = "http://www.alphamatting.com/datasets/zip/"
@@ -44,19 +44,10 @@ class TestPicture:
 def find_pictures(folder: str | os.PathLike[str]) -> list[TestPicture]:
     """Find the pictures of a data set, each with its trimaps and its true alpha; by set of trimaps, then by name.
 
-    Parameters
-    ----------
-    folder : path
-        Holds a folder of pictures whose name begins with ``input`` or ``image``, one of true alphas (``gt``,
-        ``alpha`` or ``truth``), and trimaps in one or several folders (``trimap…``), or in folders inside one, as
-        ``trimap_training_lowres/Trimap1``. Files belong together by name.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where the folder, or a part of the layout, is missing.
-    ValueError
-        Where a trimap or a true alpha has no partner.
+    The folder holds one of pictures whose name begins with ``input`` or ``image``, one of true alphas (``gt``,
+    ``alpha`` or ``truth``), and trimaps in one or several folders (``trimap…``), or in folders inside one, as
+    ``trimap_training_lowres/Trimap1``. Files belong together by name. FileNotFoundError is raised where a part of the
+    layout is missing, ValueError where a trimap has no partner.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -74,11 +65,8 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[TestPicture]:
 
 
 def _folders(root: Path, beginnings: tuple[str, ...]) -> list[Path]:
-    return sorted(
-        path
-        for path in root.iterdir()
-        if path.is_dir() and path.name.lower().startswith(beginnings) and "highres" not in path.name.lower()
-    )
+    named = [(path.name.lower(), path) for path in sorted(root.iterdir()) if path.is_dir()]
+    return [path for name, path in named if name.startswith(beginnings) and "highres" not in name]
 
 
 def _one_folder(root: Path, beginnings: tuple[str, ...], what: str) -> Path:
@@ -104,11 +92,7 @@ def _trimap_folders(root: Path) -> list[Path]:
 
 
 def _pictures_in(place: Path) -> dict[str, Path]:
-    return {
-        path.stem: path
-        for path in sorted(place.iterdir())
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-    }
+    return {path.stem: path for path in sorted(place.iterdir()) if is_picture(path.name)}
 
 
 def fetch_alphamatting(
@@ -120,23 +104,9 @@ def fetch_alphamatting(
 ) -> Path:
     """Fetch alphamatting.com's 27 training pictures, 21 MB, from its authors; :func:`find_pictures` reads them.
 
-    Parameters
-    ----------
-    folder : path
-        Gets the data set's folders, and the files as fetched in ``downloads/``. Files placed there by hand serve too.
-    url : str
-        Where the files are.
-    files : mapping of str to str
-        Their names and SHA-256 checksums.
-    progress : bool, default True
-        Draw a progress bar on stderr.
-
-    Raises
-    ------
-    ConnectionError
-        Where the site cannot be reached; the message says which files to place where.
-    ValueError
-        Where what arrived has another checksum.
+    The folder gets the data set's folders, and the files as fetched in ``downloads/``; files placed there by hand serve
+    too. ConnectionError is raised where the site cannot be reached, with which files to place where; ValueError where
+    what arrived has another checksum.
     """
     import pooch
 
@@ -166,11 +136,9 @@ def _unpack(archive: Path, target: Path) -> None:
     with zipfile.ZipFile(archive) as content:
         for member in content.infolist():
             parts = list(Path(member.filename).parts)
-            if {"..", "/", "__MACOSX"} & set(parts):
+            if {"..", "/", "__MACOSX"} & set(parts) or member.is_dir() or not is_picture(parts[-1]):
                 continue
-            if parts and parts[0].lower() == archive.stem.lower():
+            if parts[0].lower() == archive.stem.lower():
                 del parts[0]
-            if member.is_dir() or not parts or Path(parts[-1]).suffix.lower() not in PICTURE_SUFFIXES:
-                continue
             with content.open(member) as source, atomic_write(target.joinpath(*parts)) as file:
                 file.write(source.read())

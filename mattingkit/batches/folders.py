@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
-from mattingkit.files import PICTURE_SUFFIXES
+from mattingkit.files import PICTURE_SUFFIXES, is_picture
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -43,18 +43,10 @@ class Plan:
 def find_photos(paths: Paths, output: Path) -> Plan:
     """Find the photographs that files, folders and patterns name.
 
-    Parameters
-    ----------
-    paths : path, or iterable of paths
-        Files are taken as they are, folders are searched with all their sub-folders, and ``*``, ``?``, ``[…]`` and
-        ``**`` match as in a shell. Hidden files are passed over.
-    output : Path
-        The folder of results; should it lie inside a searched one, it is not searched.
-
-    Raises
-    ------
-    ValueError
-        Where the folder of results is itself one that is searched: its results would be photographs of the next run.
+    Files are taken as they are, folders are searched with all their sub-folders, and ``*``, ``?``, ``[…]`` and ``**``
+    match as in a shell. Hidden files are passed over. ``output`` is the folder of results; should it lie inside a
+    searched one, it is not searched. ValueError is raised where it is itself one that is searched: its results would be
+    photographs of the next run.
 
     Examples
     --------
@@ -87,7 +79,8 @@ def _expand(item: Path, plan: Plan, own: str) -> Iterator[Found]:
     elif item.exists() or not glob.has_magic(str(item)):
         yield Found(item, Path(item.name))
     else:
-        root = _fixed_part(item)
+        # The folder in front of the first wildcard.
+        root = Path(*takewhile(lambda part: not glob.has_magic(part), item.parts[:-1]))
         _refuse_same(root, own)
         for match in sorted(glob.glob(str(item), recursive=True)):
             path = Path(match)
@@ -104,11 +97,6 @@ def _refuse_same(searched: Path, own: str) -> None:
         )
 
 
-def _fixed_part(pattern: Path) -> Path:
-    """The folder in front of a pattern's first wildcard."""
-    return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts[:-1]))
-
-
 def _walk(folder: Path, plan: Plan, own: str) -> Iterator[Found]:
     def complain(error: OSError) -> None:
         plan.unreadable.append((Path(error.filename), error.strerror or str(error)))
@@ -119,11 +107,9 @@ def _walk(folder: Path, plan: Plan, own: str) -> Iterator[Found]:
         )
         for name in sorted(files):
             path = Path(place, name)
-            if name.startswith("."):
-                continue
-            if path.suffix.lower() in PICTURE_SUFFIXES:
+            if is_picture(name):
                 yield Found(path, path.relative_to(folder))
-            else:
+            elif not name.startswith("."):
                 plan.ignored.append(path)
 
 
@@ -198,7 +184,7 @@ def match_trimaps(photos: list[Found], folder: Path) -> list[Path | None]:
         folders.sort()
         for name in sorted(files):
             path = Path(place, name)
-            if path.suffix.lower() in PICTURE_SUFFIXES | {".json"} and not name.startswith("."):
+            if is_picture(name) or (path.suffix.lower() == ".json" and not name.startswith(".")):
                 index.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
     themselves = {os.path.realpath(found.path) for found in photos}
     return [_trimap_of(found, index, themselves) for found in photos]

@@ -22,7 +22,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -127,9 +126,7 @@ class Journal:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
         self._lock.release()
 
@@ -280,20 +277,9 @@ def write_own(
 ) -> str:
     """Write a result where nothing is, or a file that may be replaced; return its checksum.
 
-    Parameters
-    ----------
-    path : path
-    replaceable : str or None
-        The checksum of a file that may be replaced, as :meth:`Journal.replaceable` says.
-    overwrite : bool
-        Replace any file.
-    write : callable
-        Writes the result to the path it is given.
-
-    Raises
-    ------
-    FileExistsError
-        Where another file is there, with other bytes than the result has.
+    ``replaceable`` is the checksum of a file that may be, as :meth:`Journal.replaceable` says; with ``overwrite`` any
+    may. ``write`` writes the result to the path it is given. FileExistsError is raised where another file is there,
+    with other bytes than the result has.
     """
     target = Path(path)
     there = file_digest(target) if os.path.lexists(target) else None

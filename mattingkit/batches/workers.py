@@ -25,14 +25,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from mattingkit.errors import describe
 
@@ -152,71 +151,56 @@ def _listen(jobs: queue.SimpleQueue[str]) -> None:
     os._exit(0)
 
 
-@dataclass(eq=False)
 class _Worker:
     """One worker process, seen from its parent."""
 
-    process: subprocess.Popen[str]
-    log: IO[bytes]
-    job: Job | None = None
-    tries: int = 0
-    begun: float = 0.0
-    overtime: bool = False
-    answered: int = 0
-    reader: threading.Thread | None = field(default=None, repr=False)
+    def __init__(self, threads: int) -> None:
+        environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+        root = str(Path(__file__).resolve().parents[2])
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the worker ends
+        self.process: Any = subprocess.Popen(
+            # -P: a file called numpy.py in the folder where the batch is run must not be imported.
+            [sys.executable, "-P", "-c", "from mattingkit.batches.workers import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env=environment,
+            text=True,
+            encoding="utf-8",
+        )
+        self.answered = self.overtime = False
 
-    def give(self, function: str, job: Job, tries: int) -> None:
-        """Hand over a job."""
-        assert self.process.stdin is not None
-        self.job, self.tries, self.begun = job, tries, time.monotonic()
-        with contextlib.suppress(OSError):  # it is dead already, and the news of its end is on the way
-            self.process.stdin.write(json.dumps({"function": function, "job": job}) + "\n")
-            self.process.stdin.flush()
+    def ask(self, request: dict[str, Any], timeout: float | None) -> str:
+        """Hand over a job and wait for the answer, a line; nothing where the worker has died of it."""
+        self.overtime = False
+        limit = threading.Timer(timeout or 0, self._give_up)
+        if timeout:
+            limit.start()
+        try:
+            with contextlib.suppress(OSError):  # it is dead already, and reading tells
+                self.process.stdin.write(json.dumps(request) + "\n")
+                self.process.stdin.flush()
+            line: str = self.process.stdout.readline()
+        finally:
+            limit.cancel()
+        self.answered = line.endswith("\n")
+        return line if self.answered else ""
 
-    def close(self) -> None:
-        """Close the pipes of a worker that has ended."""
-        if self.reader is not None:
-            self.reader.join()
-        for pipe in (self.process.stdin, self.process.stdout, self.log):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # what was still to be sent to it
-                    pipe.close()
+    def _give_up(self) -> None:
+        self.overtime = True
+        self.process.kill()
 
-    def last_stderr_line(self) -> str:
-        """The last line of its stderr."""
-        self.log.seek(0)
-        lines = self.log.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else ""
-
-
-def _start(events: queue.SimpleQueue[tuple[_Worker, str | None]], threads: int) -> _Worker:
-    """Start a worker and a thread that forwards its answers; None as an answer means that it ended."""
-    environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
-    root = str(Path(__file__).resolve().parents[2])
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    log = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the worker ends
-    process = subprocess.Popen(
-        # -P: a file called numpy.py in the folder where the batch is run must not be imported.
-        [sys.executable, "-P", "-c", "from mattingkit.batches.workers import main; main()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        env=environment,
-        text=True,
-        encoding="utf-8",
-    )
-    worker = _Worker(process, log)
-
-    def forward() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            events.put((worker, line))
-        process.wait()
-        events.put((worker, None))
-
-    worker.reader = threading.Thread(target=forward, daemon=True)
-    worker.reader.start()
-    return worker
+    def end(self) -> str:
+        """End it, and return the last line of its stderr."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):  # what was still to be sent to it
+                pipe.close()
+        with self.log:
+            self.log.seek(0)
+            return (self.log.read().decode(errors="replace").strip().splitlines() or [""])[-1].strip()
 
 
 def run_local(
@@ -228,30 +212,14 @@ def run_local(
     timeout: float | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Generator[Answer, None, None]:
-    """Do jobs in several processes of this machine.
+    """Do jobs in several processes of this machine, each with so many threads.
 
-    Parameters
-    ----------
-    function : str
-        ``"module:function"``, as in :func:`attempt`.
-    jobs : iterable of dict
-        Plain values only. Taken one by one as workers get free, so there may be any number of them.
-    workers, threads : int
-        Processes, and threads in each.
-    timeout : float, optional
-        Seconds a job may take before its worker is ended.
-    stop : callable, optional
-        Asked several times a second; once it says True no further job is begun, and those running are finished.
+    The function is named as for :func:`attempt`. Jobs hold plain values only; they are taken one by one as workers get
+    free, so there may be any number of them. ``timeout`` is the seconds a job may take before its worker is ended.
+    ``stop`` is asked before each job; once it says True no further one is begun, and those running are finished.
 
-    Yields
-    ------
-    Answer
-        As they come, in no particular order; one for each job that was begun.
-
-    Raises
-    ------
-    RuntimeError
-        Where workers cannot start at all.
+    Yields an answer for each job that was begun, in no particular order. RuntimeError is raised where workers cannot
+    start at all.
 
     Examples
     --------
@@ -259,94 +227,74 @@ def run_local(
     >>> sorted(answer.value for answer in run_local("builtins:len", jobs, workers=2))
     [0, 1, 2]
     """
-    pool = _Pool(function, iter(jobs), threads, timeout, stop or (lambda: False))
-    try:
-        yield from pool.run(workers)
-    finally:
-        pool.close()
+    waiting, crew = iter(jobs), _Crew(function, threads, timeout)
+    running: set[Future[Answer]] = set()
+    with contextlib.closing(crew), ThreadPoolExecutor(max(1, workers)) as executor:
+
+        def fill() -> None:
+            while len(running) < max(1, workers) and not (stop and stop()) and (job := next(waiting, None)) is not None:
+                running.add(executor.submit(crew.do, job))
+
+        try:
+            fill()
+            while running:
+                # The clock lets signals in where waiting does not.
+                done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                # The next jobs go out first: workers compute while the consumer looks at these answers.
+                fill()
+                yield from (future.result() for future in done)
+        finally:
+            crew.kill()
 
 
-class _Pool:
-    """The parent's side: who does what, and what to do when one of them dies."""
+class _Crew:
+    """The workers, and what to do when one of them dies; each job has a thread of its own that waits for its answer."""
 
-    def __init__(
-        self, function: str, jobs: Iterator[Job], threads: int, timeout: float | None, stop: Callable[[], bool]
-    ) -> None:
-        self.function, self.jobs, self.threads, self.timeout, self.stop = function, jobs, threads, timeout, stop
-        self.events: queue.SimpleQueue[tuple[_Worker, str | None]] = queue.SimpleQueue()
-        self.workers: list[_Worker] = []
-        self.again: deque[tuple[Job, int]] = deque()
+    def __init__(self, function: str, threads: int, timeout: float | None) -> None:
+        self.function, self.threads, self.timeout = function, threads, timeout
+        self.workers: set[_Worker] = set()
+        self.idle: deque[_Worker] = deque()
         self.deaths_at_start = 0
+        self.closed = False
 
-    def next_job(self) -> tuple[Job, int] | None:
-        """The next job to do, and how often it was begun before."""
-        if self.stop():
-            return None
-        if self.again:
-            return self.again.popleft()
-        job = next(self.jobs, None)
-        return None if job is None else (job, 0)
-
-    def run(self, count: int) -> Iterator[Answer]:
-        for _ in range(max(1, count)):
-            self.start_worker()
-        while any(worker.job is not None for worker in self.workers):
+    def do(self, job: Job) -> Answer:
+        """Have one job done, by a worker that is idle or a new one."""
+        cause = ""
+        for _ in range(_ATTEMPTS):
+            if self.closed:
+                break
             try:
-                worker, line = self.events.get(timeout=0.2)
-            except queue.Empty:
-                self.end_overtime()
-                continue
-            if line is None:
-                yield from self.on_exit(worker)
-            elif worker.job is not None:
-                job, worker.job = worker.job, None
-                worker.answered += 1
-                self.deaths_at_start = 0
-                # The next job goes out first: the worker computes while the consumer looks at this answer.
-                if (more := self.next_job()) is not None:
-                    worker.give(self.function, *more)
-                yield Answer(job, **json.loads(line))
-            self.end_overtime()
-
-    def start_worker(self) -> None:
-        """Start a worker, if there is a job for it."""
-        if (task := self.next_job()) is not None:
-            worker = _start(self.events, self.threads)
-            self.workers.append(worker)
-            worker.give(self.function, *task)
-
-    def end_overtime(self) -> None:
-        for worker in self.workers:
-            late = worker.job is not None and self.timeout and time.monotonic() - worker.begun > self.timeout
-            if late and not worker.overtime:
-                worker.overtime = True
+                worker = self.idle.pop()
+            except IndexError:
+                worker = _Worker(self.threads)
+                self.workers.add(worker)
+            if self.closed:
                 worker.process.kill()
-
-    def on_exit(self, worker: _Worker) -> Iterator[Answer]:
-        """A worker has ended: give its job to another, or up."""
-        self.workers.remove(worker)
-        message, code = worker.last_stderr_line(), worker.process.returncode
-        worker.close()
-        if worker.job is not None:
-            if not worker.answered and code > 0:
-                self.deaths_at_start += 1
-                if self.deaths_at_start >= 3:
-                    raise RuntimeError(f"Worker processes cannot start (exit code {code}): {message or 'no message'}")
+            first = not worker.answered
+            if line := worker.ask({"function": self.function, "job": job}, self.timeout):
+                self.deaths_at_start = 0
+                self.idle.append(worker)
+                return Answer(job, **json.loads(line))
+            code = worker.process.wait()
+            cause = _cause(code, message := worker.end())
+            self.workers.discard(worker)
             if worker.overtime:
-                yield Answer(worker.job, None, f"took longer than {self.timeout:g} seconds")
-            elif worker.tries + 1 < _ATTEMPTS:
-                self.again.append((worker.job, worker.tries + 1))
-            else:
-                yield Answer(worker.job, None, f"its worker process died twice ({_cause(code, message)})")
-        self.start_worker()
+                return Answer(job, None, f"took longer than {self.timeout:g} seconds")
+            self.deaths_at_start += first and code > 0
+            if self.deaths_at_start >= 3:
+                raise RuntimeError(f"Worker processes cannot start (exit code {code}): {message or 'no message'}")
+        return Answer(job, None, f"its worker process died twice ({cause})")
+
+    def kill(self) -> None:
+        """End the work; what is begun is left no time, since half-written files never show."""
+        self.closed = True
+        for worker in list(self.workers):
+            worker.process.kill()
 
     def close(self) -> None:
-        """End every worker; those still at work are left no time, since half-written files never show."""
+        """Clear up after every worker."""
         for worker in self.workers:
-            worker.process.kill()
-        for worker in self.workers:
-            worker.process.wait()
-            worker.close()
+            worker.end()
 
 
 def _cause(code: int, message: str) -> str:
@@ -373,25 +321,17 @@ def run_dask(
 
     import distributed
 
-    asked_to_stop = stop or (lambda: False)
-    run, waiting = uuid.uuid4().hex[:8], iter(jobs)
+    waiting = iter(jobs)
     as_completed: Any = distributed.as_completed
     sequence = as_completed(loop=client.loop, with_results=True, raise_errors=False)
     begun: dict[str, tuple[Job, Any]] = {}
-    number = 0
 
     def fill() -> None:
         """Keep two jobs per thread on the cluster: enough to keep it busy, few enough for any number of pictures."""
-        nonlocal number
         room = 2 * max(1, sum(client.nthreads().values()))
-        while len(begun) < room and not asked_to_stop():
-            job = next(waiting, None)
-            if job is None:
-                return
-            future = client.submit(
-                attempt_on_cluster, function, job, threads, key=f"mattingkit-{run}-{number}", pure=False
-            )
-            number += 1
+        while len(begun) < room and not (stop and stop()) and (job := next(waiting, None)) is not None:
+            key = f"mattingkit-{uuid.uuid4()}"
+            future = client.submit(attempt_on_cluster, function, job, threads, key=key, pure=False)
             begun[future.key] = (job, future)
             sequence.add(future)
 
@@ -401,10 +341,8 @@ def run_dask(
             job, _ = begun.pop(future.key)
             if future.status in ("cancelled", "lost"):
                 raise ConnectionError("The Dask scheduler was lost; run the same command again to go on.")
-            if future.status == "error":
-                answer = Answer(job, None, describe(future.exception()))
-            else:
-                answer = Answer(job, **record)
+            failed = future.status == "error"
+            answer = Answer(job, None, describe(future.exception())) if failed else Answer(job, **record)
             future.release()
             fill()
             yield answer

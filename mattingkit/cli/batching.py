@@ -135,7 +135,7 @@ def _follow(work: Batch, as_json: bool) -> dict[str, float]:
             counts[outcome.status] += 1
             if as_json:
                 shown = {key: getattr(outcome, key) for key in ("source", "output", "status", "reason", "seconds")}
-                console.print_json_line(shown | {"memory_mb": round(outcome.memory), "worker": outcome.worker})
+                console.print_json(shown | {"memory_mb": round(outcome.memory), "worker": outcome.worker}, indent=None)
             if outcome.status == "failed":
                 with console.above(line):
                     console.error(f"{outcome.source}: {outcome.reason}")

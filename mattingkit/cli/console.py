@@ -95,20 +95,10 @@ def report(failure: Exception, words: Sequence[str]) -> int:
     return 1
 
 
-def _json(value: Any, **options: Any) -> str:
-    """A value as JSON; names of files that are no UTF-8 have their stray bytes escaped."""
-    text = json.dumps(value, ensure_ascii=False, default=str, **options)
-    return re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def print_json(value: Any) -> None:
-    """Print a value as JSON for a script to read."""
-    print(_json(value, indent=2))
-
-
-def print_json_line(value: Any) -> None:
-    """Print a value as one line of JSON, at once."""
-    print(_json(value), flush=True)
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """Print a value as JSON for a script to read; in names of files that are no UTF-8, stray bytes are escaped."""
+    text = json.dumps(value, ensure_ascii=False, default=str, indent=indent)
+    print(re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text), flush=True)
 
 
 @contextmanager

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
 from pathlib import Path
 
-from mattingkit.cli import COMMANDS, OF_WEIGHTS, main
+from typer.testing import CliRunner
+
+from mattingkit.cli import COMMANDS, OF_WEIGHTS, build
 
 _OPENING = """# The command
 
@@ -24,24 +23,14 @@ This page is written by `python -m mattingkit.cli.reference`.
 
 def reference() -> str:
     """The page, in Markdown."""
+    runner, application = CliRunner(), build()
     sections = [_OPENING]
     for words in ([], *([command.__name__] for command in COMMANDS), *(["weights", name] for name in OF_WEIGHTS)):
         name = " ".join(["mattingkit", *words])
-        sections.append(f"## {name}\n\n```console\n$ {name} --help\n{_help(words)}\n```\n")
+        # The width that a pipe gives: the page must not depend on who writes it.
+        asked = runner.invoke(application, [*words, "--help"], prog_name="mattingkit", terminal_width=78)
+        sections.append(f"## {name}\n\n```console\n$ {name} --help\n{asked.stdout.strip()}\n```\n")
     return "\n".join(sections)
-
-
-def _help(words: list[str]) -> str:
-    said = io.StringIO()
-    # The width that a pipe gives: pages must not depend on who writes them.
-    columns = os.environ.pop("COLUMNS", None)
-    try:
-        with contextlib.redirect_stdout(said):
-            main([*words, "--help"])
-    finally:
-        if columns is not None:
-            os.environ["COLUMNS"] = columns
-    return said.getvalue().strip()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from mattingkit.errors import ConvergenceWarning
 from mattingkit.images import FloatArray
-from mattingkit.params import Range, check_above_zero, check_whole
+from mattingkit.params import Range, check_above_zero, check_whole, check_window
 from mattingkit.progress import Progress, ProgressCallback, report
 from mattingkit.trimap import UNKNOWN, check_pair
 
@@ -129,7 +129,7 @@ def estimate_alpha_lbdm(
     """
     picture, known = check_pair(image, trimap)
     check_above_zero(epsilon=epsilon)
-    _check_window(known.shape, radius)
+    check_window(radius, known.shape)
     return _solve("lbdm", picture, known, max_iterations, on_progress, epsilon=epsilon, radius=radius)
 
 
@@ -241,7 +241,7 @@ def estimate_alpha_rw(
     """
     picture, known = check_pair(image, trimap)
     check_above_zero(sigma=sigma)
-    _check_window(known.shape, radius)
+    check_window(radius, known.shape)
     return _solve("rw", picture, known, max_iterations, on_progress, sigma=sigma, radius=radius)
 
 
@@ -352,15 +352,6 @@ def _solve(
 def _keep_known(alpha: FloatArray, trimap: FloatArray) -> FloatArray:
     """Clip to [0, 1] and put the known pixels back: PyMatting holds them only by a large weight."""
     return np.where(trimap == UNKNOWN, np.clip(np.nan_to_num(alpha, nan=0.5), 0.0, 1.0), trimap)
-
-
-def _check_window(shape: tuple[int, ...], radius: int) -> None:
-    check_whole(1, radius=radius)
-    if min(shape) < 2 * radius + 1:
-        raise ValueError(
-            f"A window of radius {radius} needs {2 * radius + 1} pixels a side, the picture has {min(shape)}: use a "
-            "smaller radius."
-        )
 
 
 def compile_kernels() -> None:

@@ -35,7 +35,7 @@ from mattingkit.drawing import save_strokes
         ({"only": "rgba", "background": "white"}, ValueError, "has no background"),
         ({"only": "all"}, ValueError, "rgba, alpha or composite"),
         ({"quality": 0}, ValueError, "between 1 and 100"),
-        ({"workers": 0}, ValueError, "workers is 1 or more"),
+        ({"workers": 0}, ValueError, "workers must be a whole number, 1 or more"),
         ({"client": "tcp://127.0.0.1:8786"}, TypeError, "synchronous distributed.Client"),
         ({"background": np.zeros((2, 2, 3))}, TypeError, "by its path"),
         ({"method": "u2net", "trimaps": "."}, TypeError, "takes no trimap"),

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mattingkit.images import FloatArray
-from mattingkit.methods.closed_form.laplacian import build_laplacian, checked_epsilon, checked_radius
+from mattingkit.methods.closed_form.laplacian import build_laplacian, checked_epsilon
 from mattingkit.methods.closed_form.pyramid import Pyramid, carry, fit, reduce_known, reduce_picture, reduced_shape
 from mattingkit.methods.closed_form.solve import Prior, checked_prior, solve_checked
-from mattingkit.params import Choice, Range
+from mattingkit.params import Choice, Range, check_window
 from mattingkit.progress import ProgressCallback
 from mattingkit.threads import Job, responsive
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, check_pair
@@ -125,7 +125,7 @@ def estimate_alpha_closed_form(
     """
     picture, known = check_pair(image, trimap)
     checked_epsilon(epsilon)
-    checked_radius(radius, known.shape)
+    check_window(radius, known.shape)
     guess = checked_prior(prior, prior_weight, known.shape)
     return estimate_settled(
         picture, known, known, epsilon=epsilon, radius=radius, scale=scale, prior=guess, on_progress=on_progress

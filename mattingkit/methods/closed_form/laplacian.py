@@ -20,6 +20,7 @@ from scipy import ndimage
 
 from mattingkit.compiled import kernel
 from mattingkit.images import FloatArray, as_unit_floats
+from mattingkit.params import check_window
 from mattingkit.threads import over_rows
 
 BoolArray = npt.NDArray[np.bool_]
@@ -86,7 +87,8 @@ def matting_laplacian(
     is_known = np.ascontiguousarray(np.zeros(shape) if known is None else known, dtype=np.bool_)
     if is_known.shape != shape:
         raise ValueError(f"known has shape {is_known.shape}; the picture is {shape}.")
-    return build_laplacian(colours, checked_epsilon(epsilon), checked_radius(radius, shape), is_known)
+    check_window(radius, shape)
+    return build_laplacian(colours, checked_epsilon(epsilon), int(radius), is_known)
 
 
 def build_laplacian(colours: FloatArray, epsilon: float, radius: int, known: BoolArray) -> scipy.sparse.csr_matrix:
@@ -140,19 +142,6 @@ def checked_epsilon(epsilon: float) -> float:
     if not (np.isfinite(epsilon) and epsilon >= 0):
         raise ValueError(f"epsilon must be a finite number of at least 0; got {epsilon}.")
     return float(epsilon)
-
-
-def checked_radius(radius: int, shape: tuple[int, ...]) -> int:
-    """Refuse what is no window radius, and windows that do not fit into a picture."""
-    if isinstance(radius, bool) or int(radius) != radius or radius < 1:
-        raise ValueError(f"radius must be a whole number of at least 1; got {radius!r}.")
-    side = 2 * int(radius) + 1
-    if min(shape[:2]) < side:
-        raise ValueError(
-            f"Windows of radius {radius} do not fit into a picture of {shape[0]} × {shape[1]} pixels; "
-            f"it must have at least {side} × {side}."
-        )
-    return int(radius)
 
 
 @kernel

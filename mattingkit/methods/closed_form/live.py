@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from mattingkit.images import FloatArray, as_image
 from mattingkit.methods.closed_form.estimate import Level, Problem, decided, scales_for, solve_chain, solve_problem
-from mattingkit.methods.closed_form.laplacian import checked_epsilon, checked_radius
+from mattingkit.methods.closed_form.laplacian import checked_epsilon
 from mattingkit.methods.closed_form.pyramid import Pyramid
+from mattingkit.params import check_window
 from mattingkit.progress import Progress, ProgressCallback
 from mattingkit.threads import CancelledError, Job, Latest, Ticket, responsive
 from mattingkit.trimap import UNKNOWN, as_trimap
@@ -55,7 +56,8 @@ class LiveMatting:
 
     def __init__(self, image: npt.ArrayLike, *, epsilon: float = 1e-7, radius: int = 1) -> None:
         picture = as_image(image)
-        self._pyramid = Pyramid(picture, checked_epsilon(epsilon), checked_radius(radius, picture.shape))
+        check_window(radius, picture.shape)
+        self._pyramid = Pyramid(picture, checked_epsilon(epsilon), int(radius))
         #: A turn for each trimap; work for any but the latest is abandoned.
         self._latest = Latest()
         self._known: FloatArray | None = None

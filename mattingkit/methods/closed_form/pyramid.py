@@ -67,18 +67,9 @@ def reduce_known(trimap: FloatArray, scale: int) -> tuple[FloatArray, FloatArray
 def fit(picture: FloatArray, alpha: FloatArray, epsilon: float, radius: int) -> FloatArray:
     r"""Fit the linear model :math:`\alpha \approx a \cdot I + b` in the window around every pixel.
 
-    Parameters
-    ----------
-    picture : ndarray, shape (h, w, 3)
-    alpha : ndarray, shape (h, w)
-    epsilon, radius
-        As in :func:`mattingkit.methods.closed_form.laplacian.matting_laplacian`; epsilon is the weight of
-        :math:`|a|^2`. At the border the nearest whole window serves.
-
-    Returns
-    -------
-    ndarray, shape (h, w, 4)
-        The three numbers of a, and b.
+    ``picture`` has shape (h, w, 3), ``alpha`` (h, w); epsilon, the weight of :math:`|a|^2`, and the radius are as in
+    :func:`mattingkit.methods.closed_form.laplacian.matting_laplacian`. At the border the nearest whole window serves.
+    Returns the three numbers of a, and b: an array of shape (h, w, 4).
 
     Notes
     -----
@@ -101,17 +92,9 @@ def fit(picture: FloatArray, alpha: FloatArray, epsilon: float, radius: int) -> 
 def carry(model: FloatArray, picture: FloatArray, trimap: FloatArray, scale: float, haze: float = 0.0) -> FloatArray:
     """Enlarge a linear model by bilinear interpolation and apply it to a larger picture.
 
-    Parameters
-    ----------
-    model : ndarray, shape (h, w, 4)
-        From :func:`fit`.
-    picture : ndarray, shape (H, W, 3)
-    trimap : ndarray, shape (H, W)
-        Known pixels keep its values.
-    scale : float
-        Pixels of the picture to one of the model, along each axis.
-    haze : float, default 0
-        Alphas up to ``haze`` become 0 and those from ``1 - haze`` on 1; what lies between is stretched to fit.
+    ``model``, of shape (h, w, 4), is from :func:`fit`; ``picture`` has shape (H, W, 3). Where the ``trimap``, (H, W),
+    knows a pixel, it keeps its value. ``scale`` is pixels of the picture to one of the model, along each axis. Alphas
+    up to ``haze`` become 0 and those from ``1 - haze`` on 1; what lies between is stretched to fit.
 
     Examples
     --------

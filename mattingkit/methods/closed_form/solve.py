@@ -26,7 +26,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from mattingkit.compiled import kernel
 from mattingkit.errors import ConvergenceWarning
-from mattingkit.images import FloatArray, as_alpha
+from mattingkit.images import FloatArray, as_alpha, check_same_size
 from mattingkit.memory import memory_limit
 from mattingkit.methods.closed_form.direct.dissection import Dissection, NotPositiveDefiniteError, grid_reach
 from mattingkit.progress import ProgressCallback
@@ -147,7 +147,9 @@ def solve(
     known = as_trimap(trimap)
     matrix = _checked_matrix(laplacian, known.shape)
     drawn = checked_prior(prior, prior_weight, known.shape)
-    start = None if warm_start is None else _checked_alpha(warm_start, known.shape, "warm_start")
+    start = None if warm_start is None else as_alpha(warm_start)
+    if start is not None:
+        check_same_size(trimap=known.shape, warm_start=start.shape)
     return responsive(lambda job: solve_checked(matrix, known, drawn, job, start, solver), on_progress)
 
 
@@ -406,14 +408,9 @@ def checked_prior(
         raise ValueError(f"prior_weight has shape {weight.shape}; give one number, or an array of {shape}.")
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError("prior_weight must be finite and at least 0.")
-    return Prior(np.broadcast_to(weight, shape), _checked_alpha(prior, shape, "prior"))
-
-
-def _checked_alpha(alpha: npt.ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
-    values = as_alpha(alpha)
-    if values.shape != shape:
-        raise ValueError(f"{name} has shape {values.shape}; the trimap has {shape}.")
-    return values
+    target = as_alpha(prior)
+    check_same_size(trimap=shape, prior=target.shape)
+    return Prior(np.broadcast_to(weight, shape), target)
 
 
 @kernel

@@ -81,16 +81,10 @@ def render_background(size: int, rng: np.random.Generator) -> Image.Image:
 def sample(
     pairs: Sequence[Pair], index: int, size: int, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Draw one training sample from a pair.
+    """Draw one training sample from a pair; the other pairs lend their backgrounds.
 
-    The other pairs lend their backgrounds.
-
-    Returns
-    -------
-    picture : ndarray of float32, shape (3, size, size)
-        Normalised as the network's input.
-    mask : ndarray of float32, shape (1, size, size)
-        In [0, 1].
+    Returns the picture, float32 of shape (3, size, size), normalised as the network's input, and its mask, float32 of
+    shape (1, size, size), in [0, 1].
 
     Examples
     --------

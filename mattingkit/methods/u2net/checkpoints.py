@@ -145,19 +145,9 @@ def mix_weights(parts: Mapping[Path, float], path: Path) -> None:
     """Write the weighted mean of networks that were trained from the same one.
 
     What fine-tuning gains on its own pictures it may lose on others; the mean of the weights before and after keeps
-    most of both.
-
-    Parameters
-    ----------
-    parts : mapping of Path to float
-        Files of weights, as :func:`read_network` takes them, and the share of each.
-    path : Path
-        A ``.safetensors`` file to write.
-
-    Raises
-    ------
-    ValueError
-        Where the shares do not add up to 1, or the networks differ in kind or in the size of their input.
+    most of both. ``parts`` are files of weights, as :func:`read_network` takes them, and the share of each; ``path`` is
+    a ``.safetensors`` file to write. ValueError is raised where the shares do not add up to 1, or the networks differ
+    in kind or in the size of their input.
 
     References
     ----------

@@ -73,25 +73,14 @@ def train(
 ) -> Path:
     """Train, or go on training, and export the best weights.
 
-    Parameters
-    ----------
-    settings : Settings
-    on_record : callable, optional
-        Called with each :class:`Record`; raising from it stops the run, which can be resumed.
-    on_step : callable, optional
-        Called with the number of steps done, first when the run starts or resumes; raising from it stops the run, too.
+    ``on_record`` is called with each :class:`Record`, ``on_step`` with the number of steps done, first when the run
+    starts or resumes; raising from either stops the run, which can be resumed.
 
-    Returns
-    -------
-    Path
-        ``<out>/weights.safetensors``, half precision, for ``estimate_alpha_u2net(…, weights=path)``. Beside it lie
-        ``curve.csv``, ``curve.png``, ``failures.png`` (the held-out pictures it does worst on) and ``settings.json``.
+    Returns ``<out>/weights.safetensors``, half precision, for ``estimate_alpha_u2net(…, weights=path)``. Beside it lie
+    ``curve.csv``, ``curve.png``, ``failures.png`` (the held-out pictures it does worst on) and ``settings.json``.
 
-    Raises
-    ------
-    ValueError
-        For folders without pairs, fewer than two pictures, settings that cannot work, or a loss that is no longer a
-        number.
+    Raises ValueError for folders without pairs, fewer than two pictures, settings that cannot work, or a loss that is
+    no longer a number.
 
     Examples
     --------

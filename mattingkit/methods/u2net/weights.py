@@ -131,11 +131,6 @@ WEIGHTS: dict[str, Weights] = {weights.name: weights for weights in _TABLE}
 OTHER_NETWORKS = tuple(name for name in WEIGHTS if name not in ("embedded", "u2net", "u2netp", "u2net_human_seg"))
 
 
-def list_weights() -> dict[str, Weights]:
-    """Return a copy of :data:`WEIGHTS`, the named weights."""
-    return dict(WEIGHTS)
-
-
 def cache_folder() -> Path:
     """Return the folder that fetched weights are kept in: below ``$MATTINGKIT_HOME``, or the user's cache folder."""
     home = os.environ.get("MATTINGKIT_HOME")
@@ -177,14 +172,8 @@ def fetch_weights(name: str, progress: bool = True) -> Path:
     """Download a published set of weights into the cache, unless it is there already.
 
     A download that broke off goes on where it stopped. The file gets its name only once its checksum is right. Where
-    several processes fetch the same weights, one does and the others wait for it.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name, or a file with a wrong checksum.
-    ConnectionError
-        Where the file cannot be downloaded; the message says which file to place where.
+    several processes fetch the same weights, one does and the others wait for it. Raises ValueError for an unknown name
+    or a wrong checksum, and ConnectionError where the file cannot be downloaded; it says which file to place where.
     """
     weights, path = _named(name), weights_path(name)
     if weights.url is None:
@@ -223,29 +212,14 @@ def fetch_weights(name: str, progress: bool = True) -> Path:
 
 
 def load_network(weights: str | os.PathLike[str] = "embedded") -> tuple[U2Net, int]:
-    """Load weights into a network ready for inference: in eval mode, batch norms folded.
+    """Load weights into a network ready for inference, on the CPU; returns it and the side of its input in pixels.
 
-    Named weights are checked against their published checksum each time, other files as far as they can be; see
-    :mod:`mattingkit.methods.u2net.checkpoints`.
+    The network is in eval mode, its batch norms folded. ``weights`` is a key of :data:`WEIGHTS`, checked against its
+    published checksum each time, or the path of a ``.pth``, ``.safetensors`` or ``.onnx`` file of either variant,
+    checked as far as it can be; see :mod:`mattingkit.methods.u2net.checkpoints`.
 
-    Parameters
-    ----------
-    weights : str or path, default "embedded"
-        A key of :data:`WEIGHTS`, or the path of a ``.pth``, ``.safetensors`` or ``.onnx`` file of either variant.
-
-    Returns
-    -------
-    network : U2Net
-        On the CPU.
-    size : int
-        Side in pixels of the square input it was trained for.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Where the weights are not here, damaged, or of another network; the message says what to do.
-    ImportError
-        For an ``.onnx`` file, as the published ones are, where the onnx package is not installed.
+    Raises FileNotFoundError or ValueError where the weights are not here, damaged, or of another network (the message
+    says what to do), and ImportError for an ``.onnx`` file where the onnx package is not installed.
 
     Examples
     --------
