@@ -73,23 +73,18 @@ class Batch(Iterator[Outcome]):
     ``ignored`` are files in the folders that are no pictures, ``report`` is the table that is being written.
     """
 
-    def __init__(self, outcomes: Iterator[Outcome], total: int, ignored: list[Path], report: Path) -> None:
-        self._outcomes = outcomes
-        self.total, self.ignored, self.report = total, ignored, report
+    def __init__(self, outcomes: Generator[Outcome, None, None], total: int, ignored: list[Path], report: Path) -> None:
+        self._outcomes, self._total, self.ignored, self.report = outcomes, total, ignored, report
 
     def __len__(self) -> int:
-        return self.total
-
-    def __iter__(self) -> Batch:
-        return self
+        return self._total
 
     def __next__(self) -> Outcome:
         return next(self._outcomes)
 
     def close(self) -> None:
         """Stop at once: workers end, the report is written, and a later run goes on from here."""
-        if isinstance(self._outcomes, Generator):
-            self._outcomes.close()
+        self._outcomes.close()
 
 
 def batch(
@@ -296,7 +291,7 @@ class _Work:
 
     def run(
         self, tasks: list[tuple[Found, Path, Path | None]], unreadable: list[tuple[Path, str]]
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         journal = self.journal
         with journal, _Report(journal) as report:
             outputs = [output for _, output, _ in tasks]

@@ -142,7 +142,9 @@ class Journal:
                 entry = json.loads(line)
                 name = entry.pop("output")
                 if entry:
-                    _check(name, entry)
+                    told = name, entry["stamp"], entry["sha256"], entry["details"]
+                    if not all(map(isinstance, told, (str, str, str, dict))):
+                        raise TypeError("This is JSON, and no line of a journal.")
                     self.entries[name] = entry
                     self.begun.discard(name)
                 else:
@@ -245,13 +247,6 @@ class Journal:
                 f"{str(self.folder)!r} was removed or replaced while results were written to it; run the same command "
                 "again."
             )
-
-
-def _check(name: Any, entry: dict[str, Any]) -> None:
-    """Raise for a line that is JSON but says something else than a journal does."""
-    kinds = {"stamp": str, "sha256": str, "details": dict}
-    if not isinstance(name, str) or any(not isinstance(entry[key], kind) for key, kind in kinds.items()):
-        raise TypeError("This is no line of a journal.")
 
 
 def _line(output: str, entry: dict[str, Any] | None = None) -> bytes:

@@ -98,9 +98,9 @@ def batch(
         background=background, foreground=foreground, quality=quality, format=file_format or "png", only=only,
     )  # fmt: skip
     warming.compile_first([*jobs_of([recipe.method]), "foreground"])
-    both = signal.SIGINT, signal.SIGTERM
+    ending = "\nFinishing the photographs that are begun; press Ctrl-C again to stop at once."
     with (
-        interruptible(*both, on_first=_say_how_it_ends) as stop,
+        interruptible(signal.SIGINT, signal.SIGTERM, on_first=lambda: console.note(ending)) as stop,
         _client(scheduler, cluster, workers, threads) as client,
     ):
         how = Settings(
@@ -161,10 +161,6 @@ def _summary(counts: dict[str, float], work: Batch, interrupted: bool) -> None:
     if interrupted:
         left = len(work) - done - skipped - failed
         console.note(f"Interrupted with {left} photographs left; run the same command again to go on.")
-
-
-def _say_how_it_ends() -> None:
-    console.note("\nFinishing the photographs that are begun; press Ctrl-C again to stop at once.")
 
 
 @contextmanager

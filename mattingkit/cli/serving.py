@@ -79,9 +79,8 @@ def serve(
         token = secrets.token_urlsafe(24)
         console.note(f"Others can reach {host}, so requests must show this token: {token}")
     chosen: dict[str, Any] = {"workers": workers, "megabytes": megabytes}
-    hosts = list(allow_host or [])
-    if token is not None and not hosts:
-        hosts = ["*"]  # the token tells whom to serve; the name adds nothing
+    # Where there is a token, it tells whom to serve; the name adds nothing.
+    hosts = list(allow_host or (["*"] if token is not None else []))
     settings = Settings(
         token=token,
         hosts=hosts,

@@ -56,7 +56,9 @@ def build_site(
     try:
         _gather(notebooks, building / "source")
         _run_sphinx(building / "source", building / "site", len(notebooks), bool(lessons), on_progress)
-        _leave_out(building / "site")
+        # What no page asks for: it serves those who build or debug the theme.
+        for path in (*(building / "site").rglob("*.map"), *(building / "site").rglob("webpack-macros.html")):
+            path.unlink()
         (building / "site" / _MARK).write_text("Written by mattingkit docs, which may replace this folder.\n")
         _put_in_place(building / "site", out)
     finally:
@@ -141,12 +143,6 @@ def _run_sphinx(source: Path, out: Path, total: int, some: bool, on_progress: Pr
         raise RuntimeError("The site could not be built:\n" + "\n".join(wrong).replace(f"{source}{os.sep}", ""))
     if on_progress is not None:
         on_progress(Progress(total, total, None))
-
-
-def _leave_out(site: Path) -> None:
-    """Take away what no page asks for: what serves those who build or debug the theme."""
-    for path in (*site.rglob("*.map"), *site.rglob("webpack-macros.html")):
-        path.unlink()
 
 
 def _cache() -> Path:
