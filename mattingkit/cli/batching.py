@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,11 +138,11 @@ def _follow(work: Batch, as_json: bool) -> dict[str, float]:
                 shown = {key: getattr(outcome, key) for key in ("source", "output", "status", "reason", "seconds")}
                 console.print_json(shown | {"memory_mb": round(outcome.memory), "worker": outcome.worker}, indent=None)
             if outcome.status == "failed":
-                with console.above(line):
+                with line.external_write_mode(sys.stderr):
                     console.error(f"{outcome.source}: {outcome.reason}")
             elif outcome.status == "skipped":
                 if outcome.reason == KEPT:
-                    with console.above(line):
+                    with line.external_write_mode(sys.stderr):
                         console.note(f"{outcome.output} {outcome.reason}")
                 if not line.disable:
                     # Pictures that cost nothing must not count into the estimate of the time left.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -63,7 +64,7 @@ def benchmark(
             line.total = total
             line.set_postfix_str(f"{score.method} {score.picture}", refresh=False)
             if score.reason:
-                with console.above(line):
+                with line.external_write_mode(sys.stderr):
                     console.error(f"{score.method} on {score.trimaps}/{score.picture}: {score.reason}")
             line.update()
 

@@ -101,16 +101,6 @@ def print_json(value: Any, indent: int | None = 2) -> None:
     print(re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text), flush=True)
 
 
-@contextmanager
-def above(line: Any) -> Iterator[None]:
-    """Print something while a progress bar is on the screen, without breaking it."""
-    line.clear()
-    try:
-        yield
-    finally:
-        line.refresh()
-
-
 def print_table(table: Table) -> None:
     """Print a table, its header in bold where a person reads it."""
     header, *rows = str(table).splitlines()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -267,7 +265,7 @@ def _one(
 ) -> dict[str, Any]:
     """Cut out one photograph; what goes wrong is said, recorded, and does not stop the others."""
     from mattingkit.batches.folders import refuse_special
-    from mattingkit.files import read_photo, save_image
+    from mattingkit.files import photo_bytes, read_photo, save_image
     from mattingkit.photo.recipe import ID_BLUE, full_set
 
     begun = time.perf_counter()
@@ -287,10 +285,13 @@ def _one(
         if everything:
             color = recipe.background if _plain_color(recipe.background) and recipe.background else ID_BLUE
             pictures = full_set(photo.image, parts, color, onto)
+        how: dict[str, Any] = {"icc_profile": photo.icc_profile, "dpi": product.dpi, "quality": recipe.quality}
         for name, pixels in pictures.items():
-            file = files[name]
-            with _written(file, recipe.suffix) as path:
-                save_image(path, pixels, icc_profile=photo.icc_profile, dpi=product.dpi, quality=recipe.quality)
+            if (file := files[name]) is None:
+                sys.stdout.buffer.write(photo_bytes(recipe.suffix, pixels, **how))
+                sys.stdout.buffer.flush()
+            else:
+                save_image(file, pixels, **how)
             record["files"].append("-" if file is None else str(file))
         record["size"] = list(product.pixels.shape[:2])
         if alone and sys.stderr.isatty() and record["files"] != ["-"]:
@@ -302,19 +303,6 @@ def _one(
         console.error(record["error"] if alone else f"{source}: {record['error']}")
     record["seconds"] = round(time.perf_counter() - begun, 3)
     return record
-
-
-@contextmanager
-def _written(file: Path | None, suffix: str) -> Iterator[Path]:
-    """Where to write a picture: the file, or for None one whose bytes then go to standard output."""
-    if file is not None:
-        yield file
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "picture").with_suffix(suffix)
-        yield path
-        sys.stdout.buffer.write(path.read_bytes())
-        sys.stdout.buffer.flush()
 
 
 def _plain_color(background: Any) -> bool:
