@@ -35,9 +35,7 @@ __all__ = ["build", "main"]
 Command = Callable[..., Any]
 
 #: The commands in the order in which the help lists them, and those of ``mattingkit weights`` by their names.
-COMMANDS: tuple[Command, ...] = (
-    lab, compare, methods, cutout, batch, benchmark, resources.samples, app, serve, docs, warm,
-)  # fmt: skip
+COMMANDS = (lab, compare, methods, cutout, batch, benchmark, resources.samples, app, serve, docs, warm)
 OF_WEIGHTS: dict[str, Command] = {
     "list": resources.list_weights,
     "fetch": resources.fetch,
