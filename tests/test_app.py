@@ -124,8 +124,12 @@ def test_a_visitor(app: App) -> None:
     """One visitor: what it costs, that none can hang the page, that a second waits, and that a kernel left is ended."""
     import websocket
 
-    status, _, page = app.get("/?enter=1", **app.cookie)
+    status, headers, page = app.get("/?enter=1", **app.cookie)
     assert status == 200
+    # What the page shows of other machines, Voilà's own font of icons among it, no browser fetches.
+    policy = headers["content-security-policy"]
+    assert "default-src 'self' data: blob:;" in policy
+    assert not re.search("https?:|\\*", policy)
     assert "application/vnd.jupyter.widget-view+json" in page
     assert "Traceback" not in page
     (kernel,) = app.kernels()

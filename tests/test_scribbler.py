@@ -94,6 +94,19 @@ def test_the_alpha_at_rest_is_what_the_library_estimates(method: str, parameters
         assert np.array_equal(pad.alpha, mk.estimate_alpha(image, pad.trimap, method, **parameters))
 
 
+def test_what_the_last_change_changed(ramp: Any) -> None:
+    pad = ramp_pad(ramp)
+    assert pad.last_change() is None
+    pad.solve()
+    answered(pad)
+    before = pad.alpha
+    pad.commit(mk.Stroke([(12.0, 16.0)], 1, 1))
+    assert pad.last_change() is None
+    answered(pad)
+    assert np.array_equal(pad.last_change(), pad.alpha - before)
+    assert pad.last_change()[12, 16] > 0.3
+
+
 def test_an_alpha_older_than_the_strokes_is_marked(ramp: Any) -> None:
     pad = ramp_pad(ramp)
     pad.solve()

@@ -160,10 +160,20 @@ def test_compares_scores_and_goes_on_with_one(ramp: Any) -> None:
     assert [chip["name"] for chip in made.chips] == ["closed_form", "geodesic"]
     assert [chip["chosen"] for chip in made.chips] == [True, False]
     assert all(chip["score"] >= 0 for chip in made.chips)
-    made.comparison.chosen = "geodesic"
+    view = made.comparison
+    view.zoom = [2.0, 4.0, 6.0]
+    assert made.pad.view == [2.0, 4.0, 6.0]
+    made.pad.look(1, 0, 0)
+    assert view.zoom == [1.0, 0.0, 0.0]
+    view.chosen = "geodesic"
     assert made.method == made.pad._worker.method == "geodesic"
     assert [chip["chosen"] for chip in made.chips] == [False, True]
     assert 'method="geodesic"' in made.code
+    # With another photo the comparison is gone, and so is its hold on the zoom.
+    made.open_image(image, "you.png", trimap)
+    assert made.comparison is None
+    view.zoom = [2.0, 4.0, 6.0]
+    assert made.pad.view == [1.0, 0.0, 0.0]
 
 
 def test_parameters_go_to_the_pad_and_into_the_code() -> None:

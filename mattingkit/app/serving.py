@@ -24,6 +24,12 @@ __all__ = ["serve"]
 #: (A tab that is closed says so, and its kernel ends at once.)
 _IDLE, _LOOK = 180, 15
 
+#: The page may ask nothing of other machines: Voilà's template would fetch a font of icons from a network of caches.
+_AT_HOME = (
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; form-action 'self'"
+)
+
 
 class _Guarded(Voila):  # type: ignore[misc]
     """Voilà, with doors."""
@@ -44,6 +50,7 @@ class _Guarded(Voila):  # type: ignore[misc]
         """Put up the doors, then listen."""
         self.doors.kernels = self.kernel_manager
         put_up(self.app, self.doors)
+        self.app.settings["headers"] = {"Content-Security-Policy": _AT_HOME}
         if self.show:
             webbrowser.open(self.address)
         super().listen()

@@ -141,6 +141,7 @@ class Studio(anywidget.AnyWidget):
         self._truth: FloatArray | None = None
         self._backdrop: FloatArray | None = None
         self._sample = ""
+        self._unlink: Callable[[], None] = lambda: None
         super().__init__(
             methods=[{"name": name, "title": one.title, "strokes": one.needs_trimap} for name, one in METHODS.items()],
             samples=[{"name": name, "title": name.capitalize()} for name in samples.names()],
@@ -210,7 +211,8 @@ class Studio(anywidget.AnyWidget):
         pad.shown = "alpha" if self.background == "checkerboard" else self.background
         pad.observe(lambda change: self._follow_shown(change["new"]), "shown")
         with self.hold_sync():
-            self.pad, self.comparison, self.chips = pad, None, []
+            self._forget_comparison()
+            self.pad = pad
             self.name, self.size = name, [*pad.drawing.shape]
             self.notice = self.alert = ""
         self._write_code()
@@ -319,7 +321,7 @@ class Studio(anywidget.AnyWidget):
             from mattingkit.comparison import Result, compare
 
             entries: dict[str, Any] = {}
-            self.chips, self.comparison = [], None
+            self._forget_comparison()
             for number, name in enumerate(names):
                 method = find_method(name)
                 self.running = f"{method.title}, {number + 1} of {len(names)}"
@@ -332,6 +334,8 @@ class Studio(anywidget.AnyWidget):
                 self.chips = [self._chip(entry) for entry in entries.values()]
             view = Result(pad.image, trimap, entries, self._truth).widget()
             view.on_use(lambda name, alpha: self._use(name))
+            # One zoom for the pad and for what is compared below it.
+            self._unlink = traitlets.link((pad, "view"), (view, "zoom")).unlink
             self.comparison = view
 
         def guarded() -> None:
@@ -341,6 +345,11 @@ class Studio(anywidget.AnyWidget):
                 self.running = ""
 
         self._in_thread("compare", guarded)
+
+    def _forget_comparison(self) -> None:
+        self._unlink()
+        self._unlink = lambda: None
+        self.chips, self.comparison = [], None
 
     def _chip(self, entry: Any) -> dict[str, Any]:
         score = entry.scores.get("SAD")

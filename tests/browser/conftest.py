@@ -255,6 +255,17 @@ class Canvas:
     def click(self, across: float, down: float, **options: Any) -> None:
         self.page.mouse.click(*self.place(across, down), **options)
 
+    def touch(self, *steps: list[tuple[float, float]]) -> None:
+        """Put fingers down, move them through places in fractions of the canvas, lift them; the browser's own input."""
+        session = self.page.context.new_cdp_session(self.page)
+        for k, fingers in enumerate(steps):
+            places = [self.place(*finger) for finger in fingers]
+            points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+            kind = "touchMove" if k else "touchStart"
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        session.detach()
+
     def pixel(self, across: float, down: float) -> tuple[int, int, int]:
         """The colour the canvas shows there, read from the canvas itself."""
         rgba = self.locator.evaluate(

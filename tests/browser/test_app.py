@@ -15,28 +15,29 @@ from PIL import Image
 import mattingkit as mk
 from browser.conftest import TIMEOUT, Canvas, Server, free_port, isolated_environment, until
 
-PAGE = Path(mk.__file__).parent / "app" / "studio.ipynb"
-
 
 @pytest.fixture(scope="module")
-def voila(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[Server]:
+def app(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[Server]:
     pytest.importorskip("voila", reason="Voilà is not installed")
-    folder = tmp_path_factory.mktemp("voila")
+    folder = tmp_path_factory.mktemp("app")
     (folder / "work").mkdir()
     environment = isolated_environment(folder)
     port = free_port()
-    command = [
-        sys.executable, "-m", "voila", str(PAGE), "--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1",
-        "--Voila.port_retries=0",
-    ]  # fmt: skip
-    server = Server(command, folder, environment, f"http://127.0.0.1:{port}", "/api")
+    command = [sys.executable, "-m", "mattingkit.cli", "app", "--no-browser", "--no-token", f"--port={port}"]
+    server = Server(command, folder, environment, f"http://127.0.0.1:{port}", "/")
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def visit(voila: Server, chromium: Any) -> Iterator[Callable[..., Any]]:
+def visit(app: Server, chromium: Any) -> Iterator[Callable[..., Any]]:
     contexts = []
+    elsewhere = []
+
+    def note(request: Any) -> None:
+        # What the page's policy forbids never leaves the browser.
+        if not request.url.startswith((app.url, "blob:", "data:")) and request.failure != "csp":
+            elsewhere.append(request.url)
 
     def go(width: int = 1280, height: int = 900) -> Any:
         context = chromium.new_context(
@@ -44,19 +45,25 @@ def visit(voila: Server, chromium: Any) -> Iterator[Callable[..., Any]]:
         )
         context.set_default_timeout(TIMEOUT * 1000)
         contexts.append(context)
+        for event in ("requestfinished", "requestfailed"):
+            context.on(event, note)
         page = context.new_page()
-        page.goto(voila.url, wait_until="domcontentloaded")
+        page.goto(app.url, wait_until="domcontentloaded")
         page.locator(".mk-thumbs img").nth(1).wait_for()
         return page
 
     yield go
     for context in contexts:
         context.close()
+    assert not elsewhere
 
 
 @pytest.fixture(scope="module")
 def page(visit: Callable[..., Any]) -> Any:
     return visit()
+
+
+FOUND = re.compile("U²-Net('s| found| took)|Found by U²-Net")
 
 
 def pad_of(page: Any) -> Canvas:
@@ -95,7 +102,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_from_a_photo_to_files(page: Any, photo: Path, tmp_path: Path) -> None:
     open_file(page, photo)
     # The guess, or word that there is none; it must not arrive in the middle of the strokes below.
-    page.get_by_text(re.compile("U²-Net('s| found| took)|Found by U²-Net")).first.wait_for()
+    page.get_by_text(FOUND).first.wait_for()
     assert "disc.png  160 × 120" in page.locator(".mk-name").text_content()
     page.get_by_role("button", name="Keep").click()
     pad_of(page).drag((0.4, 0.5), (0.6, 0.5))
@@ -146,13 +153,28 @@ def test_the_subject_is_found_in_a_box(page: Any) -> None:
     page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.9 * box["height"], steps=4)
     page.mouse.up()
     aimer.wait_for(state="hidden")
-    page.get_by_text(re.compile("U²-Net('s| found| took)|Found by U²-Net")).first.wait_for()
+    page.get_by_text(FOUND).first.wait_for()
+
+
+def test_the_subject_is_what_one_clicks_on(page: Any) -> None:
+    def choose() -> Any:
+        page.get_by_role("button", name="Find subject").click()
+        page.get_by_role("button", name="Find what I click on").click()
+        return Canvas(page, page.locator(".mk-aim"))
+
+    aimer = choose()
+    aimer.click(0.5, 0.5)
+    page.keyboard.down("Alt")
+    aimer.click(0.05, 0.95)
+    page.keyboard.up("Alt")
+    assert page.locator(".mk-dot").count() == 2
+    assert page.locator(".mk-dot.mk-not").count() == 1
+    page.locator(".mk-aim").get_by_role("button", name="Done").click()
+    page.get_by_text(FOUND).first.wait_for()
     # Escape calls it off.
-    page.get_by_role("button", name="Find subject").click()
-    page.get_by_role("button", name="Find what I click on").click()
-    aimer.wait_for()
+    choose()
     page.keyboard.press("Escape")
-    aimer.wait_for(state="hidden")
+    aimer.locator.wait_for(state="hidden")
 
 
 def test_methods_are_compared_and_one_is_used(page: Any) -> None:
@@ -165,6 +187,33 @@ def test_methods_are_compared_and_one_is_used(page: Any) -> None:
     page.locator(".mk-chip", has_text="Geodesic").get_by_role("button", name="In use").wait_for()
     page.locator(".mk-view .mk-compare[data-loaded='2']").wait_for()
     until(lambda: 'method="geodesic"' in page.locator("pre").first.inner_text(), "the code")
+
+
+def drop(page: Any, path: Path, on: Any) -> None:
+    """Let a file fall where a person would, through the browser's own input."""
+    box = on.bounding_box()
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+    session.detach()
+
+
+def test_files_are_dropped_anywhere(page: Any, tmp_path: Path) -> None:
+    """On the strip with the backgrounds it is a background, elsewhere the next photo."""
+    behind, other = tmp_path / "meadow.png", tmp_path / "other.png"
+    mk.save_image(behind, np.full((20, 30, 3), [0.1, 0.6, 0.2]))
+    mk.save_image(other, np.linspace(0, 1, 90 * 100 * 3).reshape(90, 100, 3))
+    strip = page.locator(".mk-strip")
+    strip.scroll_into_view_if_needed()
+    drop(page, behind, strip)
+    until(lambda: page.locator(".mk-on").inner_text() == "Picture", "the picture lies behind")
+    until(lambda: np.abs(np.subtract(result(page, 0.05, 0.95), (26, 153, 51))).max() < 12, "green is seen")
+    stage = page.locator(".mk-studio > .mk-head")
+    stage.scroll_into_view_if_needed()
+    drop(page, other, stage)
+    until(lambda: "other.png  100 × 90" in page.locator(".mk-name").text_content(), "the other photo")
 
 
 def test_files_that_cannot_be_opened_get_a_message(page: Any, tmp_path: Path) -> None:
@@ -206,5 +255,13 @@ def test_another_visitor_on_a_phone_pastes_a_photo_and_shares_nothing(
            }""",
         [*photo.read_bytes()],
     )
-    assert pad_of(other).box()["width"] <= 390
+    pad = pad_of(other)
+    assert pad.box()["width"] <= 390
+    # There is room for one picture; two fingers that go sideways turn to the other, and draw nothing.
+    pad.touch([(0.6, 0.4), (0.8, 0.6)], [(0.4, 0.4), (0.6, 0.6)], [(0.2, 0.4), (0.4, 0.6)])
+    pad.locator.wait_for(state="hidden")
+    shown = Canvas(other, other.locator("canvas[aria-roledescription^='result']"))
+    shown.touch([(0.2, 0.4), (0.4, 0.6)], [(0.4, 0.4), (0.6, 0.6)], [(0.6, 0.4), (0.8, 0.6)])
+    pad.locator.wait_for()
+    assert other.locator(".mk-tally").inner_text().startswith("0 strokes")
     assert other.evaluate("() => document.documentElement.scrollWidth") <= 390

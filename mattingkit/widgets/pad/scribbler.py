@@ -187,6 +187,8 @@ class Scribbler(anywidget.AnyWidget):
         self._foreground: FloatArray | None = None
         self._finish: Callable[[FloatArray], FloatArray] | None = None
         self._own_colours = True
+        #: The alpha that answered the marks before the last change.
+        self._before: FloatArray | None = None
         self._answering = False
         self._asked = 0.0
         self._start = None if trimap is None else Base(trimap)
@@ -312,6 +314,8 @@ class Scribbler(anywidget.AnyWidget):
         with self._latest.lock:
             before = self.drawing.marks
             action(*arguments)
+            if self.drawing.marks != before and not self.stale:
+                self._before = self.alpha
             self.trimap = self.drawing.trimap
             self._note_fills(before)
             self.notice = self.alert = ""
@@ -394,6 +398,8 @@ class Scribbler(anywidget.AnyWidget):
                 whole, self._pieces = b"".join(self._pieces), []
                 guess = content["guess"] and not content["name"].lower().endswith(".json")
                 self.change(self.drawing.load_bytes, whole, content["name"], guess, by_hand=True)
+        elif what == "changes":
+            self._send_changes()
         elif what == "pen" and self._kernel_ink is not None:
             self._kernel_ink.draw(content)
         elif what == "hello":
@@ -586,11 +592,35 @@ class Scribbler(anywidget.AnyWidget):
         full = self.level == "full"
         step = 1 if full else max(1, int(self.image.shape[1] / (self.screen * self.view[0])))
         shown = self.alpha if self._finish is None else self._finish(self.alpha)
-        self.send({"part": "alpha", "level": self.level}, [mask_file(shown[::step, ::step])])
+        about = {"part": "alpha", "level": self.level, "marks": len(self.drawing.marks)}
+        self.send(about, [mask_file(shown[::step, ::step])])
         if self._shows_colours() and self._foreground is not None:
             self.send({"part": "colours"}, [photo_file(self._foreground)])
         if self.shown == "picture" and self.backdrop is not None:
             self.send({"part": "backdrop"}, [photo_file(self.backdrop)])
+
+    def last_change(self) -> FloatArray | None:
+        """Return what the last change of the strokes changed in the alpha.
+
+        Returns
+        -------
+        ndarray of float64, shape (H, W), or None
+            :attr:`alpha` less the one before, from -1 (kept before, removed now) to 1; None where either is missing.
+        """
+        with self._latest.lock:
+            before, now = self._before, self.alpha
+            return None if before is None or now is None or self.stale else now - before
+
+    def _send_changes(self) -> None:
+        """Send what the last stroke changed, as the page shows it: what is kept more now, and what is kept less."""
+        change = self.last_change()
+        if change is None:
+            self.send({"part": "changes"})
+            return
+        step = max(1, int(self.image.shape[1] / (self.screen * self.view[0])))
+        # Twice as strong as it is: a change of one half is full.
+        seen = 2 * change[::step, ::step]
+        self.send({"part": "changes"}, [mask_file(np.clip(sign * seen, 0, 1)) for sign in (1, -1)])
 
     # Recovery --------------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ const KEYS = [
   ["Shift + click", "straight line from the last point"], ["[ ]", "smaller, larger brush"], ["B L F H", "brush, lasso, fill, hand"],
   ["Z / Y", "undo / redo"], ["+ − 0", "zoom in, out, all"], ["Ctrl + wheel", "zoom at the pointer"],
   ["Space + drag", "move the picture; so do the middle button and arrows"], ["V (hold)", "the photograph alone"],
+  ["D", "what the last stroke changed"], ["R", "replay the strokes"],
   ["Esc", "give up the stroke, stop the method"], ["?", "these keys"],
 ];
 const ICONS = {
@@ -67,6 +68,30 @@ async function levelsOf(bytes) {
   return levels;
 }
 
+// Done by a thread of the page, since for a large picture it takes a tenth of a second, in which no ink would appear.
+const THREAD = `${levelsOf}
+onmessage = ({ data: [turn, bytes] }) => levelsOf(bytes).then((levels) => postMessage([turn, levels], levels), () => postMessage([turn, null]));`;
+const asked = new Map();
+let thread = null;
+let turns = 0;
+function startThread() {
+  // Where a page may start none, everything is decoded as well, with a pause.
+  const giveUp = () => { thread = false; for (const [bytes, answer] of asked.values()) answer(levelsOf(bytes).catch(() => null)); asked.clear(); };
+  try {
+    thread = new Worker(URL.createObjectURL(new Blob([THREAD], { type: "text/javascript" })));
+    thread.onerror = giveUp;
+    thread.onmessage = ({ data: [turn, levels] }) => { asked.get(turn)?.[1](levels); asked.delete(turn); };
+  } catch { giveUp(); }
+}
+function decoded(bytes) {
+  return new Promise((answer) => {
+    if (thread === null) startThread();
+    if (!thread) { answer(levelsOf(bytes).catch(() => null)); return; }
+    asked.set(++turns, [bytes, answer]);
+    thread.postMessage([turns, bytes]);
+  });
+}
+
 function render({ model, el }) {
   const off = new AbortController();
   const on = { signal: off.signal };
@@ -81,6 +106,12 @@ function render({ model, el }) {
   let marks = [];
   let pending = [];
   let kernelInk = null;
+  // The replay that is running; the answers given so far, small, with the number of marks that each answers; whether what
+  // the last stroke changed is shown, and that.
+  let playing = null;
+  let answers = [];
+  let watching = false;
+  let changes = null;
   let gone = false;
   let answered = false;
   // What the person does -----------------------------------------------------------------------------------------------
@@ -171,7 +202,7 @@ function render({ model, el }) {
   const keys = h("div", { class: "mk-keys", role: "dialog", "aria-label": "Keys", hidden: true },
     h("div", { class: "mk-head" }, h("strong", {}, "Keys and gestures"), icon("close", "Close", () => keys.setAttribute("hidden", ""))),
     h("dl", {}, ...KEYS.flatMap(([key, what]) => [h("dt", {}, key), h("dd", {}, what)])),
-    h("p", {}, "Two fingers zoom and move. Paint on either picture."));
+    h("p", {}, "Two fingers zoom and move; where one picture is shown at a time, a swipe of two fingers shows the other. Paint on either."));
   const menu = h("div", { class: "mk-menu", role: "menu", "aria-label": "Choices", hidden: true });
   const file = h("input", { type: "file", accept: ".png,.json,.tif,.tiff,.bmp", hidden: true, "aria-label": "Strokes or trimap" });
   // Lumino leaves the keys alone that are pressed in here; the notebook's cell is not to be edited by them.
@@ -202,10 +233,17 @@ function render({ model, el }) {
     return context;
   }
 
+  const fullScreen = () => root.getRootNode().fullscreenElement === root;
+  function toggleFullScreen() {
+    if (fullScreen()) document.exitFullscreen(); else root.requestFullscreen().catch(() => {});
+  }
+  document.addEventListener("fullscreenchange", () => requestAnimationFrame(arrange), on);
+
   let shownWidth = 0;
   function arrange() {
-    const available = root.clientWidth;
-    if (!available) return;
+    const full = fullScreen();
+    const available = root.clientWidth - (full ? 20 : 0);
+    if (available <= 0) return;
     const touch = matchMedia("(pointer: coarse)").matches;
     const live = get("live");
     const wide = !live || available >= 2 * Math.min(320, get("width") || 320) + 18;
@@ -226,8 +264,9 @@ function render({ model, el }) {
     const columns = wide && live ? 2 : 1;
     const room = (available - 4 - (columns - 1) * 10) / columns - 2;
     const share = Number(getComputedStyle(el).getPropertyValue("--mk-pad-share")) || 0.7;
-    const highest = Math.max(160, share * window.innerHeight) / (!wide && one === "Both" ? 2 : 1);
-    const limit = get("width") || Infinity;
+    const tall = full ? window.innerHeight - bar.offsetHeight - status.offsetHeight - photo.figure.firstChild.offsetHeight - 56 : share * window.innerHeight;
+    const highest = Math.max(160, tall) / (!wide && one === "Both" ? 2 : 1);
+    const limit = (!full && get("width")) || Infinity;
     const width = Math.max(80, Math.floor(Math.min(room, limit, (highest * W) / H)));
     const height = Math.max(1, Math.round((width * H) / W));
     const [bw, bh] = [Math.round(width * ratio()), Math.round(height * ratio())];
@@ -280,6 +319,17 @@ function render({ model, el }) {
     return pattern;
   }
 
+  function along(context, points, from = 0) {
+    context.beginPath();
+    for (let k = from; k < points.length; k++) {
+      if (k === from) context.moveTo(points[k][1] + 0.5, points[k][0] + 0.5);
+      if (k > from || points.length - from === 1) context.lineTo(points[k][1] + 0.5, points[k][0] + 0.5);
+    }
+  }
+  function nib(context, radius) {
+    context.lineWidth = 2 * radius;
+    context.lineCap = context.lineJoin = "round";
+  }
   // Draws a mark's points from number `first` on, over whatever is there.
   function trace(context, mark, first = 0) {
     // A guess lies beneath all ink, another trimap takes the place of what was drawn before it.
@@ -293,17 +343,10 @@ function render({ model, el }) {
       context.drawImage(mark.area, left, top, width, height);
     } else {
       context.strokeStyle = context.fillStyle = inkStyle(context, mark.label);
-      context.beginPath();
-      const points = mark.lasso ?? mark.points ?? [];
-      const from = Math.max(0, first - 1);
-      for (let k = from; k < points.length; k++) {
-        if (k === from) context.moveTo(points[k][1] + 0.5, points[k][0] + 0.5);
-        if (k > from || points.length - from === 1) context.lineTo(points[k][1] + 0.5, points[k][0] + 0.5);
-      }
+      along(context, mark.lasso ?? mark.points ?? [], Math.max(0, first - 1));
       if (mark.lasso) context.fill("evenodd");
       else {
-        context.lineWidth = 2 * mark.radius;
-        context.lineCap = context.lineJoin = "round";
+        nib(context, mark.radius);
         context.stroke();
       }
     }
@@ -364,30 +407,41 @@ function render({ model, el }) {
   function drawResult() {
     const canvas = result.base;
     const context = wipe(canvas);
-    if (!pictures.alpha) return;
+    const alpha = playing ? playing.answer : pictures.alpha;
+    if (!alpha) return;
     const shown = get("shown");
     const cover = (style) => { context.setTransform(1, 0, 0, 1, 0, 0); context.fillStyle = style; context.fillRect(0, 0, canvas.width, canvas.height); };
     fit(context);
-    if (shown === "overlay") {
-      // What is removed keeps a third of the photograph, so that one sees what it is.
-      const tint = h("canvas", { width: canvas.width, height: canvas.height });
-      const hue = tint.getContext("2d");
-      hue.fillStyle = get("hues").background;
+    // A hue over the photograph, within a mask or outside of it.
+    const tint = (name, how, mask, strength) => {
+      const layer = h("canvas", { width: canvas.width, height: canvas.height });
+      const hue = layer.getContext("2d");
+      hue.fillStyle = get("hues")[name];
       hue.fillRect(0, 0, canvas.width, canvas.height);
-      hue.globalCompositeOperation = "destination-out";
+      hue.globalCompositeOperation = how;
       fit(hue);
-      paint(hue, pictures.alpha);
-      paint(context, pictures.photo);
+      paint(hue, mask);
       context.setTransform(1, 0, 0, 1, 0, 0);
-      context.globalAlpha = 0.65;
-      context.drawImage(tint, 0, 0);
+      context.globalAlpha = strength;
+      context.drawImage(layer, 0, 0);
       context.globalAlpha = 1;
+    };
+    if (watching && !playing) {
+      paint(context, pictures.photo);
+      cover("rgb(255 255 255 / 62%)");
+      if (changes) { tint("foreground", "destination-in", changes.more, 1); tint("background", "destination-in", changes.less, 1); }
       return;
     }
-    paint(context, pictures.alpha);
+    if (shown === "overlay") {
+      paint(context, pictures.photo);
+      // What is removed keeps a third of the photograph, so that one sees what it is.
+      tint("background", "destination-out", alpha, 0.65);
+      return;
+    }
+    paint(context, alpha);
     if (shown !== "alpha") {
       context.globalCompositeOperation = "source-in";
-      paint(context, pictures.colours ?? pictures.photo);
+      paint(context, (!playing && pictures.colours) || pictures.photo);
     }
     context.globalCompositeOperation = "destination-over";
     if (shown === "alpha") cover("#000");
@@ -414,6 +468,12 @@ function render({ model, el }) {
   function traceAll() {
     const ink = wipe(photo.ink);
     const live = wipe(result.ink);
+    if (playing) {
+      for (const mark of marks.slice(0, playing.whole)) trace(ink, mark);
+      const { points, ...next } = marks[playing.whole] ?? {};
+      if (points) trace(ink, { ...next, points: points.slice(0, Math.ceil(playing.share * points.length)) });
+      return;
+    }
     if (!kernelInk) for (const mark of marks) trace(ink, mark);
     for (const one of pending) for (const mark of one.marks) { trace(ink, mark); if (mark.label !== "erase") trace(live, mark); }
     for (const mark of stroke?.marks ?? []) { if (!kernelInk) trace(ink, mark); if (mark.label !== "erase") trace(live, mark); }
@@ -439,7 +499,7 @@ function render({ model, el }) {
       context.drawImage(pane.base, 0, 0);
       if (!bare) {
         context.globalAlpha = get("opacity");
-        if (pane === photo && kernelInk) context.drawImage(kernelInk.canvas, 0, 0, pane.canvas.width, pane.canvas.height);
+        if (pane === photo && kernelInk && !playing) context.drawImage(kernelInk.canvas, 0, 0, pane.canvas.width, pane.canvas.height);
         context.drawImage(pane.ink, 0, 0);
         context.globalAlpha = 1;
       }
@@ -486,6 +546,38 @@ function render({ model, el }) {
     context.lineJoin = "round";
     context.lineWidth = 3 * unit * ratio(); context.strokeStyle = "rgb(255 255 255 / 90%)"; context.stroke();
     context.lineWidth = 1.4 * unit * ratio(); context.strokeStyle = "#111"; context.stroke();
+  }
+
+  // What was drawn is drawn once more, mark by mark, and beside it the answer that was given then.
+  function replay() {
+    if (playing || !marks.length || stroke) return;
+    playing = { each: clamp(15000 / marks.length, 150, 900), whole: 0, share: 0, answer: null };
+    requestAnimationFrame((begun) => { if (playing) { playing.begun = begun; play(begun); } });
+  }
+  function play(now) {
+    if (!playing || off.signal.aborted) return;
+    const at = (now - playing.begun) / playing.each;
+    if (at >= marks.length + 1) { endReplay(); return; }
+    playing.whole = Math.min(marks.length, Math.floor(at));
+    playing.share = at - playing.whole;
+    const answer = answers.findLast((one) => one.marks <= playing.whole);
+    playing.answer = answer ? [answer.picture] : null;
+    redraw();
+    words();
+    requestAnimationFrame(play);
+  }
+  function endReplay() {
+    if (!playing) return;
+    playing = null;
+    redraw();
+    words();
+  }
+  // What the last stroke changed, as long as one wants to see it: anew after every answer.
+  function watchChanges(now) {
+    watching = now;
+    if (now) { if (result.figure.hidden) stage.dataset.one = "Result"; tell({ do: "changes" }); } else changes = null;
+    arrange();
+    words();
   }
 
   // Looking ------------------------------------------------------------------------------------------------------------
@@ -536,7 +628,8 @@ function render({ model, el }) {
     close();
     try { pane.canvas.setPointerCapture(event.pointerId); } catch { /* a pointer that a test made up */ }
     if (event.pointerType === "touch") touches.set(event.pointerId, event);
-    if (touches.size === 2) { give_up(); pinch = pinchOf(); return; }
+    endReplay();
+    if (touches.size === 2) { give_up(); pinch = pinchOf(); pinch.began = pinch; return; }
     if (stroke || pan || gone) return;
     const tool = get("tool");
     const point = rounded(toImage(event, pane.canvas));
@@ -591,7 +684,7 @@ function render({ model, el }) {
 
   function end(event) {
     touches.delete(event.pointerId);
-    if (touches.size < 2) pinch = null;
+    if (touches.size < 2 && pinch) { swiped(pinch.began, pinch); pinch = null; }
     if (pan) { pan = null; present(); return; }
     if (!stroke || stroke.pointer !== event.pointerId) return;
     const done = stroke;
@@ -621,7 +714,15 @@ function render({ model, el }) {
     const now = pinchOf();
     zoomAt(now.apart / (pinch.apart || 1), toImage({ clientX: pinch.x, clientY: pinch.y }, photo.figure.hidden ? result.canvas : photo.canvas));
     shift(now.x - pinch.x, now.y - pinch.y);
-    pinch = now;
+    pinch = { ...now, began: pinch.began };
+  }
+  // Where there is room for one picture only, two fingers that go sideways turn to the other.
+  function swiped(from, to) {
+    const [dx, dy, wider] = [to.x - from.x, to.y - from.y, to.apart / (from.apart || 1)];
+    if (!root.classList.contains("mk-one") || get("view")[0] > 1.1 || Math.abs(dx) < 50 || Math.abs(dx) < 2 * Math.abs(dy) || Math.abs(wider - 1) > 0.2) return;
+    stage.dataset.one = dx < 0 ? "Result" : "Photo";
+    look(1, 0, 0);
+    arrange();
   }
 
   for (const pane of panes) {
@@ -681,11 +782,15 @@ function render({ model, el }) {
     else if (event.key === "0") look(1, 0, 0);
     else if (event.key === " ") { space = true; present(); }
     else if (low === "v") { if (!bare) { bare = true; redraw(); } }
+    else if (low === "d" && get("live")) { if (!event.repeat) watchChanges(!watching); }
+    else if (low === "r") { if (playing) endReplay(); else replay(); }
     else if (event.key === "?") keys.toggleAttribute("hidden");
     else if (event.key === "Escape") {
       if (!menu.hidden) close(true);
       else if (!keys.hidden) keys.hidden = true;
       else if (stroke) give_up();
+      else if (playing) endReplay();
+      else if (watching) watchChanges(false);
       else if (get("busy")) tell({ do: "cancel" });
     } else if (event.key.startsWith("Arrow")) {
       const [zoom, top, left] = get("view");
@@ -783,6 +888,9 @@ function render({ model, el }) {
       item("Open trimap as a guess…", () => { asGuess = true; file.click(); }),
       item("Save strokes", () => tell({ do: "save", name: "strokes.json" })),
       item("Save trimap", () => tell({ do: "save", name: "trimap.png" })), line(),
+      item("Replay the strokes", replay, { key: "R", disabled: !marks.length }),
+      ...(get("live") ? [item("What the last stroke changed", () => watchChanges(!watching), { key: "D" })] : []),
+      ...(document.fullscreenEnabled ? [item(fullScreen() ? "Leave full screen" : "Full screen", toggleFullScreen)] : []), line(),
       item("Clear", () => tell({ do: "clear" }), { disabled: !get("count") && !outlines }),
       item("Keys and gestures", () => { keys.hidden = false; }, { key: "?" }));
     if (pictures.alpha) {
@@ -810,11 +918,32 @@ function render({ model, el }) {
 
   // Words --------------------------------------------------------------------------------------------------------------
   const probe = h("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
-  function pixel(levels, row, col) {
+  function pixel(levels, row, col, unit = levels[0].width / W) {
     probe.clearRect(0, 0, 1, 1);
-    const unit = levels[0].width / W;
     probe.drawImage(levels[0], Math.floor(col * unit), Math.floor(row * unit), 1, 1, 0, 0, 1, 1);
     return probe.getImageData(0, 0, 1, 1).data;
+  }
+  // The trimap's level there: what the last mark on it says, or what is drawn upon.
+  function levelAt(row, col) {
+    for (const mark of [...marks, ...pending.flatMap((one) => one.marks)].reverse()) {
+      if (mark.base === "instead") break;
+      if (mark.base || !covers(mark, row, col)) continue;
+      if (mark.label === "erase") break;
+      return { foreground: 1, background: 0, unknown: 0.5 }[mark.label];
+    }
+    if (!outlines) return 0.5;
+    const { levels, height, width } = outlines;
+    return levels[Math.floor((row * height) / H) * width + Math.floor((col * width) / W)] / 2;
+  }
+  function covers(mark, row, col) {
+    if (mark.area) {
+      const [top, left, height, width] = mark.box;
+      return row >= top && col >= left && row < top + height && col < left + width && pixel([mark.area], row - top, col - left, 1)[3] > 0;
+    }
+    along(probe, mark.lasso ?? mark.points ?? []);
+    if (mark.lasso) return probe.isPointInPath(col + 0.5, row + 0.5, "evenodd");
+    nib(probe, mark.radius);
+    return probe.isPointInStroke(col + 0.5, row + 0.5);
   }
   let explaining = false;
   function explainPlace() {
@@ -827,7 +956,7 @@ function render({ model, el }) {
       if (!cursor || row < 0 || col < 0 || row >= H || col >= W || !pictures.photo) { place.textContent = `${W} × ${H}`; return; }
       const [red, green, blue] = pixel(pictures.photo, row, col);
       const alpha = pictures.alpha ? ` · α ${(pixel(pictures.alpha, row, col)[3] / 255).toFixed(2)}` : "";
-      place.textContent = `row ${row}, col ${col} · RGB ${red} ${green} ${blue}${alpha}`;
+      place.textContent = `row ${row}, col ${col} · RGB ${red} ${green} ${blue} · trimap ${levelAt(row, col)}${alpha}`;
     });
   }
   function banner(pane, kind, text, ...buttons) {
@@ -865,12 +994,14 @@ function render({ model, el }) {
     const task = get("compiles") ? "Compiling (once on this machine)" : !pictures.alpha ? "Working" : get("level") === "preview" && !get("stale") ? "Refining" : "Updating";
     busyText.textContent = `${task}…${share > 0.05 ? ` ${Math.round(100 * share)} %` : ""}`;
     const count = get("count");
-    hint.textContent = pictures.alpha || working ? "" : get("notice") || (count ? "" :
+    hint.textContent = pictures.alpha || working || playing ? "" : get("notice") || (count ? "" :
       "Paint over some of what to keep, then some of what to remove. The result appears here.");
     const state = gone ? "" : get("stale") && !working ? "older than the strokes" : get("level") === "preview" ? "preview" : "";
     tally.textContent = [`${count} stroke${count === 1 ? "" : "s"}`, state, get("seconds") && get("level") ? `${get("seconds").toFixed(get("seconds") < 10 ? 1 : 0)} s` : ""]
       .filter(Boolean).join(" · ");
-    said.textContent = get("notice");
+    said.textContent = playing ? `Mark ${Math.min(playing.whole + 1, marks.length)} of ${marks.length}` : get("notice");
+    const end = () => h("button", { type: "button", class: "mk-plain-button", onclick: () => { endReplay(); watchChanges(false); } }, "Close");
+    banner(result, "changes", !watching ? "" : changes ? "Since the last stroke: blue is kept more, orange less." : "Draw a stroke to see what it changes.", end());
     const alert = get("alert");
     banner(photo, "alert", alert, icon("close", "Dismiss", () => put({ alert: "" })));
     const offer = gone ? 0 : get("offer");
@@ -882,18 +1013,30 @@ function render({ model, el }) {
 
   // What comes from the kernel -----------------------------------------------------------------------------------------
   const order = {};
-  async function picture(name, buffer, level = "") {
+  async function picture(name, buffer, { level = "", marks: number = 0 }) {
     // Decoding takes a while; a newer picture must not be overtaken by an older one.
     const turn = (order[name] = (order[name] ?? 0) + 1);
-    const levels = buffer ? await levelsOf(buffer).catch(() => null) : null;
+    const levels = buffer ? await decoded(buffer) : null;
     if (off.signal.aborted || turn !== order[name]) return;
     for (const old of pictures[name] ?? []) old.close();
     pictures[name] = levels;
-    if (name === "alpha") { order.colours = (order.colours ?? 0) + 1; pictures.colours = null; }
+    if (name === "alpha") {
+      order.colours = (order.colours ?? 0) + 1;
+      pictures.colours = null;
+      if (levels) remember(levels, number);
+      if (watching) tell({ do: "changes" });
+    }
     redraw();
     words();
     // For who watches from outside, as tests and benchmarks do: how many answers were shown, and the kind of the last.
     if (name === "alpha") Object.assign(root.dataset, { answers: Number(root.dataset.answers ?? 0) + 1, level });
+  }
+  // For the replay: small, and of the last strokes only.
+  function remember(levels, number) {
+    const width = Math.min(480, W);
+    const kept = h("canvas", { width, height: Math.max(1, Math.round((width * H) / W)) });
+    kept.getContext("2d").drawImage(levels.findLast((one) => one.width >= width) ?? levels[0], 0, 0, kept.width, kept.height);
+    answers = [...answers.filter((one) => one.marks < number), { marks: number, picture: kept }].slice(-80);
   }
   let following = Promise.resolve();
   async function hear(content, buffers) {
@@ -905,7 +1048,9 @@ function render({ model, el }) {
         if (mark.box) await coloured(mark, buffers[used++]);
         added.push(mark);
       }
+      endReplay();
       marks = [...marks.slice(0, content.keep), ...added];
+      answers = answers.filter((one) => one.marks <= content.keep);
       if (content.seen !== null) taken(content.seen);
       redrawInk();
     } else if (content.part === "outlines") {
@@ -916,6 +1061,12 @@ function render({ model, el }) {
         outlines = { levels: new Uint8Array(await new Response(stream).arrayBuffer()), height, width };
       }
       redraw();
+    } else if (content.part === "changes") {
+      const [more, less] = await Promise.all((buffers ?? []).map(decoded));
+      for (const old of Object.values(changes ?? {}).flat()) old?.close();
+      changes = watching && more && less ? { more, less } : null;
+      redraw();
+      words();
     } else if (content.part === "file") {
       const link = h("a", { href: URL.createObjectURL(new Blob([buffers[0]])), download: content.name });
       link.click();
@@ -923,7 +1074,7 @@ function render({ model, el }) {
     }
   }
   const heard = (content, buffers) => {
-    if (["photo", "alpha", "colours", "backdrop"].includes(content.part)) picture(content.part, buffers?.[0], content.level);
+    if (["photo", "alpha", "colours", "backdrop"].includes(content.part)) picture(content.part, buffers?.[0], content);
     // One after the other: what has to be decoded first must not be overtaken.
     else following = following.then(() => hear(content, buffers)).catch(console.error);
   };
