@@ -48,7 +48,7 @@ CELLS = [
 @contextmanager
 def browser() -> Iterator[Any]:
     """A Chromium."""
-    from browser.conftest import ARGUMENTS, CHROMIUM
+    from conftest import ARGUMENTS, CHROMIUM
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
