@@ -70,6 +70,7 @@ class _Forked:
 
 def run_kernel(connection_file: str, environment: dict[str, str], folder: str | None) -> None:
     """Be a kernel; runs in the forked process."""
+    import ipywidgets
     import numba
     from ipykernel.kernelapp import IPKernelApp
 
@@ -80,7 +81,12 @@ def run_kernel(connection_file: str, environment: dict[str, str], folder: str | 
         os.chdir(folder)
     config: Any = numba.config
     config.NUMBA_NUM_THREADS = os.cpu_count() or 1
-    IPKernelApp.launch_instance(argv=["-f", connection_file])
+    application = IPKernelApp.instance()
+    application.initialize(["-f", connection_file])
+    # What ipywidgets does when a kernel imports it; here that was done before there was a kernel. Without it the page
+    # asks for one widget after the other, and waits for ever for one that does not answer.
+    ipywidgets.register_comm_target()
+    application.start()
 
 
 class ForkedProvisioner(LocalProvisioner):

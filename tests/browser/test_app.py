@@ -1,4 +1,4 @@
-"""The page without code: the Studio served by Voilà, for several people at once, by mouse and by screen reader."""
+"""The page without code: the Studio as `mattingkit app` serves it, for several people at once, by mouse and by screen reader."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_colours_and_edges_by_hand(page: Any, tmp_path: Path) -> None:
     page.get_by_role("button", name="Pick a colour from the photo").click()
     box = page.locator(".mk-aim").bounding_box()
     page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-    until(lambda: page.locator(".mk-on").inner_text() == "#e6cc4c", "the disc's own yellow")
+    until(lambda: page.locator(".mk-strip .mk-on").inner_text() == "#e6cc4c", "the disc's own yellow")
     page.locator(".mk-aim").wait_for(state="hidden")
     before = mk.load_image(saved(page, "Alpha", tmp_path)).sum()
     page.get_by_label("Soften the edge").fill("4")
@@ -208,7 +208,7 @@ def test_files_are_dropped_anywhere(page: Any, tmp_path: Path) -> None:
     strip = page.locator(".mk-strip")
     strip.scroll_into_view_if_needed()
     drop(page, behind, strip)
-    until(lambda: page.locator(".mk-on").inner_text() == "Picture", "the picture lies behind")
+    until(lambda: page.locator(".mk-strip .mk-on").inner_text() == "Picture", "the picture lies behind")
     until(lambda: np.abs(np.subtract(result(page, 0.05, 0.95), (26, 153, 51))).max() < 12, "green is seen")
     stage = page.locator(".mk-studio > .mk-head")
     stage.scroll_into_view_if_needed()

@@ -629,7 +629,12 @@ function render({ model, el }) {
     try { pane.canvas.setPointerCapture(event.pointerId); } catch { /* a pointer that a test made up */ }
     if (event.pointerType === "touch") touches.set(event.pointerId, event);
     endReplay();
-    if (touches.size === 2) { give_up(); pinch = pinchOf(); pinch.began = pinch; return; }
+    if (touches.size === 2) {
+      give_up();
+      const from = pinchOf();
+      pinch = { from, to: from, zoom: get("view")[0], at: toImage({ clientX: from.x, clientY: from.y }, pane.canvas) };
+      return;
+    }
     if (stroke || pan || gone) return;
     const tool = get("tool");
     const point = rounded(toImage(event, pane.canvas));
@@ -684,7 +689,7 @@ function render({ model, el }) {
 
   function end(event) {
     touches.delete(event.pointerId);
-    if (touches.size < 2 && pinch) { swiped(pinch.began, pinch); pinch = null; }
+    if (touches.size < 2 && pinch) { swiped(pinch.from, pinch.to); pinch = null; }
     if (pan) { pan = null; present(); return; }
     if (!stroke || stroke.pointer !== event.pointerId) return;
     const done = stroke;
@@ -710,11 +715,14 @@ function render({ model, el }) {
     const [a, b] = [...touches.values()];
     return { apart: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY), x: (a.clientX + b.clientX) / 2, y: (a.clientY + b.clientY) / 2 };
   }
+  // From where the fingers were put down: step by step, what is cut off at the ends of the zoom would add up.
   function pinched() {
     const now = pinchOf();
-    zoomAt(now.apart / (pinch.apart || 1), toImage({ clientX: pinch.x, clientY: pinch.y }, photo.figure.hidden ? result.canvas : photo.canvas));
-    shift(now.x - pinch.x, now.y - pinch.y);
-    pinch = { ...now, began: pinch.began };
+    const box = (photo.figure.hidden ? result.canvas : photo.canvas).getBoundingClientRect();
+    const zoom = clamp((pinch.zoom * now.apart) / (pinch.from.apart || 1), 1, 32);
+    const unit = W / (box.width * zoom);
+    look(zoom, pinch.at[0] + 0.5 - (now.y - box.top) * unit, pinch.at[1] + 0.5 - (now.x - box.left) * unit);
+    pinch.to = now;
   }
   // Where there is room for one picture only, two fingers that go sideways turn to the other.
   function swiped(from, to) {
