@@ -1,4 +1,4 @@
-"""The page without code: the Studio as `mattingkit app` serves it, for several people at once, by mouse and by screen reader."""
+"""The page without code, as `mattingkit app` serves it: for several people at once, by mouse and by screen reader."""
 
 from __future__ import annotations
 
