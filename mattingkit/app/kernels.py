@@ -81,7 +81,7 @@ def run_kernel(connection_file: str, environment: dict[str, str], folder: str | 
         os.chdir(folder)
     config: Any = numba.config
     config.NUMBA_NUM_THREADS = os.cpu_count() or 1
-    application = IPKernelApp.instance()
+    application: Any = IPKernelApp.instance()
     application.initialize(["-f", connection_file])
     # What ipywidgets does when a kernel imports it; here that was done before there was a kernel. Without it the page
     # asks for one widget after the other, and waits for ever for one that does not answer.
