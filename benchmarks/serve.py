@@ -72,7 +72,7 @@ def running(command: Sequence[str], port: int, environment: dict[str, str]) -> I
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
         try:
-            deadline = time.monotonic() + 300
+            deadline = time.monotonic() + 1800  # a soak may run at the lowest priority
             while True:
                 if time.monotonic() > deadline or process.poll() is not None:
                     log.seek(0)

@@ -43,11 +43,18 @@ def main() -> int:
         target = atheris.instrument_func(TARGETS["solver"])
     else:
         with atheris.instrument_imports(include=["mattingkit", "PIL"]):
+            import PIL.Image
             from targets import TARGETS
+
+            import mattingkit.methods.u2net.onnx_file  # noqa: F401, otherwise imported later, and not watched
+
+            PIL.Image.init()
         target = TARGETS[given.target]
     if given.input is not None:
         target(given.input.read_bytes())
         return 0
+    for seed in (HERE / "corpus" / given.target).iterdir():  # what has to be compiled or loaded is, before clocks run
+        target(seed.read_bytes())
     found = HERE / "found" / given.target
     found.mkdir(parents=True, exist_ok=True)
     options = [f"-max_total_time={given.seconds}", "-timeout=20", "-rss_limit_mb=3000", "-max_len=40000"]

@@ -111,6 +111,8 @@ class Fill:
     tolerance: float = 1.0
 
     def __post_init__(self) -> None:
+        if np.shape(self.point) != (2,):
+            raise ValueError(f"A fill's point is (row, column); got {self.point!r}.")
         object.__setattr__(self, "point", (int(self.point[0]), int(self.point[1])))
         object.__setattr__(self, "label", label_value(self.label))
         if not 0 <= self.tolerance <= 1:

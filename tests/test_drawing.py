@@ -313,6 +313,8 @@ Image.new("1", (9000, 9000)).save(BOMB, "PNG")
         ({"strokes": [{"label": "erase", "points": [[1, 2]]}]}, r"strokes\[0\]: 'radius' is missing"),
         ({"strokes": [{"label": "erase", "lasso": [[1, 2]]}]}, r"strokes\[0\].*at least 3 points"),
         ({"strokes": [{"label": "erase", "fill": [1e999, 2], "tolerance": 1}]}, r"strokes\[0\]"),
+        ({"strokes": [{"label": "erase", "fill": [], "tolerance": 1}]}, r"strokes\[0\].*point is \(row, column\)"),
+        ({"strokes": [{"label": "erase", "fill": "34", "tolerance": 1}]}, r"strokes\[0\].*point is \(row, column\)"),
         ({"strokes": [{"trimap": "####"}]}, r"strokes\[0\]"),
         ({"base": base64.b64encode(BOMB.getvalue()).decode()}, "9000 × 9000 = 81 megapixels, more than the limit"),
         ({"base": base64.b64encode(png_bytes(np.eye(9))).decode()}, r"same size; got \(10, 12\) and \(9, 9\)"),
