@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 #: What the warm process is started with: libraries of one thread each start none; and the C library returns large
-#: blocks at once, which saves a third of every child's memory. Middling ones, up to 8 MB, it keeps for the next layer, at
-#: most 32 MB of them: the kernel would have to clear each page anew, a seventh of the network's time.
+#: blocks at once, which saves a third of every child's memory. Of middling ones, up to 8 MB, it keeps 32 MB for the
+#: next layer: the kernel would have to clear each page anew, a seventh of the network's time.
 LEAN = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
