@@ -144,7 +144,7 @@ def ensure(jobs: Iterable[str], *, on_progress: ProgressCallback | None = None) 
     return left
 
 
-def begin(jobs: Collection[str], *, processes: int | None = None) -> None:
+def begin(jobs: Collection[str]) -> None:
     """Let other processes do jobs in the background; they go on even when this one ends.
 
     Nothing happens where there is nothing to do, or only one processor to do it.
@@ -153,7 +153,7 @@ def begin(jobs: Collection[str], *, processes: int | None = None) -> None:
     _asked.update(jobs)
     if not left or os.environ.get(_MARK) or processors() < 2:
         return
-    count = min(processes or processors(), len(left))
+    count = min(processors(), len(left))
     for number in range(count):
         _begun.append(_start(left[number::count]))
 

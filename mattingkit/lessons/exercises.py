@@ -34,28 +34,17 @@ _FACTORS = {
 
 @dataclass(frozen=True)
 class Exercise:
-    """What is right, hints that lead there, and how near is near enough.
+    """What is right, hints that lead there, and how near is near enough."""
 
-    Parameters
-    ----------
-    right : callable
-        Computes what is right: a number, an array, a word, a set of words, or, for an exercise that asks for a
-        function, that function.
-    hints : tuple of str
-        From a nudge to nearly the answer.
-    tolerance : float, default 0.01
-        A number or array is right within this share of the largest magnitude in what is right; 0.01 lets a person
-        round to two digits.
-    trials : callable, optional
-        For functions: computes a list of argument tuples, on which both functions are called.
-    slips : mapping of str to callable, optional
-        What a reader would get by a known mistake, and what to say then: ``{"the ½ is missing": lambda: ...}``.
-    """
-
+    # Computes what is right: a number, an array, a word, a set of words, or, where one is asked for, a function.
     right: Callable[[], Any]
-    hints: tuple[str, ...]
+    hints: tuple[str, ...]  # from a nudge to nearly the answer
+    # A number or array is right within this share of the largest magnitude in what is right; 0.01 lets a person round
+    # to two digits.
     tolerance: float = 0.01
+    # For functions: computes a list of argument tuples, on which both functions are called.
     trials: Callable[[], list[tuple[Any, ...]]] | None = None
+    # What a reader would get by a known mistake, and what to say then: {"the ½ is missing": lambda: ...}.
     slips: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
 
 
