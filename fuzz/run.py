@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMES = ("picture", "strokes", "weights", "solver", "request")
+NAMES = ("picture", "strokes", "weights", "solver", "request", "http")
 
 
 def main() -> int:

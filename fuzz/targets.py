@@ -6,12 +6,15 @@ Each target lists what it may raise. Anything else, a hang, or a crash of the in
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -19,12 +22,14 @@ from mattingkit.drawing import load_strokes
 from mattingkit.files import read_photo
 from mattingkit.methods import estimate_alpha
 from mattingkit.methods.u2net.checkpoints import read_network
-from mattingkit.serve import rembg
+from mattingkit.serve import application, rembg
+from mattingkit.serve.application import Server
 from mattingkit.serve.catalogue import Catalogue, describe
 from mattingkit.serve.fetching import is_public
 from mattingkit.serve.guard import host_of
 from mattingkit.serve.problems import Problem
 from mattingkit.serve.process import unpack
+from mattingkit.serve.settings import Settings
 
 CORPUS = Path(__file__).with_name("corpus")
 
@@ -107,6 +112,44 @@ def request(data: bytes) -> None:
         return
 
 
+def _server() -> Server:
+    """The server with everything but its workers, and without a way to the network."""
+    server = Server(Settings(upload_megabytes=0.1, upload_seconds=5, token="sixteen-letters-or-more"))
+    server.described = _CATALOGUE
+    server.pool.submit = lambda task: task.future.set_exception(Problem(422, "Nobody works here."))  # type: ignore[method-assign]
+    application.fetch = lambda url, **_: url.encode("utf-8", "replace")  # type: ignore[attr-defined,assignment]
+    return server
+
+
+_SERVER = _server()
+
+
+def http(data: bytes) -> None:
+    """A whole request: a line with method and address, lines of headers, an empty line, the body."""
+    head, _, body = data.partition(b"\n\n")
+    first, *lines = head.split(b"\n")
+    method, _, address = first.partition(b" ")
+    path, _, query = address.partition(b"?")
+    headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method.decode("latin-1"),
+        "path": unquote(path.decode("latin-1")), "raw_path": path, "query_string": query, "root_path": "",
+        "scheme": "http", "headers": headers,
+    }  # fmt: skip
+    messages = [{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return messages.pop(0) if len(messages) > 1 else messages[0]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(_SERVER.app(scope, receive, send))
+    assert 200 <= sent[0]["status"] < 500 or sent[0]["status"] == 503, sent
+    assert _SERVER.house.inside == 0
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    each.__name__: each for each in (picture, strokes, weights, solver, request)
+    each.__name__: each for each in (picture, strokes, weights, solver, request, http)
 }

@@ -15,7 +15,7 @@ sys.path.insert(0, str(FUZZ))
 from targets import CORPUS, TARGETS  # noqa: E402
 
 #: How many changed inputs each target gets here; an hour of ``python fuzz/run.py`` tries some hundred thousand.
-CHANGES = {"picture": 400, "strokes": 400, "weights": 60, "solver": 40, "request": 1500}
+CHANGES = {"picture": 400, "strokes": 400, "weights": 60, "solver": 40, "request": 1500, "http": 150}
 
 
 def changed(data: bytes, chance: random.Random) -> bytes:
