@@ -21,15 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mattingkit.batches.folders import (
-    Found,
-    Paths,
-    find_photos,
-    match_trimaps,
-    plan_outputs,
-    refuse_inputs,
-    refuse_special,
-)
+from mattingkit.batches import folders
 from mattingkit.batches.journal import Journal, file_digest, remove_leftovers, stamp, write_own
 from mattingkit.batches.workers import Answer, run_dask, run_local
 from mattingkit.compiled import processors
@@ -88,7 +80,7 @@ class Batch(Iterator[Outcome]):
 
 
 def batch(
-    paths: Paths,
+    paths: folders.Paths,
     output: str | os.PathLike[str],
     *,
     background: Any = None,
@@ -230,22 +222,22 @@ class Settings:
             raise TypeError(f"client is a synchronous distributed.Client, connected to a cluster; got {client!r}.")
 
 
-def run_recipe(recipe: Recipe, paths: Paths, output: str | os.PathLike[str], settings: Settings) -> Batch:
+def run_recipe(recipe: Recipe, paths: folders.Paths, output: str | os.PathLike[str], settings: Settings) -> Batch:
     """Make of many photographs what a recipe says: :func:`batch` for a recipe that was checked already."""
     folder = Path(output)
-    plan = find_photos(paths, folder)
+    plan = folders.find_photos(paths, folder)
     if not plan.photos and not plan.unreadable:
         raise ValueError(f"There are no photographs in {_listed(paths)}.")
     photos, known = _with_trimaps(plan.photos, recipe, settings.trimaps)
     suffix = f"_alpha{recipe.suffix}" if recipe.output == "alpha" else recipe.suffix
-    outputs = plan_outputs(photos, folder, suffix)
+    outputs = folders.plan_outputs(photos, folder, suffix)
     workers = settings.workers or processors()
     largest = _largest_for(workers) if settings.largest is None else settings.largest
     work = _Work(recipe, Journal(folder), settings, workers, largest)
     inputs = {found.path: "photograph" for found in photos} | {path: "trimap" for path in known if path is not None}
     files = {"background picture": recipe.background, "file of weights": recipe.weights}
     inputs |= {Path(file): what for what, file in files.items() if _file(file)}
-    refuse_inputs([*outputs, folder / REPORT], inputs)
+    folders.refuse_inputs([*outputs, folder / REPORT], inputs)
     work.journal.refuse_foreign((work.name(path) for path in outputs), settings.overwrite)
     _Report(work.journal).refuse_foreign(settings.overwrite)
     outcomes = work.run(list(zip(photos, outputs, known, strict=True)), plan.unreadable)
@@ -260,20 +252,20 @@ def _largest_for(workers: int) -> float:
     return min(_LARGEST, max(1.0, round(memory / workers / _BYTES_PER_PIXEL / 1e6, 1)))
 
 
-def _listed(paths: Paths) -> str:
+def _listed(paths: folders.Paths) -> str:
     items = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     return ", ".join(repr(os.fspath(item)) for item in items[:5]) or "an empty list"
 
 
 def _with_trimaps(
-    photos: list[Found], recipe: Recipe, trimaps: str | os.PathLike[str] | None
-) -> tuple[list[Found], list[Path | None]]:
+    photos: list[folders.Found], recipe: Recipe, trimaps: str | os.PathLike[str] | None
+) -> tuple[list[folders.Found], list[Path | None]]:
     """Photographs with their trimaps; trimaps that lie among the photographs are not photographs."""
     if trimaps is None:
         return photos, [None] * len(photos)
     if not find_method(resolve_auto(recipe.method)).needs_trimap:
         raise TypeError(f"{recipe.method} takes no trimap; leave the trimaps out, or choose another method.")
-    matched = match_trimaps(photos, Path(trimaps))
+    matched = folders.match_trimaps(photos, Path(trimaps))
     used = {os.path.realpath(path) for path in matched if path is not None}
     kept = [(f, k) for f, k in zip(photos, matched, strict=True) if os.path.realpath(f.path) not in used]
     return [found for found, _ in kept], [path for _, path in kept]
@@ -290,7 +282,7 @@ class _Work:
     largest: float
 
     def run(
-        self, tasks: list[tuple[Found, Path, Path | None]], unreadable: list[tuple[Path, str]]
+        self, tasks: list[tuple[folders.Found, Path, Path | None]], unreadable: list[tuple[Path, str]]
     ) -> Generator[Outcome, None, None]:
         journal = self.journal
         with journal, _Report(journal) as report:
@@ -323,7 +315,7 @@ class _Work:
                 if self.settings.client is None:
                     remove_leftovers(outputs)
 
-    def _look(self, found: Found, output: Path, trimap: Path | None) -> dict[str, Any] | Outcome:
+    def _look(self, found: folders.Found, output: Path, trimap: Path | None) -> dict[str, Any] | Outcome:
         """The job of one photograph, or what became of it where there is nothing to do."""
         if self.settings.trimaps is not None and trimap is None:
             reason = f"There is no trimap named {found.name.stem}.png or {found.name.stem}_trimap.png."
@@ -399,7 +391,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     recipe = Recipe(**job["recipe"])
     for file in (job["source"], job["trimap"]):
         if file is not None:
-            refuse_special(file)
+            folders.refuse_special(file)
     # Before they are read: should one be changed now, the next run makes the result again.
     made_from = stamp(*job["made_from"])
     photo = read_photo(job["source"], largest=job["largest"])
