@@ -15,7 +15,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -332,6 +332,7 @@ def compare(
     ground_truth: npt.ArrayLike | None = None,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
     on_progress: ProgressCallback | None = None,
+    on_method: Callable[[str], None] | None = None,
 ) -> Result:
     """Run several methods on one picture.
 
@@ -348,6 +349,8 @@ def compare(
         ``{"closed_form": {"epsilon": 1e-5}}``.
     on_progress : callable, optional
         Handed to each method in turn; raising from it cancels the whole comparison.
+    on_method : callable, optional
+        Called with each method's name before it runs.
 
     Returns
     -------
@@ -381,6 +384,8 @@ def compare(
         check_same_size(image=picture.shape, ground_truth=truth.shape)
     entries = {}
     for name in names:
+        if on_method is not None:
+            on_method(name)
         entry = _run(name, picture, known, options.get(name, {}), on_progress)
         if truth is not None and entry.alpha is not None:
             entry.scores.update({key: metric(entry.alpha, truth, known) for key, metric in METRICS.items()})

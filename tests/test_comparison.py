@@ -41,7 +41,10 @@ def test_parameters_reach_their_method(ramp):
 
 def test_a_failing_method_is_reported_and_the_rest_go_on(ramp):
     image, trimap, _ = ramp
-    result = mk.compare(image, trimap, ["lbdm", "rw"], parameters={"lbdm": {"radius": 40}})
+    begun = []
+    wrong = {"lbdm": {"radius": 40}}
+    result = mk.compare(image, trimap, ["lbdm", "rw"], parameters=wrong, on_method=begun.append)
+    assert begun == ["lbdm", "rw"]
     assert result["lbdm"].alpha is None
     assert "smaller radius" in result.failed["lbdm"]
     assert result["rw"].alpha is not None

@@ -14,7 +14,6 @@ from mattingkit.cli import console, warming
 from mattingkit.cli.options import SetOption, describe_domain, documented, known_methods, parse_settings
 
 if TYPE_CHECKING:
-    from mattingkit.comparison import Result
     from mattingkit.images import FloatArray
 
 
@@ -51,7 +50,7 @@ def compare(
     quiet: Annotated[bool, Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Run several methods on one picture: alphas, one figure side by side, a table with seconds."""
-    from mattingkit.comparison import DEFAULT_METHODS
+    from mattingkit import comparison
     from mattingkit.compiled import jobs_of
     from mattingkit.methods import METHODS, find_method
 
@@ -59,12 +58,19 @@ def compare(
     if image is None and truth is not None:
         raise typer.BadParameter("--truth belongs to a picture; name the picture first.")
     names = console.split_names(methods or [], lambda name: name == "all" or find_method(name))
-    names = list(METHODS) if "all" in names else list(dict.fromkeys(names or DEFAULT_METHODS))
+    names = list(METHODS) if "all" in names else list(dict.fromkeys(names or comparison.DEFAULT_METHODS))
     parameters = parse_settings(settings, names)
     _refuse_overwrite(output, names, image, trimap, truth, overwrite)
     warming.compile_first([*jobs_of(names), "foreground"])
     picture, known, exact = _load(image, trimap, truth, names)
-    result = _run(picture, known, exact, names, parameters)
+    with console.progress_bar(len(names), "comparing", "method") as line:
+
+        def show(name: str) -> None:
+            line.set_postfix_str(name)
+            line.update(names.index(name) - line.n)
+
+        result = comparison.compare(picture, known, names, ground_truth=exact, parameters=parameters, on_method=show)
+        line.update(len(names) - line.n)
     written = result.save(output, overwrite=overwrite)
     if as_json:
         console.print_json({**result._record(), "files": [str(path) for path in written]})
@@ -120,27 +126,6 @@ def _load(
 
     console.note("No trimap named: U²-Net guesses one.")
     return picture, guess_trimap(picture).trimap, exact
-
-
-def _run(
-    picture: FloatArray,
-    known: FloatArray | None,
-    exact: FloatArray | None,
-    names: list[str],
-    parameters: dict[str, dict[str, Any]],
-) -> Result:
-    """Compare method by method, so that the bar can name the one that runs."""
-    from mattingkit.comparison import Result
-    from mattingkit.comparison import compare as compare_methods
-
-    entries = {}
-    with console.progress_bar(len(names), "comparing", "method") as line:
-        for name in names:
-            line.set_postfix_str(name)
-            given = {name: parameters[name]} if name in parameters else None
-            entries.update(compare_methods(picture, known, [name], ground_truth=exact, parameters=given).entries)
-            line.update()
-    return Result(picture, known, entries, exact)
 
 
 @console.examples("mattingkit methods", "mattingkit methods closed_form --json")
