@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import uvicorn
 from conftest import within
 
-from mattingkit.cli.serving import read_token
+from mattingkit.cli import console
+from mattingkit.cli.serving import read_token, serve
 from mattingkit.serve import fetching, running
 from mattingkit.serve.application import Server
 from mattingkit.serve.fetching import is_public
 from mattingkit.serve.jobs import Jobs
-from mattingkit.serve.pool import Done, Task
+from mattingkit.serve.pool import Done, Pool, Task
 from mattingkit.serve.problems import Problem
 from mattingkit.serve.process import pack, unpack
 from mattingkit.serve.settings import Settings, is_loopback
@@ -101,6 +105,43 @@ def test_tokens(tmp_path: Path) -> None:
     assert (tmp_path / "token").stat().st_mode & 0o077 == 0
     assert is_loopback("::1")
     assert not is_loopback("0.0.0.0")
+
+
+def test_who_can_be_reached_from_elsewhere_wants_a_token(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    started: list[tuple[Settings, str]] = []
+    monkeypatch.setattr(console.SETTINGS, "quiet", False)  # whatever a test before has chosen
+    monkeypatch.setattr(running, "run", lambda settings, host, port, **_: started.append((settings, host)))
+    serve()
+    assert started[-1][0].token is None
+    assert started[-1][1] == "127.0.0.1"
+    assert "token" not in capsys.readouterr().err
+    serve(host="0.0.0.0")
+    token = started[-1][0].token
+    assert token is not None
+    assert len(token) >= 32
+    assert capsys.readouterr().err.count(token) == 1
+    serve(host="::", token_file=tmp_path / "token")
+    token = started[-1][0].token
+    assert token == (tmp_path / "token").read_text().strip()
+    assert token not in capsys.readouterr().err
+
+
+def test_a_worker_that_has_grown_is_replaced_once_it_has_answered() -> None:
+    replaced: list[str] = []
+    pool = Pool(Settings(workers=1, megabytes=100), replaced.append)
+    for held, reasons in ((40.0, []), (51.0, ["grown"])):
+        ours, theirs = multiprocessing.Pipe()
+        process = SimpleNamespace(pid=os.getpid(), kill=lambda: None, join=lambda: None)
+        worker: Any = SimpleNamespace(connection=ours, process=process, megabytes=1e9, end=ours.close)
+        pool._workers[0] = worker
+        told = {"kind": "done", "media_type": "image/png", "notes": {}, "warnings": [], "megabytes": 1e9 + held}
+        theirs.send_bytes(pack(told, {"body": b"picture"}))
+        assert pool._ask(0, worker, Task("cutout", {}, {})).body == b"picture"
+        assert replaced == reasons
+        theirs.close()
+    assert not pool._workers
 
 
 def test_bodies() -> None:
