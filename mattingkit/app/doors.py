@@ -96,10 +96,14 @@ class Doors(Matcher):
         return None if status == 0 else {"target_kwargs": {"status": status, "text": text, "token": self.token}}
 
     def _judge(self, request: HTTPServerRequest) -> tuple[int, str]:
-        if (urlsplit(f"//{request.host}").hostname or "") not in self.hosts:
+        try:
+            host = urlsplit(f"//{request.host}").hostname
+        except ValueError:  # brackets that hold no address
+            host = None
+        if host not in self.hosts:
             return 421, "This page is not served under that name."
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
+        if origin is not None and origin.partition("://")[2] != request.host:
             return 403, "Pages of other sites may not call this one."
         shown = request.arguments.get("token", [b""])[-1].decode("utf-8", "replace")
         cookie = request.cookies.get(COOKIE)

@@ -76,7 +76,8 @@ def test_hosts() -> None:
 
 def test_origins() -> None:
     """A page of another server cannot make a browser send pictures here."""
-    assert ask(Settings(), origin="http://evil.example")[0] == 403
+    for other in ("http://evil.example", "http://[[[localhost:7000", "localhost:7000", "null"):
+        assert ask(Settings(), origin=other)[0] == 403
     assert ask(Settings(), origin="http://localhost:7000")[0] == 503
     status, headers = ask(Settings(origins=["https://shop.example"]), origin="https://shop.example")
     assert status == 503
