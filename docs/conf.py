@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from sphinx.util import logging
+
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 import mattingkit
@@ -132,7 +134,14 @@ def without_fields(app: Any, what: str, name: str, found: Any, *_: Any) -> bool 
     return True if type(found).__name__ == "_tuplegetter" else None
 
 
+def want_docstring(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+    """Warn of a name that says nothing about itself; a warning ends the build."""
+    if not any(line.strip() for line in lines):
+        logging.getLogger(__name__).warning("%s has no docstring", name)
+
+
 def setup(app: Any) -> None:
-    """Put both in place."""
+    """Put all in place."""
+    app.connect("autodoc-process-docstring", want_docstring)
     app.connect("autodoc-process-signature", own_signature)
     app.connect("autodoc-skip-member", without_fields)

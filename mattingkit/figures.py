@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
+import struct
 import textwrap
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +119,7 @@ def new_figure(**options: Any) -> Figure:
         def _repr_png_(self) -> bytes:
             file = io.BytesIO()
             self.savefig(file, format="png", dpi=scale * self.dpi)
-            return file.getvalue()
+            return file.getvalue() if scale == 1 else _with_kept(file.getvalue(), self)
 
         def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
             """Add what a reader who sees no pictures is told."""
@@ -126,6 +129,26 @@ def new_figure(**options: Any) -> Figure:
             return {"image/png": base64.b64encode(self._repr_png_()).decode("ascii")}, {"image/png": said}
 
     return Sheet(**options)
+
+
+def _with_kept(png: bytes, figure: Figure) -> bytes:
+    """Write into a PNG file where a figure shows pixels' own colours, which a page keeps when it is dark.
+
+    That is a text named ``kept``, a list of (left, top, right, bottom) in fractions of the figure: pictures, and clouds
+    of points that each have a colour. All else, words and axes and curves, is ink on paper and may be turned round.
+    """
+    kept = []
+    for axes in figure.axes:
+        clouds = [np.unique(np.asarray(one.get_facecolor()), axis=0) for one in axes.collections]
+        if axes.name == "3d":
+            kept.append([0.0, 0.0, 1.0, 1.0])  # its points stand outside of any rectangle
+        elif axes.images or any(len(colors) > 2 for colors in clouds):
+            box = axes.get_position()
+            kept.append([round(edge, 6) for edge in (box.x0, 1 - box.y1, box.x1, 1 - box.y0)])
+    chunk = b"tEXtkept\0" + json.dumps(kept).encode("ascii")
+    said = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    header = 33  # the signature and the first chunk
+    return png[:header] + said + png[header:]
 
 
 def _cut(array: npt.NDArray[Any], crop: tuple[int, int, int, int] | None) -> npt.NDArray[Any]:

@@ -4,7 +4,7 @@
 
   // --- Strips: sliders that choose one of the pictures drawn ahead ------------------------------------------------------
   function strip(node) {
-    const pictures = [...node.querySelectorAll(".mk-strip-pictures img")];
+    const all = [...node.querySelectorAll(".mk-strip-pictures img")];
     const sliders = [...node.querySelectorAll("input[type=range]")];
     const words = sliders.map((one) => JSON.parse(one.dataset.values));
     const names = sliders.map((one) => one.parentElement.querySelector("span").textContent);
@@ -15,11 +15,19 @@
         one.setAttribute("aria-valuetext", words[k][one.value]);
         one.parentElement.querySelector("output").textContent = words[k][one.value];
       });
-      pictures.forEach((one, k) => one.classList.toggle("shown", k === index));
-      pictures[index].alt = sliders.map((one, k) => `${names[k]} ${words[k][one.value]}`).join(", ");
+      const said = sliders.map((one, k) => `${names[k]} ${words[k][one.value]}`).join(", ");
+      let k = -1;
+      for (const one of all) {
+        if (!one.classList.contains("only-dark")) k += 1; // else it is the last one's twin for dark pages
+        one.classList.toggle("shown", k === index);
+        if (k === index) one.alt = said;
+      }
     }
     // The other pictures are fetched when somebody reaches for the sliders, so that none blinks.
-    const fetch = () => { for (const one of pictures) one.loading = "eager"; };
+    const fetch = () => {
+      const unseen = document.documentElement.dataset.theme === "dark" ? "only-light" : "only-dark";
+      for (const one of all) if (!one.classList.contains(unseen)) one.loading = "eager";
+    };
     for (const kind of ["pointerenter", "focusin"]) node.addEventListener(kind, fetch, { once: true });
     for (const one of sliders) one.addEventListener("input", () => { stop(); show(); });
 
