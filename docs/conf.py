@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
@@ -70,6 +73,7 @@ maximum_signature_line_length = 72
 
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["site.css"]
 html_copy_source = False
 html_scaled_image_link = False  # a picture is shown as large as it was drawn
@@ -85,7 +89,10 @@ html_theme_options = {
     "show_toc_level": 2,
     "secondary_sidebar_items": {
         "**": ["page-toc"],
-        **{key: [] for key in ["index", "lessons/index", "play/index", *(f"play/{name}" for name in names())]},
+        **{
+            key: []
+            for key in ["index", "equations", "lessons/index", "play/index", *(f"play/{name}" for name in names())]
+        },
     },
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -135,13 +142,52 @@ def without_fields(app: Any, what: str, name: str, found: Any, *_: Any) -> bool 
 
 
 def want_docstring(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
-    """Warn of a name that says nothing about itself; a warning ends the build."""
+    """Warn of a name that says nothing about itself, which ends the build; a constant is told by the comment above."""
+    if what == "data":
+        lines[:] = comment_above(name.rpartition(".")[2], found)
     if not any(line.strip() for line in lines):
         logging.getLogger(__name__).warning("%s has no docstring", name)
+
+
+def comment_above(name: str, found: Any) -> list[str]:
+    """Find what stands, behind ``#:``, above a constant where it is made; elsewhere it is only handed on."""
+    for module in list(sys.modules.values()):
+        if module.__name__.startswith("mattingkit") and vars(module).get(name) is found:
+            comments = ModuleAnalyzer.for_module(module.__name__).find_attr_docs()
+            if ("", name) in comments:
+                return [*comments["", name], ""]
+    return []
+
+
+#: A number and its unit stay on one line.
+UNIT = re.compile(r"(?<=\d) (?=(?:×|%|ms|s|MB|GB|kB|megapixels?|dots)(?!\w))|(?<=×) (?=\d)")
+
+
+def keep_together(app: Any, doctree: nodes.document) -> None:
+    """Put spaces that do not break between numbers and units."""
+    for text in list(doctree.findall(nodes.Text)):
+        if not isinstance(text.parent, nodes.literal | nodes.literal_block | nodes.math | nodes.math_block | nodes.raw):
+            kept = UNIT.sub("\u00a0", text)
+            if kept != text:
+                text.parent.replace(text, nodes.Text(kept))
+
+
+def plain_signatures(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Write a long signature's lines as lines: Sphinx makes them a list without terms, which is none."""
+    lines = {"<dl>": '<span class="sig-lines">', "</dl>": "</span>", "<dd>": "<span>", "</dd>": "</span>"}
+    if "body" in context:
+        context["body"] = re.sub(
+            r'<dt class="sig .*?</dt>',
+            lambda found: re.sub("</?d[ld]>", lambda tag: lines[tag[0]], found[0]),
+            context["body"],
+            flags=re.DOTALL,
+        )
 
 
 def setup(app: Any) -> None:
     """Put all in place."""
     app.connect("autodoc-process-docstring", want_docstring)
+    app.connect("doctree-read", keep_together)
+    app.connect("html-page-context", plain_signatures)
     app.connect("autodoc-process-signature", own_signature)
     app.connect("autodoc-skip-member", without_fields)

@@ -101,6 +101,7 @@ class Visitor:
 
         ``site`` is the address of the site, ``name`` the page's without ``.html``; ``down`` goes through all of it.
         """
+        self.page.goto("about:blank")  # so that nothing of the page before is told of this one
         self.inside, self.wrong = f"{site}/", []
         self.page.emulate_media(color_scheme=scheme)
         self.page.set_viewport_size(WIDE)
@@ -142,6 +143,10 @@ def serving(folder: Path) -> Iterator[str]:
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *arguments: Any) -> None:
             pass
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # a page that was left
+                super().handle()
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from typing import Any
 
 from docutils import nodes
@@ -20,6 +21,8 @@ from mattingkit.widgets.lesson.strip import STRIP
 
 #: What runs without a kernel, by the module and class that its state names.
 ALIVE = ("mattingkit.widgets.comparison.AlphaComparison", "mattingkit.explorables.views.")
+#: How a box of widgets names itself where nothing else speaks for it.
+BOX = re.compile(r"\w+\(children=\(")
 #: What of a state is about its place in Jupyter's page.
 UNUSED = ("layout", "comm", "tooltip", "tabbable", "_dom_classes")
 
@@ -32,6 +35,8 @@ def render_mime_type(self: NbElementRenderer, data: MimeData) -> list[nodes.Elem
         return render_strip(self, data)
     if data.mime_type == WIDGET_VIEW_MIMETYPE:
         return render_live(self, data)
+    if data.mime_type == "text/plain" and BOX.match(data.string):
+        return [nodes.paragraph("", "In JupyterLab this is live.", classes=["live"])]
     return _render_mime_type(self, data)
 
 
@@ -72,10 +77,18 @@ def render_live(self: NbElementRenderer, data: MimeData) -> list[nodes.Element]:
     """Write a widget's state for ``live.js``; nothing where a kernel is needed, so that the picture is shown."""
     content = json.loads(data.content) if isinstance(data.content, str) else data.content
     states = self.renderer.nb_client.nb_metadata.get("widgets", {}).get(WIDGET_STATE_MIMETYPE, {}).get("state", {})
-    model = states.get(content["model_id"], {})
+    return live_parts(states, content["model_id"])
+
+
+def live_parts(states: dict[str, Any], model_id: str) -> list[nodes.Element]:
+    """Write what lives on of a widget: itself, or some of the widgets inside of it."""
+    model = states.get(model_id, {})
     state = model.get("state", {})
     if not state.get("_anywidget_id", "").startswith(ALIVE):
-        return []
+        inside = state.get("children") or ()
+        parts = [part for child in inside for part in live_parts(states, child.removeprefix("IPY_MODEL_"))]
+        rest = nodes.paragraph("", "In JupyterLab what stands around it is live, too.", classes=["live"])
+        return [*parts, rest] if parts else []
     kept = {key: value for key, value in state.items() if key not in UNUSED and not key.startswith(("_model", "_view"))}
     text = json.dumps({"state": kept, "buffers": model.get("buffers", [])}).replace("</", "<\\/")
     written = (

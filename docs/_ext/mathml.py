@@ -3,7 +3,9 @@ loads."""
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -84,7 +86,8 @@ def write_block(self: Any, node: nodes.Element) -> None:
 def write_font(app: Any, error: Exception | None) -> None:
     """Write the formulas' font, with the signs that the pages use.
 
-    Brackets grow with what they hold only in a font that has an OpenType MATH table, and many machines have none.
+    Brackets grow with what they hold only in a font that has an OpenType MATH table, and many machines have none. It
+    goes into the style sheet itself: a file of its own would come late, and move what stands below a formula.
     """
     if error is not None or app.builder.format != "html":
         return
@@ -99,7 +102,11 @@ def write_font(app: Any, error: Exception | None) -> None:
     with subset.load_font(str(files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"), options) as font:
         subsetter.subset(font)
         font.flavor = "woff"
-        font.save(str(Path(app.outdir, "_static", "formulas.woff")))
+        held = io.BytesIO()
+        font.save(held)
+    sheet = Path(app.outdir, "_static", "site.css")
+    data = f"data:font/woff;base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
+    sheet.write_text(sheet.read_text(encoding="utf-8").replace("formulas.woff", data), encoding="utf-8")
 
 
 def setup(app: Any) -> dict[str, bool]:

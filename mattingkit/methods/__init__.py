@@ -86,6 +86,7 @@ class Method:
         return parameters(self.function)
 
 
+#: Every method by its name: sliders, comparison and command know what stands here, one :class:`Method` for each.
 METHODS: dict[str, Method] = {
     "bayesian": Method(
         "mattingkit.methods.bayesian:estimate_alpha_bayesian",
