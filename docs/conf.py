@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
 
@@ -141,12 +142,18 @@ def without_fields(app: Any, what: str, name: str, found: Any, *_: Any) -> bool 
     return True if type(found).__name__ == "_tuplegetter" else None
 
 
-def want_docstring(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
-    """Warn of a name that says nothing about itself, which ends the build; a constant is told by the comment above."""
+def want_docstrings(app: Any, doctree: nodes.document) -> None:
+    """Warn of a name that says nothing about itself, which ends the build."""
+    for described in doctree.findall(addnodes.desc):
+        if all(isinstance(said, nodes.comment) for said in described[-1]):
+            name = f"{described[0]['module']}.{described[0]['fullname']}"
+            logging.getLogger(__name__).warning("%s has no docstring", name, location=described[0])
+
+
+def tell_of_constant(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+    """Let a constant be told by the comment above it, not by what its type says of itself."""
     if what == "data":
         lines[:] = comment_above(name.rpartition(".")[2], found)
-    if not any(line.strip() for line in lines):
-        logging.getLogger(__name__).warning("%s has no docstring", name)
 
 
 def comment_above(name: str, found: Any) -> list[str]:
@@ -186,7 +193,8 @@ def plain_signatures(app: Any, page: str, template: str, context: dict[str, Any]
 
 def setup(app: Any) -> None:
     """Put all in place."""
-    app.connect("autodoc-process-docstring", want_docstring)
+    app.connect("autodoc-process-docstring", tell_of_constant)
+    app.connect("doctree-read", want_docstrings)
     app.connect("doctree-read", keep_together)
     app.connect("html-page-context", plain_signatures)
     app.connect("autodoc-process-signature", own_signature)

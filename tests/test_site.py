@@ -188,9 +188,9 @@ def test_every_public_name_has_a_page(site) -> None:
     listed = {path.stem.removeprefix("mattingkit.") for path in (site[0] / "api" / "generated").glob("*.html")}
     names = set(mk.__all__) - {"__version__", "samples", "widgets"}
     names |= {f"explorables.{name}" for name in mk_explorables.__all__}
-    for module in (mk.widgets, mk.samples, mk.figures, mk.metrics, mk.lessons, mk.compositing):
-        inside = module.__name__.removeprefix("mattingkit.")
-        names |= {f"{inside}.{name}" for name in module.__all__ if name not in mk.__all__}
+    for inside in ("widgets", "samples", "figures", "metrics", "lessons", "compositing"):
+        public = import_module(f"mattingkit.{inside}").__all__
+        names |= {f"{inside}.{name}" for name in public if name not in mk.__all__}
     functions = {method.path.replace(":", ".").removeprefix("mattingkit.") for method in METHODS.values()}
     old = {"lessons.colour_space"}  # for lessons copied long ago
     assert (names | functions) - old - listed == set(), "list them in docs/api/index.md"
@@ -215,8 +215,9 @@ def test_pages_in_a_browser(site, chromium) -> None:
     # What the checks would find: a request, a picture that is not there, too little contrast, a table that sticks out.
     bad = site[0] / "bad.html"
     added = '<p style="color: #aaa">pale</p><img src="http://127.0.0.1:9/none.png" alt="" width="9">'
-    added += '<div style="width: 900px">wide</div></article>'
-    bad.write_text(read(site, "timeline").replace("</article>", added), encoding="utf-8")
+    wide = '<div style="width: 900px">wide</div>'
+    text = read(site, "timeline").replace("</article>", f"{added}{wide}</article>")
+    bad.write_text(text.replace("</body>", f"{wide}</body>"), encoding="utf-8")
     found = "\n".join(visitor.visit(site[0].as_uri(), "bad", down=True))
     bad.unlink()
     visitor.page.close()
@@ -232,7 +233,7 @@ def test_widgets_that_need_no_kernel_are_alive(site, chromium) -> None:
     page.goto((site[0] / "lessons" / "00_quickstart.html").as_uri())
 
     explorer = page.locator(".mk-strip").first
-    shown = explorer.locator("img.shown")
+    shown = explorer.locator("img.only-light.shown")
     before = shown.get_attribute("src")
     explorer.get_by_role("slider", name="level").focus()
     page.keyboard.press("ArrowRight")
