@@ -141,17 +141,19 @@ def new_figure(**options: Any) -> Figure:
 def _with_kept(png: bytes, figure: Figure) -> bytes:
     """Write into a PNG file where a figure shows pixels' own colours, which a page keeps when it is dark.
 
-    That is a text named ``kept``, a list of (left, top, right, bottom) in fractions of the figure: pictures, and clouds
-    of points that each have a colour. All else, words and axes and curves, is ink on paper and may be turned round.
+    That is a text named ``kept``, a list of (left, top, right, bottom, light): a place in fractions of the figure, and
+    how much of its light to keep. Pictures keep all; where points have a colour each, their white paper would glare.
+    All else, words and axes and curves, is ink on paper and may be turned round.
     """
     kept = []
     for axes in figure.axes:
         clouds = [np.unique(np.asarray(one.get_facecolor()), axis=0) for one in axes.collections]
         if axes.name == "3d":
-            kept.append([0.0, 0.0, 1.0, 1.0])  # its points stand outside of any rectangle
+            kept.append([0.0, 0.0, 1.0, 1.0, 0.88])  # its points stand outside of any rectangle
         elif axes.images or any(len(colors) > 2 for colors in clouds):
             box = axes.get_position()
-            kept.append([round(edge, 6) for edge in (box.x0, 1 - box.y1, box.x1, 1 - box.y0)])
+            light = 1.0 if axes.images else 0.88
+            kept.append([round(float(edge), 6) for edge in (box.x0, 1 - box.y1, box.x1, 1 - box.y0, light)])
     chunk = b"tEXtkept\0" + json.dumps(kept).encode("ascii")
     said = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
     header = 33  # the signature and the first chunk

@@ -52,16 +52,19 @@ def save(picture: Image.Image, path: Path) -> None:
 
 
 def turned(picture: Image.Image, kept: list[list[float]]) -> Image.Image:
-    """Turn a drawing's lightness round, not its hues; rectangles (left, top, right, bottom, in fractions) stay."""
+    """Turn a drawing's lightness round, not its hues; rectangles stay, but for their light.
+
+    Each is (left, top, right, bottom, light), in fractions.
+    """
     before = np.asarray(picture.convert("RGB"))
     negative = 1 - before / np.float32(255)
     gray = negative @ np.float32([0.2126, 0.7152, 0.0722])
     after = PAPER + (2 * gray[..., None] - negative).clip(0, 1) * (INK - PAPER)
     after = after.round().astype(np.uint8)
     height, width = before.shape[:2]
-    for left, top, right, bottom in kept:
+    for left, top, right, bottom, light in kept:
         box = np.s_[round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
-        after[box] = before[box]
+        after[box] = light * before[box]
     return Image.fromarray(after)
 
 
