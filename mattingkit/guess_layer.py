@@ -36,8 +36,10 @@ _AROUND_ALIKE = 0.06
 _WITHDRAW, _WITHDRAW_OTHER = 0.01, 0.04
 #: Likeness is averaged over this length, so that single pixels of another thing's colour count for nothing.
 _AVERAGED = 0.01
-#: A colour is alike where it makes up this share of the sum of its frequency under the stroke and on the guess's side.
-_ALIKE = 0.35
+#: A colour is alike where its frequency under the stroke, times these odds, is above that on the guess's side. They grow
+#: with the depth of the error that the stroke shows, from the first to the second, which counts from this depth on: a
+#: guess that has missed a limb is believed less elsewhere than one that has missed a lock.
+_ODDS, _DEEP = (0.5, 2.0), 0.25
 #: Colours count for something where less than this share of the guess's side is alike.
 _TELLING = 0.8
 #: Colours are counted in this many levels a channel, and each count spreads to the next level.
@@ -126,10 +128,12 @@ class GuessLayer:
             here = _distance(hit) <= max(1.0, _NEAR * reach)
             if label != UNKNOWN:
                 # What is unknown to a person mixes both sides' colours; they say nothing about elsewhere.
-                share = np.where(mask, (under / np.maximum(under + usual, 1e-12))[cells.color], 0.0)
+                few, many = _ODDS
+                odds = few * (many / few) ** min(1.0, error / (_DEEP * self._side))
+                share = np.where(mask, (odds * under / np.maximum(odds * under + usual, 1e-12))[cells.color], 0.0)
                 sigma = _AVERAGED * self._side
                 weight = ndimage.gaussian_filter(mask.astype(np.float64), sigma)
-                alike = mask & (ndimage.gaussian_filter(share, sigma) > _ALIKE * weight)
+                alike = mask & (ndimage.gaussian_filter(share, sigma) > 0.5 * weight)
                 # Where nearly all of a side looks alike, its colours tell nothing.
                 if alike.sum() < _TELLING * mask.sum():
                     here |= _distance(alike) <= _AROUND_ALIKE * reach

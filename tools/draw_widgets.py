@@ -127,11 +127,11 @@ def looks(folder: Path) -> None:
                     )  # fmt: skip
                     page = context.new_page()
                     page.set_default_timeout(90_000)
-                    page.goto(f"{server.url}/?enter=1&voila-theme={theme}")
+                    page.goto(server.url)
                     page.locator(".mk-thumbs img").nth(1).wait_for()
 
-                    def take(what: str, page: Any = page, name: str = f"{width}_{theme}", full: bool = False) -> None:
-                        page.screenshot(path=folder / f"{what}_{name}.png", full_page=full)
+                    def take(what: str, page: Any = page, name: str = f"{width}_{theme}") -> None:
+                        page.screenshot(path=folder / f"{what}_{name}.png")
 
                     take("empty")
                     page.locator(".mk-thumbs button").first.click()
@@ -140,7 +140,7 @@ def looks(folder: Path) -> None:
                     page.get_by_role("button", name="Blue #438EDB").click()
                     pad = Canvas(page, page.locator("canvas[aria-roledescription='drawing pad']"))
                     page.get_by_role("button", name="Remove").click()
-                    pad.drag((0.02, 0.5), (0.06, 0.7), (0.04, 0.95))
+                    pad.drag((0.01, 0.8), (0.02, 0.97))
                     page.wait_for_function("() => +document.querySelector('.mk-scribbler').dataset.answers > 3")
                     page.wait_for_timeout(2500)
                     page.evaluate("() => scrollTo(0, 0)")
@@ -162,7 +162,7 @@ def looks(folder: Path) -> None:
                     page.get_by_role("button", name="Run").click()
                     page.locator(".mk-view .mk-compare[data-loaded='2']").wait_for()
                     page.wait_for_timeout(500)
-                    take("comparison", full=True)
+                    page.locator(".mk-foot").screenshot(path=folder / f"comparison_{width}_{theme}.png")
                     context.close()
     finally:
         server.stop()

@@ -137,7 +137,9 @@ class _Answer(RequestHandler):
             if self.token is not None:
                 self.set_cookie(COOKIE, self.token, httponly=True, samesite="Strict")
             # A browser goes on; what only looks at the page, such as a crawler, starts nothing.
-            door = '<script>location.replace("/?enter=1")</script><noscript>The studio needs scripts.</noscript>'
+            theme = '(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")'
+            door = f'<script>location.replace("/?enter=1&theme=" + {theme})</script>'
+            door += "<noscript>The studio needs scripts.</noscript>"
         head = '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>mattingkit</title>'
         self.finish(f"{head}<p>{escape(self.text)}</p>{door}")
 
