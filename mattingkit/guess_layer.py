@@ -36,8 +36,8 @@ _AROUND_ALIKE = 0.06
 _WITHDRAW, _WITHDRAW_OTHER = 0.01, 0.04
 #: Likeness is averaged over this length, so that single pixels of another thing's colour count for nothing.
 _AVERAGED = 0.01
-#: A colour is alike where its frequency under the stroke, times these odds, is above that on the guess's side. They grow
-#: with the depth of the error that the stroke shows, from the first to the second, which counts from this depth on: a
+#: A colour is alike where its frequency under the stroke, times these odds, is above that on the guess's side. The odds
+#: grow from the first to the second with the depth of the error that the stroke shows, up to the depth that follows: a
 #: guess that has missed a limb is believed less elsewhere than one that has missed a lock.
 _ODDS, _DEEP = (0.5, 2.0), 0.25
 #: Colours count for something where less than this share of the guess's side is alike.
