@@ -431,10 +431,12 @@ def _run(
             cancelled.append(error)
             raise
 
-    # The seconds are to be the method's own: what it imports, loads and compiles, it does on a small picture first.
+    # The seconds are to be the method's own: what it imports, loads and compiles, it does on a small picture first,
+    # which a network sees as a small square too.
+    small = {"size": 64} if "size" in method.parameters else {}
     with warnings.catch_warnings(), contextlib.suppress(Exception):
         warnings.simplefilter("ignore")
-        run_small(name, **parameters)
+        run_small(name, **small | parameters)
     alpha, reason, seconds = None, None, 0.0
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

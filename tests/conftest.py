@@ -53,9 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class LessonsOnce:
-    """Lessons that a browser test runs from end to end, errors and warnings refused, are not executed a second time."""
+    """Lessons that a browser test runs from end to end, errors and warnings refused, are not executed a second time.
 
-    @pytest.hookimpl(trylast=True)  # after -m and -k have taken their choice
+    Nor are they where ``-m "not browser"`` leaves that test out: the quick tests are those that need no lesson.
+    """
+
+    @pytest.hookimpl(tryfirst=True)  # before -m and -k take their choice
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         run = {item.name.removeprefix("test_") for item in items if item.path.parent.name == "browser"}
         twice = [item for item in items if item.path.suffix == ".ipynb" and item.path.stem in run]
