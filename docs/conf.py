@@ -35,6 +35,7 @@ extensions = [
     "sphinx_design",
     "explorable",
     "lesson_cards",
+    "lesson_links",
     "live_widgets",
     "mathml",
     "notebook_pictures",

@@ -175,8 +175,14 @@ def test_the_pictures_of_cards_are_all_drawn() -> None:
     assert sum(path.stat().st_size for path in cards.iterdir()) < 600_000
 
 
-def test_links_lead_from_lesson_to_lesson(site) -> None:
+def test_links_lead_from_lesson_to_lesson_to_where_it_runs_and_from_the_api(site) -> None:
     assert 'href="00_quickstart.html"' in read(site, "lessons/10_id_photo")
+    assert "blob/main/notebooks/10_id_photo.ipynb" in read(site, "lessons/10_id_photo")
+    assert 'href="10_id_photo.ipynb" download' in read(site, "lessons/10_id_photo")
+    assert (site[0] / "lessons" / "10_id_photo.ipynb").is_file()
+    used = re.compile(r'In the lessons: <a href="../../lessons/00_quickstart.html">00 Mix colours</a>')
+    assert used.search(read(site, "api/generated/mattingkit.widgets.PixelPicker"))
+    assert not used.search(read(site, "api/generated/mattingkit.batch"))
 
 
 def test_pictures_to_play_with_are_in_their_pages(site) -> None:
@@ -201,8 +207,8 @@ def test_every_public_name_has_a_page(site) -> None:
 
 #: Pages that the browser visits: one of each sort. The pictures to play with have tests of their own.
 VISITED = (
-    "index", "lessons/index", "lessons/00_quickstart", "play/index", "play/unmix_pixel", "howto/index", "howto/cutout",
-    "api/index", "api/generated/mattingkit.Stroke", "equations", "benchmarks", "changelog", "command", "search",
+    "index", "lessons/index", "lessons/00_quickstart", "play/index", "play/unmix_pixel", "howto/cutout",
+    "api/index", "api/generated/mattingkit.Stroke", "equations", "benchmarks", "changelog", "search",
 )  # fmt: skip
 
 

@@ -1,0 +1,64 @@
+"""Ways from page to page: from a lesson to where it runs, and from a name of the API to the lessons that use it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lesson_cards import first_lines
+
+COLAB = "https://colab.research.google.com/github/mattingkit/mattingkit/blob/main/notebooks/{}.ipynb"
+BINDER = "https://mybinder.org/v2/gh/mattingkit/mattingkit/main?labpath=notebooks%2F{}.ipynb"
+
+
+@cache
+def lessons(folder: Path) -> dict[str, tuple[str, str]]:
+    """Return each lesson's title and its code."""
+    found: dict[str, tuple[str, str]] = {}
+    for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        found[path.stem] = f"{path.stem[:2]} {first_lines(path)[0]}", code
+    return found
+
+
+def users(name: str, folder: Path) -> list[tuple[str, str]]:
+    """List the lessons whose code calls or names this, each with its title."""
+    named = re.compile(rf"(?<![\w\"']){re.escape(name)}(?![\w\"'])")
+    return [(stem, title) for stem, (title, code) in lessons(folder).items() if named.search(code)]
+
+
+def write_links(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Put a line below a lesson's title, and one at the end of a page of the API."""
+    folder = Path(app.srcdir, "lessons")
+    stem = page.removeprefix("lessons/")
+    if page != stem and stem in lessons(folder):
+        line = (
+            f'<p class="ways">Run it in <a href="{COLAB.format(stem)}">Colab</a> or on '
+            f'<a href="{BINDER.format(stem)}">Binder</a>, or <a href="{stem}.ipynb" download>download the notebook</a>.</p>'
+        )
+        context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
+    elif page.startswith("api/generated/"):
+        found = users(page.rpartition(".")[2], folder)
+        links = [f'<a href="../../lessons/{stem}.html">{html.escape(title)}</a>' for stem, title in found]
+        if links:
+            context["body"] += f'<p class="ways">In the lessons: {", ".join(links)}.</p>'
+
+
+def copy_notebooks(app: Any, error: Exception | None) -> None:
+    """Lay the lessons beside their pages, to be downloaded."""
+    if error is None and app.builder.format == "html":
+        for stem in lessons(Path(app.srcdir, "lessons")):
+            shutil.copy(Path(app.srcdir, "lessons", f"{stem}.ipynb"), Path(app.outdir, "lessons"))
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Write the links when a page is written."""
+    app.connect("html-page-context", write_links)
+    app.connect("build-finished", copy_notebooks)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
