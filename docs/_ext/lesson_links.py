@@ -40,7 +40,8 @@ def write_links(app: Any, page: str, template: str, context: dict[str, Any], doc
     if page != stem and stem in lessons(folder):
         line = (
             f'<p class="ways">Run it in <a href="{COLAB.format(stem)}">Colab</a> or on '
-            f'<a href="{BINDER.format(stem)}">Binder</a>, or <a href="{stem}.ipynb" download>download the notebook</a>.</p>'
+            f'<a href="{BINDER.format(stem)}">Binder</a>, or '
+            f'<a href="{stem}.ipynb" download>download the notebook</a>.</p>'
         )
         context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
     elif page.startswith("api/generated/"):
