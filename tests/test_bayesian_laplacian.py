@@ -9,6 +9,7 @@ from test_bayesian import scene
 import mattingkit as mk
 from mattingkit.methods.bayesian import sampling
 from mattingkit.methods.bayesian_laplacian.likeness import find_likes, prior_of_likes
+from mattingkit.methods.bayesian_laplacian.novelty import prior_of_novelty
 from mattingkit.metrics import sad
 
 
@@ -161,3 +162,23 @@ def test_a_mesh_learns_from_its_likes():
     np.testing.assert_allclose(prior.target[trimap == 0.5], truth[trimap == 0.5], atol=0.2)
     assert prior.weight[trimap != 0.5].max() == 0
     assert prior.weight.max() == pytest.approx(0.2)
+
+
+def test_a_colour_that_nothing_known_has_is_the_subjects():
+    rng = np.random.default_rng(0)
+    truth = np.zeros((72, 96))
+    truth[20:52, 20:76] = 1
+    image = np.where(truth[..., None] == 1, [0.6, 0.5, 0.4], [0.1, 0.5, 0.2])
+    image[24:48, 22:44] = [0.5, 0.2, 0.6]  # a flag, on which nothing is marked
+    image = np.clip(image + rng.normal(0, 0.01, image.shape), 0, 1)
+    trimap = np.full(truth.shape, 0.5)
+    trimap[:14], trimap[58:], trimap[:, :14], trimap[:, 82:], trimap[30:42, 56:70] = 0, 0, 0, 0, 1
+    evidence = sampling.gather_evidence(image, trimap, 0.01)
+    novel = prior_of_novelty(image, trimap, evidence, 1.0)
+    flag, beside = novel.weight[26:46, 24:42], novel.weight[22:50, 48:74]
+    assert flag.mean() > 20 * beside.mean()
+    assert novel.weight[trimap != 0.5].max() == 0
+    assert (novel.target == 1).all()
+    # Once the background shows the colour too, it is nothing new, whatever the samples make of it.
+    trimap[0, :8], image[0, :8] = 0, [0.5, 0.2, 0.6]
+    assert prior_of_novelty(image, trimap, evidence, 1.0).weight[26:46, 24:42].mean() < 0.05 * flag.mean()

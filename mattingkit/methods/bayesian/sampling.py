@@ -62,10 +62,14 @@ LITTLE_TRUST, TRUST_POWER, HALF_APART, PATCH = 2.5e-3, 1.5, 0.03, 10.0
 
 
 class Evidence(NamedTuple):
-    """What sampling says of each pixel, and how far to trust it, in [0, 1]; of known ones their value, and 1."""
+    """What sampling says of each pixel, and how far to trust it, in [0, 1]; of known ones their value, and 1.
+
+    ``misfit`` is what no mixture of the chosen pair gives of a pixel's colour, as a distance; of known pixels 0.
+    """
 
     alpha: FloatArray
     confidence: FloatArray
+    misfit: FloatArray
 
 
 def expand_trimap(image: FloatArray, trimap: FloatArray) -> FloatArray:
@@ -95,10 +99,10 @@ def gather_evidence(image: FloatArray, trimap: FloatArray, sigma_C: float) -> Ev
     >>> gather_evidence(image, trimap, 0.01).alpha[4].round(1)[[0, 4, 8]]
     array([0. , 0.5, 1. ])
     """
-    alpha, confidence = trimap.copy(), np.where(trimap == UNKNOWN, 0.0, 1.0)
+    evidence = Evidence(trimap.copy(), np.where(trimap == UNKNOWN, 0.0, 1.0), np.zeros(trimap.shape))
     pixels = np.argwhere(trimap == UNKNOWN).astype(np.int32)
     if not len(pixels):
-        return Evidence(alpha, confidence)
+        return evidence
     rank = np.full(trimap.shape, -1, np.int32)  # a pixel's number among its region's samples
     samples_F, samples_B = _along_edge(image, trimap, 1.0, rank), _along_edge(image, trimap, 0.0, rank)
     # Every pixel's distance to the foreground, and to the background.
@@ -115,8 +119,8 @@ def gather_evidence(image: FloatArray, trimap: FloatArray, sigma_C: float) -> Ev
         before = pairs, costs
         pairs, costs = np.empty_like(pairs), np.empty_like(costs)
         over_rows(_share, len(pixels), *scene, index, step, turn, *before, pairs, costs)
-    over_rows(_conclude, len(pixels), *scene, pairs, heard, float(sigma_C) ** 2, alpha, confidence)
-    return Evidence(alpha, confidence)
+    over_rows(_conclude, len(pixels), *scene, pairs, heard, float(sigma_C) ** 2, *evidence)
+    return evidence
 
 
 def _along_edge(image: FloatArray, trimap: FloatArray, level: float, rank: npt.NDArray[np.int32]) -> FloatArray:
@@ -364,9 +368,9 @@ def _project(C, F, B):  # type: ignore[no-untyped-def]
 
 @kernel
 def _conclude(  # type: ignore[no-untyped-def]
-    first, last, looks, samples_F, samples_B, pairs, heard, variance_C, alpha, confidence
+    first, last, looks, samples_F, samples_B, pairs, heard, variance_C, alpha, confidence, misfits
 ):
-    """The most likely alpha given each pixel's pair, and trust.
+    """The most likely alpha given each pixel's pair, trust, and misfit.
 
     Trust is high where the samples explain the colour, where no other pair that explains it says something else, where
     both samples and some known pixel are near, and where foreground and background differ at all.
@@ -376,7 +380,9 @@ def _conclude(  # type: ignore[no-untyped-def]
         row, col = int(looks[at, 0]), int(looks[at, 1])
         f, b = pairs[at, 0], pairs[at, 1]
         C, F, B = color(looks, at, 4), color(samples_F, f, MEAN), color(samples_B, b, MEAN)
-        start, misfit = _project(C, F, B)
+        start, square = _project(C, F, B)
+        misfit = math.sqrt(square)
+        misfits[row, col] = misfit
         alpha[row, col], _, _, _, _ = alternate(
             C, F, covariance(samples_F, f, COV), B, covariance(samples_B, b, COV), variance_C, start, 8, trace
         )
@@ -388,7 +394,7 @@ def _conclude(  # type: ignore[no-untyped-def]
         near = 1.0 / max(looks[at, 2], looks[at, 3])
         variance = (
             VARIANCE
-            * (math.sqrt(misfit) + MISFIT_FLOOR) ** MISFIT_POWER
+            * (misfit + MISFIT_FLOOR) ** MISFIT_POWER
             * (doubt + DOUBT_FLOOR) ** DOUBT_POWER
             * (reach + REACH_FLOOR) ** REACH_POWER
             * (near + NEAR_FLOOR) ** NEAR_POWER

@@ -9,7 +9,9 @@ about how alpha follows colour from one to the next. Joined, the first is the da
 with :math:`\hat\alpha` the most likely alpha given the samples and :math:`\Gamma` a diagonal matrix of weights:
 ``weight`` times each pixel's confidence, so that the data term is silent where the samples were. Known pixels are
 fixed. A window's samples miss what lies farther along the boundary, so they come from
-:mod:`mattingkit.methods.bayesian.sampling`; the Bayesian step is the last one there.
+:mod:`mattingkit.methods.bayesian.sampling`; the Bayesian step is the last one there. Where no samples
+explain a colour, and it is unlike the background's, a weak pull says that it is the subject's
+(:mod:`~mattingkit.methods.bayesian_laplacian.novelty`).
 
 Then every pixel hears what this alpha says of the pixels that look most like it
 (:mod:`~mattingkit.methods.bayesian_laplacian.likeness`), and the energy, with this as another prior, is minimised
@@ -32,6 +34,7 @@ from mattingkit.images import FloatArray
 from mattingkit.methods.bayesian.march import SigmaC
 from mattingkit.methods.bayesian.sampling import expand_trimap, gather_evidence
 from mattingkit.methods.bayesian_laplacian.likeness import find_likes, prior_of_likes
+from mattingkit.methods.bayesian_laplacian.novelty import prior_of_novelty
 from mattingkit.methods.closed_form.estimate import (
     HAZE,
     Level,
@@ -175,7 +178,8 @@ def _sampled_problem(
     picture = pyramid.reduced(finest)
     settled = expand_trimap(picture, cells)
     evidence = gather_evidence(picture, settled, sigma_C)
-    prior = Prior(weight * evidence.confidence, evidence.alpha)
+    samples = Prior(weight * evidence.confidence, evidence.alpha)
+    prior = samples + prior_of_novelty(picture, settled, evidence, weight)
     reduced = Pyramid(picture, pyramid.epsilon / finest**2, pyramid.radius)
     chain = tuple(scale // finest for scale in scales)
     return _SampledProblem(reduced, cells, settled, chain, prior, full=pyramid.picture, trimap=known, scale=finest)
