@@ -41,7 +41,7 @@ def prior_of_novelty(picture: FloatArray, trimap: FloatArray, evidence: Evidence
     >>> trimap = np.array([[0, 0.5, 0.5, 1]])
     >>> unsure = Evidence(np.full((1, 4), 0.5), np.zeros((1, 4)), misfit=np.array([[0, 0, 0.6, 0]]))
     >>> (prior_of_novelty(picture, trimap, unsure, 1.0).weight / NOVELTY_WEIGHT).round(2)
-    array([[0.  , 0.  , 0.89, 0.  ]])
+    array([[0. , 0. , 0.9, 0. ]])
     """
     bins = tuple(np.moveaxis(np.minimum((picture * BINS).astype(np.intp), BINS - 1), 2, 0))
     unlike_F, unlike_B = (_distance(bins, trimap == level) for level in (FOREGROUND, BACKGROUND))
