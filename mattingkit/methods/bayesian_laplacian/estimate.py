@@ -109,10 +109,10 @@ def estimate_alpha_bayesian_laplacian(
     ============================================================  ============  ============
 
     What did not help, judged on photographs and on rendered scenes of fresh seeds: to sample again from what was
-    solved, to trust samples less where the first solution contradicts them, to keep a second likely alpha until the neighbours
-    have spoken, ties between look-alikes inside the system in place of a second solution, and a dozen other measures of
-    trust, which foretell the errors of a picture left out hardly better. To settle nothing before solving is better on
-    faint hair and on the narrowest trimaps, and worse on most photographs.
+    solved, to trust samples less where the first solution contradicts them, to keep a second likely alpha until the
+    neighbours have spoken, ties between look-alikes inside the system in place of a second solution, and a dozen other
+    measures of trust, which foretell the errors of a picture left out hardly better. To settle nothing before solving
+    is better on faint hair and on the narrowest trimaps, and worse on most photographs.
 
     References
     ----------
