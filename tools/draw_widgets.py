@@ -162,7 +162,7 @@ def looks(folder: Path) -> None:
                     page.get_by_role("button", name="Run").click()
                     page.locator(".mk-view .mk-compare[data-loaded='2']").wait_for()
                     page.wait_for_timeout(500)
-                    page.locator(".mk-foot").screenshot(path=folder / f"comparison_{width}_{theme}.png")
+                    page.locator("footer.mk-foot").screenshot(path=folder / f"comparison_{width}_{theme}.png")
                     context.close()
     finally:
         server.stop()

@@ -306,6 +306,8 @@ class Studio(anywidget.AnyWidget):
         if self.pad is not None:
             self._guarded(self.pad.set_method, self.method, self.parameters)
         self.chips = [{**chip, "chosen": chip["name"] == self.method} for chip in self.chips]
+        if self.comparison is not None:
+            self.comparison.chosen = self.method
         self._write_code()
 
     # Several methods -------------------------------------------------------------------------------------------------
@@ -333,6 +335,7 @@ class Studio(anywidget.AnyWidget):
                 entries |= made.entries
                 self.chips = [self._chip(entry) for entry in entries.values()]
             view = Result(pad.image, trimap, entries, self._truth).widget()
+            view.chosen = self.method
             view.on_use(lambda name, alpha: self._use(name))
             # One zoom for the pad and for what is compared below it.
             self._unlink = traitlets.link((pad, "view"), (view, "zoom")).unlink
