@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import h11
 import numpy as np
 
 from mattingkit.drawing import load_strokes
@@ -131,6 +132,10 @@ def http(data: bytes) -> None:
     method, _, address = first.partition(b" ")
     path, _, query = address.partition(b"?")
     headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]
+    try:
+        h11.Request(method=method, target=address, headers=headers, http_version=b"1.1")
+    except h11.LocalProtocolError:  # what uvicorn answers itself
+        return
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method.decode("latin-1"),
         "path": unquote(path.decode("latin-1")), "raw_path": path, "query_string": query, "root_path": "",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -92,8 +92,11 @@ class RSU(nn.Module):
         self.pool = nn.MaxPool2d(2, stride=2, ceil_mode=True) if pools else nn.Identity()
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
-        """Go down, across the dilated bottom, up, and add the input's own features."""
-        residual: Tensor = self.rebnconvin(x, skip)
+        """Convolve the input, and let the block's own U add to that."""
+        return self.inner(self.rebnconvin(x, skip))
+
+    def inner(self, residual: Tensor) -> Tensor:
+        """Go down, across the dilated bottom, up, and add the features that came in."""
         down = [self.get_submodule("rebnconv1")(residual)]
         for level in range(2, self.height):
             down.append(self.get_submodule(f"rebnconv{level}")(self.pool(down[-1])))
@@ -163,11 +166,13 @@ class U2Net(nn.Module):
         down: list[Tensor] = [self.get_submodule("stage1")(x)]
         for level in range(2, 7):
             down.append(self.get_submodule(f"stage{level}")(self.pool(down[-1])))
-        up = down[5]
+        up = down.pop()
         tops = [up]
         for level in range(5, 0, -1):
-            skip = down[level - 1]
-            up = self.get_submodule(f"stage{level}d")(_resize_like(up, skip), skip)
+            stage, skip = cast(RSU, self.get_submodule(f"stage{level}d")), down.pop()
+            residual = stage.rebnconvin(_resize_like(up, skip), skip)
+            del skip  # in prediction, the two largest maps are not kept while the block works
+            up = stage.inner(residual)
             tops.insert(0, up)
         sides = [self.get_submodule(f"side{level}")(top) for level, top in enumerate(tops, start=1)]
         sides = [_resize_like(side, sides[0]) for side in sides]
