@@ -130,12 +130,18 @@ def new_figure(**options: Any) -> Figure:
 
         def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
             """Add what a reader who sees no pictures is told."""
-            titles = [axes.get_title() or axes.get_ylabel() for axes in self.axes]
-            alt = ", ".join(title for title in titles if title) or "a drawing"
+            alt = ", ".join(filter(None, map(_description, self.axes))) or "a drawing"
             said = {"alt": alt} if scale == 1 else {"alt": alt, "width": str(round(self.bbox.width))}
             return {"image/png": base64.b64encode(self._repr_png_()).decode("ascii")}, {"image/png": said}
 
     return Sheet(**options)
+
+
+def _description(axes: Axes) -> str:
+    """What a part of a figure shows: its title, or else what it draws over what, and the names of its curves."""
+    said = axes.get_title() or " over ".join(filter(None, (axes.get_ylabel(), axes.get_xlabel())))
+    names = ", ".join(axes.get_legend_handles_labels()[1])
+    return f"{said} ({names})" if said and names else said or names
 
 
 def _with_kept(png: bytes, figure: Figure) -> bytes:

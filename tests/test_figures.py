@@ -7,6 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mattingkit import figures
+from mattingkit.lessons import curves
 
 
 def drawn(figure) -> np.ndarray:
@@ -34,6 +35,15 @@ def test_differences_diverge_around_zero():
 
 def test_figures_show_themselves_without_pyplot():
     assert figures.show([np.zeros((4, 4))])._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_figure_says_what_it_shows_to_those_who_do_not_see_it():
+    def said(figure):
+        return figure._repr_mimebundle_()[1]["image/png"]["alt"]
+
+    assert said(figures.show({"image": np.zeros((4, 4)), "alpha": np.ones((4, 4))})) == "image, alpha"
+    figure = curves([0, 1], {"true": [0, 1], "found": [1, 0]}, xlabel="step", ylabel="alpha")
+    assert said(figure) == "alpha over step (true, found)"
 
 
 def test_the_overlay_tints_only_what_is_known(ramp):

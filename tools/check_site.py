@@ -66,7 +66,8 @@ CUT_OFF = """() => {
   };
   const found = [...document.querySelectorAll('main *')].filter((one) => {
     const box = one.getBoundingClientRect();
-    return box.width > 1 && box.right > innerWidth + 1 && !reached(one) && !one.closest('svg, math, .sd-stretched-link')
+    return box.width > 1 && box.right > innerWidth + 1 && !reached(one)
+      && !one.closest('svg, math, .headerlink, .sd-stretched-link')
       && getComputedStyle(one).position !== 'fixed' && getComputedStyle(one).clipPath === 'none';
   });
   return found.slice(0, 3).map((one) => one.outerHTML.slice(0, 120));
