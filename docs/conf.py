@@ -14,6 +14,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
+from sphinx.util.nodes import make_refnode
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
@@ -167,6 +168,19 @@ def comment_above(name: str, found: Any) -> list[str]:
     return []
 
 
+def by_its_public_name(app: Any, env: Any, node: nodes.Element, shown: nodes.Element) -> nodes.Element | None:
+    """Link to the page of a name that a docstring calls by the module where it is made."""
+    if node.get("refdomain") != "py":
+        return None
+    objects = env.get_domain("py").objects
+    name = node["reftarget"].rpartition(".")[2]
+    found = [whole for whole in objects if whole.rpartition(".")[2] == name]
+    if len(found) != 1:
+        return None
+    place = objects[found[0]]
+    return make_refnode(app.builder, node["refdoc"], place.docname, place.node_id, shown, found[0])
+
+
 #: A number and its unit stay on one line.
 UNIT = re.compile(r"(?<=\d) (?=(?:×|%|ms|s|MB|GB|kB|megapixels?|dots)(?!\w))|(?<=×) (?=\d)")
 
@@ -197,6 +211,7 @@ def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", tell_of_constant)
     app.connect("doctree-read", want_docstrings)
     app.connect("doctree-read", keep_together)
+    app.connect("missing-reference", by_its_public_name)
     app.connect("html-page-context", plain_signatures)
     app.connect("autodoc-process-signature", own_signature)
     app.connect("autodoc-skip-member", without_fields)
