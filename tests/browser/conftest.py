@@ -75,12 +75,17 @@ class Server:
     def __init__(self, command: list[str], folder: Path, environment: dict[str, str], url: str, probe: str) -> None:
         self.url, self.folder = url, folder
         self.log = folder / "server.log"
-        with self.log.open("wb") as log:
+        self._command, self._environment, self._probe = command, environment, probe
+        self.start()
+
+    def start(self) -> None:
+        """Start the process, and wait until it answers."""
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=folder / "work", env=environment, stdout=log, stderr=subprocess.STDOUT
+                self._command, cwd=self.folder / "work", env=self._environment, stdout=log, stderr=subprocess.STDOUT
             )
         try:
-            until(lambda: self._answers(probe), f"the server at {url} answers")
+            until(lambda: self._answers(self._probe), f"the server at {self.url} answers")
         except AssertionError:
             self.stop()
             raise

@@ -269,3 +269,23 @@ def test_another_visitor_on_a_phone_pastes_a_photo_and_shares_nothing(
     folds = other.locator("footer.mk-foot, .mk-inside")
     assert folds.evaluate_all("all => all.every((one) => one.scrollWidth <= one.clientWidth)"), "all fits the phone"
     assert other.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_when_the_program_stops_the_page_says_so_and_the_tab_keeps_the_strokes(
+    app: Server, visit: Callable[..., Any], photo: Path
+) -> None:
+    """Last in this file: afterwards there is another program at the same address."""
+    page = visit()
+    open_file(page, photo)
+    page.get_by_text(FOUND).first.wait_for()
+    pad_of(page).drag((0.4, 0.5), (0.6, 0.5))
+    page.get_by_text("1 stroke ·").wait_for()
+    app.process.terminate()
+    app.process.wait(30)
+    page.get_by_text("The program has stopped.").wait_for()
+    app.start()
+    page.goto(app.url)
+    open_file(page, photo)
+    page.get_by_text(FOUND).first.wait_for()
+    page.get_by_role("button", name="Restore").click()
+    page.get_by_text("1 stroke ·").wait_for()

@@ -412,6 +412,11 @@ class Scribbler(anywidget.AnyWidget):
 
     def _send_all(self) -> None:
         """Send a page that has just been opened all that is shown."""
+        # The drawing may have been drawn on by itself, as by ``pad.drawing.set_guess``.
+        with self._latest.lock:
+            self.trimap = self.drawing.trimap
+            self._note_fills(())
+            self._count()
         self._send_marks(anew=True)
         if self._photo is None:
             self._photo = photo_file(self.image)
@@ -620,7 +625,8 @@ class Scribbler(anywidget.AnyWidget):
         step = max(1, int(self.image.shape[1] / (self.screen * self.view[0])))
         # Twice as strong as it is: a change of one half is full.
         seen = 2 * change[::step, ::step]
-        self.send({"part": "changes"}, [mask_file(np.clip(sign * seen, 0, 1)) for sign in (1, -1)])
+        about = {"part": "changes", "most": float(np.abs(change).max())}
+        self.send(about, [mask_file(np.clip(sign * seen, 0, 1)) for sign in (1, -1)])
 
     # Recovery --------------------------------------------------------------------------------------------------------
 

@@ -113,6 +113,10 @@ function render({ model, el }) {
   let watching = false;
   let changes = null;
   let gone = false;
+  let stopped = false;
+  // Where this tab keeps strokes on this photograph, and those found there.
+  let drawer = "";
+  let rescued = [];
   let answered = false;
   // What the person does -----------------------------------------------------------------------------------------------
   let stroke = null;
@@ -130,7 +134,7 @@ function render({ model, el }) {
     h("button", { type: "button", class: "mk-icon", title, "aria-label": title, html: svg(name), onclick: action, ...attributes });
   const labels = Object.fromEntries(Object.entries(LABELS).map(([name, [word, key, help]]) => [name, h("button",
     { type: "button", class: `mk-choice mk-${name}`, title: `${help} (key ${key})`, "aria-label": word, "aria-keyshortcuts": key,
-      onclick: () => choose(name) }, h("span", { class: "mk-svg", html: svg(name) }), h("span", { class: "mk-word" }, word), h("kbd", {}, key))]));
+      onclick: () => choose(name) }, h("span", { class: "mk-svg", html: svg(name) }), h("span", { class: "mk-word", "data-word": word }, word), h("kbd", {}, key))]));
   const toolWord = h("span", { class: "mk-word" });
   const toolIcon = h("span", { class: "mk-svg" });
   const tool = h("button", { type: "button", class: "mk-choice mk-tool", "aria-haspopup": "menu", "aria-expanded": "false" },
@@ -187,6 +191,10 @@ function render({ model, el }) {
     h("div", { class: "mk-segments", role: "group", "aria-label": "Show the result as" }, ...Object.values(seen)));
   const hint = h("p", { class: "mk-hint" });
   result.area.append(busy, hint);
+  const told = h("span", { role: "status" });
+  const note = h("footer", { class: "mk-note", hidden: true }, told,
+    h("button", { type: "button", class: "mk-plain-button", onclick: () => watchChanges(false) }, "Close"));
+  result.figure.append(note);
   const panes = [photo, result];
   const which = Object.fromEntries(["Photo", "Result", "Both"].map((word) => [word, h("button", { type: "button",
     onclick: () => { stage.dataset.one = word; arrange(); } }, word)]));
@@ -760,7 +768,12 @@ function render({ model, el }) {
   function mine() {
     const focus = focused();
     if (hovered === root) return !typing(focus) || root.contains(focus);
-    return !hovered && root.contains(focus);
+    return !hovered && (root.contains(focus) || idle(focus));
+  }
+  // In the Studio, of which the pad is the heart, keys are the pad's after a button, too, and while nothing has the focus.
+  function idle(focus) {
+    const home = root.closest(".mk-studio");
+    return !!home && (!focus || focus === document.body || (focus.tagName === "BUTTON" && home.contains(focus)));
   }
   function key(event) {
     if (!mine() || event.key === "Tab" || off.signal.aborted) return;
@@ -772,6 +785,8 @@ function render({ model, el }) {
     if (command && !"zy".includes(low)) return;
     const button = inside && at.tagName === "BUTTON";
     if (button && [" ", "Enter"].includes(event.key)) { event.stopPropagation(); return; }
+    // Elsewhere in the Studio, those that work a button, scroll the page or close a menu are not the pad's.
+    if (hovered !== root && !inside && !/^[\w[\]?+=−-]$/.test(event.key)) return;
     if (event.key.startsWith("Arrow") && inside && !at.matches("canvas")) { arrows(event, at); return; }
     if (inside && at.type === "range" && ["Home", "End", "PageUp", "PageDown"].includes(event.key)) { event.stopPropagation(); return; }
     if (!press(event, low) && !/^[\w ]$|^(Enter|Delete|Backspace)$/.test(event.key)) return;
@@ -983,7 +998,7 @@ function render({ model, el }) {
     reaches.hidden = get("tool") !== "fill";
     size.value = fromRadius(get("radius"));
     const across = 2 * get("radius");
-    sizeText.textContent = `${across < 10 ? Math.round(across * 10) / 10 : Math.round(across)} px`;
+    sizeText.textContent = `${across < 4 ? Math.round(across * 10) / 10 : Math.round(across)} px`;
     size.setAttribute("aria-valuetext", sizeText.textContent);
     reach.value = get("tolerance");
     reachText.textContent = `± ${Math.round(255 * get("tolerance"))}`;
@@ -1008,13 +1023,18 @@ function render({ model, el }) {
     tally.textContent = [`${count} stroke${count === 1 ? "" : "s"}`, state, get("seconds") && get("level") ? `${get("seconds").toFixed(get("seconds") < 10 ? 1 : 0)} s` : ""]
       .filter(Boolean).join(" · ");
     said.textContent = playing ? `Mark ${Math.min(playing.whole + 1, marks.length)} of ${marks.length}` : get("notice");
-    const end = () => h("button", { type: "button", class: "mk-plain-button", onclick: () => { endReplay(); watchChanges(false); } }, "Close");
-    banner(result, "changes", !watching ? "" : changes ? "Since the last stroke: blue is kept more, orange less." : "Draw a stroke to see what it changes.", end());
+    note.hidden = !watching;
+    told.textContent = !changes ? "Draw a stroke to see what it changes." : changes.most < 0.02 ? "The last stroke changed nothing."
+      : "Since the last stroke: blue is kept more, orange less.";
     const alert = get("alert");
     banner(photo, "alert", alert, icon("close", "Dismiss", () => put({ alert: "" })));
+    const own = gone || !rescued.length ? "" : `${rescued.length} stroke${rescued.length === 1 ? "" : "s"} drawn here before the program stopped`;
+    const settle = (again) => () => { if (again) keep(rescued); rescued = []; sessionStorage.removeItem(drawer); words(); };
+    banner(photo, "rescued", own, h("button", { type: "button", class: "mk-plain-button", onclick: settle(true) }, "Restore"),
+      h("button", { type: "button", class: "mk-plain-button", onclick: settle(false) }, "Dismiss"));
     const offer = gone ? 0 : get("offer");
     banner(photo, "offer", offer ? `${offer} stroke${offer === 1 ? "" : "s"} drawn here before` : "", act("Restore", { do: "restore" }), act("Dismiss", { do: "dismiss" }));
-    banner(photo, "gone", gone ? "The kernel was restarted or has ended: run the cell again to go on. Your strokes are kept." : "");
+    banner(photo, "gone", stopped ? "The program has stopped. Start it again and open its new address in this tab: your strokes are kept in it." : gone ? "The kernel was restarted or has ended: run the cell again to go on. Your strokes are kept." : "");
     root.classList.toggle("mk-gone", gone);
     explainPlace();
   }
@@ -1071,8 +1091,8 @@ function render({ model, el }) {
       redraw();
     } else if (content.part === "changes") {
       const [more, less] = await Promise.all((buffers ?? []).map(decoded));
-      for (const old of Object.values(changes ?? {}).flat()) old?.close();
-      changes = watching && more && less ? { more, less } : null;
+      for (const old of [...(changes?.more ?? []), ...(changes?.less ?? [])]) old.close();
+      changes = watching && more && less ? { more, less, most: content.most } : null;
       redraw();
       words();
     } else if (content.part === "file") {
@@ -1081,7 +1101,16 @@ function render({ model, el }) {
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     }
   }
+  // The photograph's file tells photographs apart.
+  function find(file) {
+    const bytes = new Uint8Array(file.buffer, file.byteOffset, file.byteLength);
+    let sum = bytes.length;
+    for (let k = 0; k < bytes.length; k += 97) sum = (Math.imul(sum, 31) + bytes[k]) | 0;
+    drawer = `mattingkit ${H} ${W} ${sum}`;
+    try { rescued = JSON.parse(sessionStorage.getItem(drawer) ?? "[]"); } catch { rescued = []; }
+  }
   const heard = (content, buffers) => {
+    if (content.part === "photo" && page.kernelId) find(buffers[0]);
     if (["photo", "alpha", "colours", "backdrop"].includes(content.part)) picture(content.part, buffers?.[0], content);
     // One after the other: what has to be decoded first must not be overtaken.
     else following = following.then(() => hear(content, buffers)).catch(console.error);
@@ -1136,9 +1165,25 @@ function render({ model, el }) {
     setTimeout(() => { kept.delete(id); shelve(); }, 2000);
   }
 
+  // The page of `mattingkit app` has nobody else who would say that the program has stopped. Twice without an answer, or
+  // without its kernel, and strokes go to the tab's own storage, for the next pad on this photograph.
+  const page = document.body.dataset.voila === undefined ? {} : JSON.parse(document.getElementById("jupyter-config-data")?.textContent || "{}");
+  let missed = 0;
+  async function feelPulse() {
+    const there = await fetch(`${page.baseUrl ?? "/"}api/kernels/${page.kernelId}`, { cache: "no-store" }).then((answer) => answer.status !== 404, () => false);
+    missed = there ? 0 : missed + 1;
+    if (missed < 2 || stopped || off.signal.aborted) return;
+    stopped = gone = true;
+    const drawn = [...marks, ...pending.flatMap((one) => one.marks)].filter((one) => one.points || one.lasso)
+      .map(({ label, radius, points, lasso }) => (lasso ? { label, lasso } : { label, radius, points }));
+    try { if (drawn.length) sessionStorage.setItem(drawer, JSON.stringify(drawn)); } catch { /* a page without storage, or with a full one */ }
+    give_up();
+    words();
+  }
+  const pulse = page.kernelId ? setInterval(feelPulse, 4000) : 0;
   // A kernel that is gone shows: ipywidgets marks the views of lost models.
   const lost = new MutationObserver(() => {
-    const now = !!el.closest(".jupyter-widgets-disconnected");
+    const now = stopped || !!el.closest(".jupyter-widgets-disconnected");
     if (now === gone) return;
     gone = now;
     give_up();
@@ -1166,6 +1211,7 @@ function render({ model, el }) {
     watcher.disconnect();
     lost.disconnect();
     clearTimeout(sending);
+    clearInterval(pulse);
     if (hovered === root) hovered = null;
     for (const [name, handler] of Object.entries(watch)) model.off(name, handler);
   };
