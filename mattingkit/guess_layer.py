@@ -6,7 +6,8 @@ So a stroke that contradicts the guess does more than paint: around it, and wher
 the stroke, what the guess said of that side is *reopened*, that is, becomes unknown again, and the method decides.
 
 How far depends on how deep within the guess the stroke contradicts it. One that reaches a pixel or two beyond the
-guess's border reopens a pixel or two; one that marks a limb the guess has missed reopens the limb.
+guess's border reopens a pixel or two; one that marks a limb the guess has missed reopens the limb. What is several
+times as far away as the error is deep stays as it was: a small correction shall not change the other side of a photo.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ _LEVELS, _SPREAD = 24, 1.0
 _MOST_COLORS = 20_000
 #: These lengths are cut short where the stroke contradicts the guess less deep than ``_NEAR`` divided by this.
 _PER_ERROR = 2.0
+#: An error tells nothing of what is twice this many times its depth away from the stroke, and less from once on.
+_FAR = 3.0
 
 
 class _Cells(NamedTuple):
@@ -125,7 +128,10 @@ class GuessLayer:
             # The guess errs by as much as the stroke lies within it, and is believed to err no farther than that.
             error = float(np.minimum(depth[at], self._side).max())
             reach = min(1.0, _PER_ERROR * error / (_NEAR * self._side)) * self._side
-            here = _distance(hit) <= max(1.0, _NEAR * reach)
+            away = _distance(hit)
+            here = away <= max(1.0, _NEAR * reach)
+            # Nor does it tell of others that are far from it by its own measure.
+            close = np.clip(2.0 - away / (_FAR * error), 0.0, 1.0)
             if label != UNKNOWN:
                 # What is unknown to a person mixes both sides' colours; they say nothing about elsewhere.
                 few, many = _ODDS
@@ -136,13 +142,13 @@ class GuessLayer:
                 alike = mask & (ndimage.gaussian_filter(share, sigma) > 0.5 * weight)
                 # Where nearly all of a side looks alike, its colours tell nothing.
                 if alike.sum() < _TELLING * mask.sum():
-                    here |= _distance(alike) <= _AROUND_ALIKE * reach
+                    here |= (_distance(alike & (close > 0)) <= _AROUND_ALIKE * reach * close) & (close > 0)
             reopened[side] |= mask & here
             for one, (whole, within, _) in cells.sides.items():
-                width = (_WITHDRAW if one == side else _WITHDRAW_OTHER) * reach
+                width = (_WITHDRAW if one == side else _WITHDRAW_OTHER) * reach * close
                 # At least the inner half of what a guess is surest of stays.
                 deepest = within[np.isfinite(within)].max(initial=0.0)
-                reopened[one] |= whole & (within <= min(width, 0.5 * deepest))
+                reopened[one] |= whole & (within <= np.minimum(width, 0.5 * deepest))
         return reopened
 
     def _reduced(self) -> _Cells:
