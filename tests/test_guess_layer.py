@@ -69,6 +69,18 @@ def test_undo_saving_and_the_time_of_the_guess_change_nothing(before: list[Mark]
         assert np.array_equal(drawing.trimap, state)
 
 
+def test_a_small_correction_changes_nothing_far_away() -> None:
+    """Two patches that look alike and are both wrong: a stroke on one says nothing of the other, ten times as far."""
+    image, guess = np.full((80, 240, 3), 0.2), np.zeros((80, 240))
+    guess[20:60, 100:140] = 1
+    image[30:40, 10:20] = image[30:40, 215:225] = 0.9
+    stroke = Stroke([(35, 15)], 1, 2)
+    guess[:, 26:28] = 0.5  # the guess's border is near: its error is small
+    drawing = Drawing(image, marks=[Base(guess, guess=True), stroke])
+    assert (drawing.trimap[31:39, 11:19] != 0).all()
+    assert np.array_equal(drawing.trimap[:, 110:], guess[:, 110:])
+
+
 def test_a_trimap_loads_as_given_or_as_a_guess(tmp_path) -> None:
     mk.save_image(tmp_path / "trimap.png", GUESS)
     keep = Stroke([(20, 5)], 1, 2)
