@@ -16,6 +16,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -241,24 +242,29 @@ class Result:
         >>> [path.name for path in result.save(tempfile.mkdtemp())]
         ['comparison.png', 'table.csv', 'result.json']
         """
-        from mattingkit.foreground import estimate_foreground
-
         target = Path(folder)
         alphas = {entry.name: entry.alpha for entry in self if entry.alpha is not None}
         names = plan_files(folder, list(alphas), trimap=self.trimap is not None, overwrite=overwrite)
-        for name, alpha in alphas.items():
-            save_image(target / f"{name}_alpha.png", alpha)
-            save_image(target / f"{name}_cutout.png", to_rgba(estimate_foreground(self.image, alpha), alpha))
-        if self.trimap is not None:
-            save_trimap(target / "trimap.png", self.trimap)
-        with atomic_write(target / "comparison.png") as file:
-            self.show().savefig(file, format="png", dpi=150)
+        with ThreadPoolExecutor(1) as beside:  # while the figure is drawn
+            pictures = beside.submit(self._save_pictures, target, alphas)
+            with atomic_write(target / "comparison.png") as file:
+                self.show().savefig(file, format="png", dpi=150)
+            pictures.result()
         with atomic_write(target / "table.csv") as file:
             file.write(self.table().to_csv().encode())
         record = self._record() | {"files": {name: _digest(target / name) for name in names[:-1]}}
         with atomic_write(target / "result.json") as file:
             file.write(json.dumps(record, indent=2, default=str).encode())
         return [target / name for name in names]
+
+    def _save_pictures(self, target: Path, alphas: dict[str, FloatArray]) -> None:
+        from mattingkit.foreground import estimate_foreground
+
+        for name, alpha in alphas.items():
+            save_image(target / f"{name}_alpha.png", alpha)
+            save_image(target / f"{name}_cutout.png", to_rgba(estimate_foreground(self.image, alpha), alpha))
+        if self.trimap is not None:
+            save_trimap(target / "trimap.png", self.trimap)
 
     def _record(self) -> dict[str, Any]:
         from mattingkit.version import __version__
