@@ -52,3 +52,13 @@ def test_comparison_estimates_colours_when_asked(ramp: Any) -> None:
 def test_comparison_refuses(arguments: Any, kind: type[Exception], said: str) -> None:
     with pytest.raises(kind, match=said):
         mk.widgets.AlphaComparison(*arguments)
+
+
+def test_a_failing_action_is_shown_and_nothing_counts_as_used() -> None:
+    view = mk.widgets.AlphaComparison({"half": np.full((4, 6), 0.5)}, image=np.zeros((4, 6, 3)))
+    used: list[str] = []
+    view.on_use(lambda name: used.append(name))  # type: ignore[arg-type, misc]
+    view.chosen = "half"
+    assert (view.chosen, used) == ("", [])
+    assert "action(name, alpha) failed" in view.problem
+    assert "takes 1 positional argument" in view.problem

@@ -85,6 +85,10 @@ def test_what_is_no_portrait_is_refused():
     alpha, *_ = figure()
     with pytest.raises(ValueError, match="ends too close below the head"):
         id_box(alpha[:158], "35x45mm")
+    # Whoever insists gets a face that fills the photo down to its lower edge.
+    photo = crop_id_photo(np.full((158, 240, 3), 0.5), alpha[:158], "35x45mm", strict=False)
+    assert photo[-1, :, 3].max() > 0.5
+    assert photo[round(0.15 * len(photo)), :, 3].max() > 0.9
     with pytest.raises(ValueError, match="no ID photo size 'a4'"):
         id_box(alpha, "a4")
 

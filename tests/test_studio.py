@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from conftest import within
 from PIL import Image
 
 import mattingkit as mk
+from mattingkit.photo.id_photo import find_head
 
 
 def studio(image: Any = None, **options: Any) -> mk.widgets.Studio:
@@ -50,7 +52,7 @@ def test_opens_a_file_in_pieces(ramp: Any, tmp_path: Path) -> None:
     within(lambda: made.pad is not None, "the pad")
     assert made.pad.image.shape == ramp[0].shape
     assert (made.name, made.size) == ("me.png", [24, 32])
-    assert "mk.load_image('me.png')" in made.code
+    assert 'mk.load_image("me.png")' in made.code
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,20 @@ def test_id_photos_and_sheets_have_their_size_and_dots_per_inch() -> None:
     photo = Image.open(io.BytesIO(content))
     assert (name, photo.size, round(photo.info["dpi"][0])) == ("photo_one-inch.png", (295, 413), 300)
     assert photo.getpixel((2, 2)) == (0x43, 0x8E, 0xDB)
+    # The sample's head is small; and of a picture that ends at the chin one gets a photo only when insisting.
+    sent: list[Any] = []
+    made.send = lambda content, buffers=(): sent.append(content)
+    made._send_file({"id": 1, "what": "id", "id_size": "2x2in"})
+    assert re.search(r"enlarged \d\.\d×", sent[-1]["note"])
+    chin = round(find_head(sample.matte).chin)
+    face = studio(sample.image[:chin])
+    face.pad.alpha = sample.matte[:chin]
+    face.send = made.send
+    face._send_file({"id": 2, "what": "id", "id_size": "one-inch"})
+    assert sent[-1]["anyway"]
+    assert "shows the shoulders" in sent[-1]["error"]
+    face._send_file({"id": 3, "what": "id", "id_size": "one-inch", "strict": False})
+    assert "larger than an office accepts" in sent[-1]["note"]
     name, content = made.file("sheet", "one-inch", "10x15cm")
     assert name == "photo_one-inch_10x15cm.png"
     assert sorted(Image.open(io.BytesIO(content)).size) == [1181, 1772]

@@ -17,7 +17,7 @@ from mattingkit.compositing import premultiply, to_rgba
 from mattingkit.images import FloatArray, as_alpha
 from mattingkit.metrics import largest_part
 
-__all__ = ["ID_SIZES", "Box", "Head", "IdSize", "crop_box", "crop_id_photo", "find_head", "id_box"]
+__all__ = ["ID_SIZES", "Box", "Head", "HeadTooLargeError", "IdSize", "crop_box", "crop_id_photo", "find_head", "id_box"]
 
 
 class IdSize(NamedTuple):
@@ -52,6 +52,10 @@ class Head(NamedTuple):
     top: float
     chin: float
     center: float
+
+
+class HeadTooLargeError(ValueError):
+    """The picture ends so close below the head that its head would be larger than an ID photo's may be."""
 
 
 class Box(NamedTuple):
@@ -146,16 +150,19 @@ def _head_height(profile: FloatArray) -> float:
     return float(min(profile.max() / 2, 0.8 * len(profile)))
 
 
-def id_box(alpha: npt.ArrayLike, size: str) -> Box:
+def id_box(alpha: npt.ArrayLike, size: str, *, strict: bool = True) -> Box:
     """Place the crop of an ID photo, of a size named in :data:`ID_SIZES`, by the head in the alpha.
 
     The box may reach beyond the picture above and at the sides, never below, where the bust would be seen to float: a
-    picture that ends early is cropped closer.
+    picture that ends early is cropped closer. With ``strict=False`` it is however close it gets: a face alone, or an
+    animal's, fills the photo, which an office would send back.
 
     Raises
     ------
+    HeadTooLargeError
+        Where ``strict``, for a picture that ends too close below the chin; a ValueError.
     ValueError
-        For an unknown size, no subject, or a picture that ends too close below the chin.
+        For an unknown size, or no subject.
     """
     if size not in ID_SIZES:
         raise ValueError(f"There is no ID photo size {size!r}; known: {', '.join(ID_SIZES)}.")
@@ -164,8 +171,8 @@ def id_box(alpha: npt.ArrayLike, size: str) -> Box:
     head = find_head(matte)
     height = (head.chin - head.top) / standard.head
     height = min(height, (matte.shape[0] - head.top) / (1 - standard.margin))
-    if head.chin - head.top > _LARGEST_HEAD * height:
-        raise ValueError(
+    if strict and head.chin - head.top > _LARGEST_HEAD * height:
+        raise HeadTooLargeError(
             "The picture ends too close below the head for an ID photo; take one that shows the shoulders."
         )
     width = height * standard.width / standard.height
@@ -195,7 +202,9 @@ def crop_box(picture: npt.ArrayLike, box: Box, shape: tuple[int, int], *, extend
     return np.stack([np.asarray(channel, dtype=np.float64) for channel in channels], axis=2)
 
 
-def crop_id_photo(foreground: npt.ArrayLike, alpha: npt.ArrayLike, size: str = "35x45mm") -> FloatArray:
+def crop_id_photo(
+    foreground: npt.ArrayLike, alpha: npt.ArrayLike, size: str = "35x45mm", *, strict: bool = True
+) -> FloatArray:
     """Crop a cut-out to an ID photo, its head where the standard wants it.
 
     Parameters
@@ -204,6 +213,8 @@ def crop_id_photo(foreground: npt.ArrayLike, alpha: npt.ArrayLike, size: str = "
     alpha : array_like, shape (H, W)
     size : str, default "35x45mm"
         A name in :data:`ID_SIZES`.
+    strict : bool, default True
+        Refuse a picture that ends too close below the head; with False, crop it as well as it goes.
 
     Returns
     -------
@@ -224,7 +235,7 @@ def crop_id_photo(foreground: npt.ArrayLike, alpha: npt.ArrayLike, size: str = "
     >>> crop_id_photo(np.ones((200, 160, 3)), person, "one-inch").shape
     (413, 295, 4)
     """
-    box = id_box(alpha, size)
+    box = id_box(alpha, size, strict=strict)
     standard = ID_SIZES[size]
     # Averaging colours while shrinking is right only where each counts by its alpha.
     flat = premultiply(to_rgba(foreground, alpha))

@@ -25,6 +25,7 @@ from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size, o
 from mattingkit.metrics import METRICS
 from mattingkit.trimap import as_trimap
 from mattingkit.widgets.display import with_static
+from mattingkit.widgets.messages import explain
 from mattingkit.widgets.screen_pictures import photo_file
 
 __all__ = ["AlphaComparison", "Outcome"]
@@ -33,7 +34,7 @@ _STATIC = Path(__file__).parent / "static"
 
 
 class Outcome(Protocol):
-    """What several methods made of one picture, as a :class:`mattingkit.Result`; iterating gives its entries."""
+    """What several methods made of one picture, as ``mattingkit.Result``; iterating gives its entries."""
 
     @property
     def image(self) -> FloatArray:
@@ -58,7 +59,7 @@ class AlphaComparison(anywidget.AnyWidget):
     Parameters
     ----------
     alphas : Outcome, or mapping of title to array_like of shape (H, W)
-        What :func:`mattingkit.compare` returned, or alphas by any names.
+        What ``mattingkit.compare`` returned, or alphas by any names.
     image : array_like, shape (H, W, 3), optional
         Needed with a mapping.
     trimap : array_like, shape (H, W), optional
@@ -85,7 +86,9 @@ class AlphaComparison(anywidget.AnyWidget):
     magnifier : bool
         Whether what is under the cursor is enlarged, in every pane.
     chosen : str
-        Name of the alpha whose "Use this one" was pressed last; empty before. :meth:`on_use` shows that button.
+        Name of the alpha whose "Use this" was pressed last; empty before. ``on_use`` shows that button.
+    problem : str
+        Why the function given to ``on_use`` failed, as it is shown; empty where it did not.
 
     Raises
     ------
@@ -127,6 +130,7 @@ class AlphaComparison(anywidget.AnyWidget):
     magnifier = traitlets.Bool(False).tag(sync=True)
     usable = traitlets.Bool(False).tag(sync=True)
     chosen = traitlets.Unicode().tag(sync=True)
+    problem = traitlets.Unicode().tag(sync=True)
     interval = traitlets.Int(700, min=100).tag(sync=True)
     zoom = traitlets.List(traitlets.Float(), [1.0, 0.0, 0.0]).tag(sync=True)
 
@@ -138,6 +142,7 @@ class AlphaComparison(anywidget.AnyWidget):
         truth: npt.ArrayLike | None = None,
         background: npt.ArrayLike | None = None,
     ) -> None:
+        """Check the pictures, measure what there is a truth for, and prepare what the page shows."""
         # Copies of what the caller gave: colours are estimated later, when those arrays may have been written to.
         found: dict[str, FloatArray | None] = {}
         entries: list[dict[str, Any]] = []
@@ -191,7 +196,9 @@ class AlphaComparison(anywidget.AnyWidget):
         self.observe(self._want_colours, "view")
 
     def on_use(self, action: Callable[[str, FloatArray], Any]) -> None:
-        """Show "Use this one" beneath every alpha; where it is pressed, call ``action(name, alpha)``.
+        """Show "Use this" beneath every alpha; where it is pressed, call ``action(name, alpha)``.
+
+        Where the action raises, the reason is shown and the alpha does not count as used.
 
         Examples
         --------
@@ -203,8 +210,18 @@ class AlphaComparison(anywidget.AnyWidget):
 
         def use(change: Any) -> None:
             alpha = self._found.get(change["new"])
-            if alpha is not None:
+            if alpha is None:
+                return
+            try:
                 action(change["new"], alpha)
+            except Exception as error:
+                # The traceback of a click ends in a log that nobody reads.
+                self.problem = f"on_use(action): action(name, alpha) failed. {explain(error)}"
+                self.unobserve(use, "chosen")
+                self.chosen = change["old"]
+                self.observe(use, "chosen")
+            else:
+                self.problem = ""
 
         self.usable = True
         self.observe(use, "chosen")

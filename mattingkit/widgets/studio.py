@@ -10,6 +10,7 @@ shown then.
 from __future__ import annotations
 
 import io
+import json
 import math
 import os
 import threading
@@ -31,7 +32,7 @@ from mattingkit.images import FloatArray, as_alpha, as_image, check_same_size
 from mattingkit.methods import METHODS, find_method
 from mattingkit.params import Choice, Parameter, Range
 from mattingkit.photo.edges import adjust_edge
-from mattingkit.photo.id_photo import ID_SIZES, crop_id_photo
+from mattingkit.photo.id_photo import ID_SIZES, HeadTooLargeError, crop_id_photo, id_box
 from mattingkit.photo.print_sheet import DPI, PAPERS, print_sheet
 from mattingkit.widgets.display import with_static
 from mattingkit.widgets.messages import explain
@@ -198,6 +199,9 @@ class Studio(anywidget.AnyWidget):
         self, image: npt.ArrayLike, name: str, trimap: npt.ArrayLike | None, truth: npt.ArrayLike | None
     ) -> None:
         previous = self.pad
+        if previous is not None:
+            # A slow method was chosen for the last photo; who opens another wants to see something soon.
+            self.method = type(self).method.default_value
         pad = Scribbler(
             image, trimap, ink=self._ink, autosave=self._autosave, live=self.method, parameters=self.parameters
         )
@@ -371,7 +375,9 @@ class Studio(anywidget.AnyWidget):
 
     # Saving ----------------------------------------------------------------------------------------------------------
 
-    def file(self, what: str, id_size: str = "35x45mm", paper: str = "10x15cm") -> tuple[str, bytes]:
+    def file(
+        self, what: str, id_size: str = "35x45mm", paper: str = "10x15cm", *, strict: bool = True
+    ) -> tuple[str, bytes]:
         """Make a file of what is shown now: its name, and its content.
 
         Parameters
@@ -381,11 +387,14 @@ class Studio(anywidget.AnyWidget):
         id_size, paper : str
             For "id" and "sheet": names in :data:`mattingkit.photo.id_photo.ID_SIZES` and
             :data:`mattingkit.photo.print_sheet.PAPERS`.
+        strict : bool, default True
+            Refuse an ID photo of a picture that ends too close below the head, as
+            :func:`mattingkit.photo.id_photo.crop_id_photo` does.
 
         Raises
         ------
         ValueError
-            Where there is no alpha yet, or no such file.
+            Where there is no alpha yet, no such file, or no ID photo to be made of this picture.
         """
         pad = self.pad
         if pad is None:
@@ -411,7 +420,7 @@ class Studio(anywidget.AnyWidget):
             return f"{stem}_{_word(self.background)}.png", png_bytes(composite(foreground, behind, alpha))
         if what not in ("id", "sheet"):
             raise ValueError(f"There is no file {what!r} to save.")
-        photo = crop_id_photo(foreground, alpha, id_size)
+        photo = crop_id_photo(foreground, alpha, id_size, strict=strict)
         flat = composite(photo[..., :3], "white" if behind == "picture" else behind, photo[..., 3])
         if what == "id":
             return f"{stem}_{id_size}.png", photo_bytes(".png", flat, dpi=(DPI, DPI))
@@ -428,10 +437,15 @@ class Studio(anywidget.AnyWidget):
         return pad.alpha if finish is None else finish(pad.alpha)
 
     def _write_code(self) -> None:
-        given = "".join(f", {name}={value!r}" for name, value in self.parameters.items())
+        given = "".join(
+            f", {name}={_quoted(value) if isinstance(value, str) else value!r}"
+            for name, value in self.parameters.items()
+        )
         stem = os.path.splitext(self.name)[0] or "photo"
         source = (
-            f"mk.samples.{self._sample}().image" if self._sample else f"mk.load_image({self.name or 'photo.jpg'!r})"
+            f"mk.samples.{self._sample}().image"
+            if self._sample
+            else f"mk.load_image({_quoted(self.name or 'photo.jpg')})"
         )
         trimap = find_method(self.method).needs_trimap
         lines = ["import mattingkit as mk"]
@@ -439,20 +453,20 @@ class Studio(anywidget.AnyWidget):
             lines += ["from mattingkit.photo.edges import adjust_edge"]
         lines += ["", f"image = {source}"]
         if trimap:
-            lines += [f'trimap = mk.load_trimap("{stem}_trimap.png")']
+            lines += [f"trimap = mk.load_trimap({_quoted(f'{stem}_trimap.png')})  # the file that Save, Trimap makes"]
         lines += [f'alpha = mk.estimate_alpha(image, {"trimap, " if trimap else ""}method="{self.method}"{given})']
         if self._finish() is not None:
             lines += [f"alpha = adjust_edge(alpha, shift={self.shift:g}, feather={self.feather:g})"]
         lines += [f"foreground = {'mk.estimate_foreground(image, alpha)' if self.decontaminate else 'image'}"]
         if self.background == "checkerboard":
-            lines += [f'mk.save_image("{stem}_cutout.png", mk.to_rgba(foreground, alpha))']
+            lines += [f"mk.save_image({_quoted(f'{stem}_cutout.png')}, mk.to_rgba(foreground, alpha))"]
         else:
             behind = f'"{self.background}"'
             if self.background == "picture":
                 behind = "background"
                 lines += ['background = mk.load_image("background.jpg")  # of the photo\'s size']
-            name = f"{stem}_{_word(self.background)}.png"
-            lines += [f'mk.save_image("{name}", mk.composite(foreground, {behind}, alpha))']
+            name = _quoted(f"{stem}_{_word(self.background)}.png")
+            lines += [f"mk.save_image({name}, mk.composite(foreground, {behind}, alpha))"]
         self.code = "\n".join(lines)
 
     # What the page tells ---------------------------------------------------------------------------------------------
@@ -495,13 +509,30 @@ class Studio(anywidget.AnyWidget):
                 )
 
     def _send_file(self, content: Mapping[str, Any]) -> None:
-        options = {key: content[key] for key in ("id_size", "paper") if key in content}
+        options = {key: content[key] for key in ("id_size", "paper", "strict") if key in content}
         try:
             name, made = self.file(content["what"], **options)
-        except (ValueError, OSError) as error:
-            self.send({"part": "file", "id": content["id"], "error": explain(error)})
-            raise
-        self.send({"part": "file", "id": content["id"], "name": name}, [made])
+            note = self._note(content["id_size"]) if content["what"] in ("id", "sheet") else ""
+        except Exception as error:
+            # The page waits for an answer, whatever went wrong, and shows it; a picture cropped closer may still do.
+            anyway = isinstance(error, HeadTooLargeError)
+            self.send({"part": "file", "id": content["id"], "error": explain(error), "anyway": anyway})
+            return
+        self.send({"part": "file", "id": content["id"], "name": name, "note": note}, [made])
+
+    def _note(self, id_size: str) -> str:
+        """What to know about an ID photo that has been made of this picture."""
+        alpha = self._alpha(self.pad)
+        box = id_box(alpha, id_size, strict=False)
+        notes = []
+        try:
+            id_box(alpha, id_size)
+        except HeadTooLargeError:
+            notes += ["The head is larger than an office accepts."]
+        larger = ID_SIZES[id_size].height / box.height
+        if larger > 1.05:
+            notes += [f"It is enlarged {larger:.1f}×; a larger photo would be sharper."]
+        return " ".join(notes)
 
     # Work and words --------------------------------------------------------------------------------------------------
 
@@ -572,6 +603,11 @@ def _decode(content: bytes, name: str) -> FloatArray:
     file = io.BytesIO(content)
     file.name = name
     return as_image(read_array(file))
+
+
+def _quoted(text: str) -> str:
+    """As Python writes a string, in double quotes like the rest of the lines."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _word(background: str) -> str:

@@ -105,9 +105,10 @@ function render({ model, el }) {
   const zoomOut = button("−", "Zoom out", () => zoomBy(1 / 1.5));
   const zoomIn = button("+", "Zoom in", () => zoomBy(1.5));
   const fit = button("Fit", "Show the whole picture", () => look(1, 0, 0));
+  const pair = make("span", { className: "mk-pair" }, first.node, second.node, wipeLabel, pause);
   const bar = make("div", { className: "mk-compare-bar" },
     make("span", { className: "mk-seg", role: "group", "aria-label": "Arrangement" }, ...modes),
-    view.node, background.node, color, reference.node, unknown.node, first.node, second.node, wipeLabel, pause,
+    view.node, background.node, color, reference.node, unknown.node, pair,
     make("span", { className: "mk-seg", role: "group", "aria-label": "Zoom" }, zoomOut, zoomIn, fit, loupe),
     make("span", { className: "mk-seg", role: "group", "aria-label": "Save" },
       button("Save figure", "All panes as they are shown, with their captions, as one PNG file", saveFigure),
@@ -117,7 +118,8 @@ function render({ model, el }) {
   const note = make("span", { className: "mk-note" });
   const foot = make("div", { className: "mk-foot" }, legend, note);
   const table = make("table", { className: "mk-table" });
-  el.append(bar, grid, foot, make("div", { className: "mk-scroll" }, table));
+  const problem = make("div", { className: "mk-failed", role: "alert" });
+  el.append(bar, problem, grid, foot, make("div", { className: "mk-scroll" }, table));
 
   // Keys meant for this stay here: a notebook would act on them too. The page's own menu still opens.
   el.addEventListener("contextmenu", (event) => event.stopPropagation(), on);
@@ -144,8 +146,7 @@ function render({ model, el }) {
     show(unknown.node, get("view") === "difference" && get("has_trimap"));
     unknown.box.checked = get("only_unknown");
     loupe.setAttribute("aria-pressed", String(get("magnifier")));
-    show(first.node, mode !== "grid");
-    show(second.node, mode !== "grid");
+    show(pair, mode !== "grid");
     show(wipeLabel, mode === "wipe");
     show(pause, mode === "blink");
     pause.textContent = get("blinking") ? "Pause" : "Blink";
@@ -167,6 +168,7 @@ function render({ model, el }) {
       panes = wanted.map(makePane);
       grid.replaceChildren(...panes.map((pane) => pane.figure));
     }
+    panes.forEach(refit);
     rebuild();
     mark();
     explain();
@@ -186,35 +188,59 @@ function render({ model, el }) {
 
   function makePane(one) {
     const canvas = make("canvas", { tabIndex: 0, role: "img", "aria-label": `${one.title || "Comparison"}; arrows pan, plus and minus zoom, M magnifies` });
-    const caption = make("figcaption", {}, make("span", { textContent: one.title, className: "mk-title" }), make("span", { className: "mk-value" }));
+    const value = make("span", { className: "mk-value" });
+    const caption = make("figcaption", {}, make("span", { textContent: one.title, className: "mk-title" }), value);
     const stage = make("div", { className: "mk-stage" }, canvas);
     const figure = make("figure", {}, stage, caption);
-    const pane = { ...one, figure, canvas, caption, tags: [] };
+    const pane = { ...one, figure, canvas, caption, value, tags: [], uses: [] };
     if (one.name === "pair") {
       pane.tags = ["left", "right"].map((side) => make("span", { className: `mk-tag mk-${side}` }));
       stage.append(...pane.tags);
+      // Beneath each side what can be done with its alpha, the values between them.
+      pane.sides = [make("span", { className: "mk-side" }), make("span", { className: "mk-side" })];
+      caption.replaceChildren(pane.sides[0], pane.value, pane.sides[1]);
     }
     if (one.error) stage.replaceChildren(make("div", { className: "mk-failed", role: "alert", textContent: one.error }));
     else if (one.name !== "image" && one.name !== "trimap") figure.setAttribute("data-alpha", one.name);
     const entry = entries().find((other) => other.name === one.name);
     if (entry && !one.error) {
-      const keep = button("Save", `Save the alpha of ${one.title} as a PNG file`, async () => save(`${one.name}_alpha.png`, await blobOf(get("alphas")[entries().indexOf(entry)])));
-      pane.use = button("Use this one", `Go on with the alpha of ${one.title}`, () => set("chosen", one.name));
-      figure.append(make("div", { className: "mk-figures" }, make("span", { textContent: inWords(entry) }), pane.use, keep));
+      figure.append(make("div", { className: "mk-figures" }, make("span", { textContent: inWords(entry) }), ...offers(pane, entry)));
     }
     listen(pane);
     return pane;
+  }
+  // What can be done with one alpha.
+  function offers(pane, entry) {
+    const keep = button("Save", `Save the alpha of ${entry.title} as a PNG file`, async () => save(`${entry.name}_alpha.png`, await blobOf(get("alphas")[entries().findIndex((one) => one.name === entry.name)])));
+    const use = button("Use this", `Go on with the alpha of ${entry.title}`, () => set("chosen", entry.name));
+    use.dataset.name = entry.name;
+    keep.className = use.className = "mk-small";
+    pane.uses.push(use);
+    return [use, keep];
+  }
+  // Beneath a wipe, each side's own.
+  function refit(pane) {
+    const now = JSON.stringify([get("first"), get("second")]);
+    if (!pane.sides || pane.offered === now) return;
+    pane.offered = now;
+    pane.uses = [];
+    pane.sides.forEach((side, k) => {
+      const entry = entries().find((one) => one.name === get(k ? "second" : "first"));
+      side.replaceChildren(...(entry && !entry.error ? [make("span", { textContent: entry.title, className: "mk-title" }), ...offers(pane, entry)] : []));
+    });
   }
   const inWords = (entry) => [entry.seconds == null ? "" : `${entry.seconds.toFixed(2)} s`,
     ...Object.entries(entry.scores ?? {}).slice(0, 1).map(([name, value]) => `${name} ${value.toPrecision(3)}`)].filter(Boolean).join(" · ");
   // Which button says that its alpha is the one in use.
   function mark() {
-    for (const pane of panes.filter((one) => one.use)) {
-      const chosen = get("chosen") === pane.name;
-      pane.use.style.display = get("usable") ? "" : "none";
-      pane.use.textContent = chosen ? "✓ In use" : "Use this one";
-      pane.use.setAttribute("aria-pressed", String(chosen));
+    for (const use of panes.flatMap((pane) => pane.uses)) {
+      const chosen = get("chosen") === use.dataset.name;
+      use.style.display = get("usable") ? "" : "none";
+      use.textContent = chosen ? "In use" : "Use this";
+      use.setAttribute("aria-pressed", String(chosen));
     }
+    problem.textContent = get("problem");
+    problem.style.display = get("problem") ? "" : "none";
   }
 
   // Pictures --------------------------------------------------------------------------------------------------------------
@@ -309,7 +335,7 @@ function render({ model, el }) {
     if (pane.name !== "pair") { blit(pane.pictures[0]); }
     else if (get("mode") === "blink") {
       blit(pane.pictures[phase]);
-      tag(pane, [phase ? "" : title(get("first")), phase ? title(get("second")) : ""], [1, 1]);
+      tag(pane, [phase ? "" : shownAs(get("first")), phase ? shownAs(get("second")) : ""], [1, 1]);
     } else {
       const x = Math.round(get("divider") * canvas.width);
       for (const [k, from, to] of [[0, 0, x], [1, x, canvas.width]]) {
@@ -322,10 +348,15 @@ function render({ model, el }) {
       }
       context.fillStyle = "#fff"; context.fillRect(x - 2, 0, 4, canvas.height);
       context.fillStyle = "#000"; context.fillRect(x - 1, 0, 2, canvas.height);
-      tag(pane, [title(get("first")), title(get("second"))], [get("divider"), 1 - get("divider")]);
+      tag(pane, [shownAs(get("first")), shownAs(get("second"))], [get("divider"), 1 - get("divider")]);
     }
     if (cursor && get("magnifier")) enlarge(context, canvas, pane, scale, top, left);
     else if (cursor && pane.name !== "pair") cross(context, scale, top, left);
+  }
+  // A difference says from what, and what it is measured from that it is shown as it is.
+  function shownAs(name) {
+    if (get("view") !== "difference") return title(name);
+    return name === get("reference") ? `${title(name)}: its alpha` : `${title(name)} − ${title(get("reference"))}`;
   }
   // Names stand inside the picture, each on its own side, as wide as there is room.
   function tag(pane, texts, shares) {
@@ -398,14 +429,16 @@ function render({ model, el }) {
       context.stroke();
     }
   }
+  // A trimap has three levels, as the pad names them.
+  const level = (value) => (value < 26 ? "0" : value > 229 ? "1" : "0.5");
   function values() {
     for (const pane of panes) {
-      const node = pane.caption.lastChild;
+      const node = pane.value;
       if (!cursor) { node.textContent = ""; continue; }
       const i = 4 * (cursor[0] * W + cursor[1]);
       const say = (image) => (image ? (image.data[i] / 255).toFixed(3) : "");
       if (pane.name === "image") node.textContent = data.photo ? [0, 1, 2].map((c) => data.photo.data[i + c]).join(" ") : "";
-      else if (pane.name === "trimap") node.textContent = say(data.trimap);
+      else if (pane.name === "trimap") node.textContent = data.trimap ? level(data.trimap.data[i]) : "";
       else if (pane.name === "pair") node.textContent = `${say(alphaOf(get("first")))} | ${say(alphaOf(get("second")))}`;
       else node.textContent = say(alphaOf(pane.name));
     }
@@ -471,20 +504,27 @@ function render({ model, el }) {
       event.preventDefault();
       zoomBy(Math.exp(-event.deltaY / 300), place(event, canvas));
     }, { passive: false, signal: off.signal });
-    canvas.addEventListener("keydown", (event) => {
-      const [zoom, top, left] = get("zoom");
-      const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-      if (step) look(zoom, top + (0.1 * step[0] * H) / zoom, left + (0.1 * step[1] * W) / zoom);
-      else if (event.key === "+" || event.key === "=") zoomBy(1.5);
-      else if (event.key === "-") zoomBy(1 / 1.5);
-      else if (event.key === "0") look(1, 0, 0);
-      else if (event.key === "m" || event.key === "M") set("magnifier", !get("magnifier"));
-      else if (event.key === " " && get("mode") === "blink") { phase = 1 - phase; paint(); }
-      else return;
-      event.preventDefault();
-      event.stopPropagation();
-    }, on);
   }
+  // While the mouse is over a picture or the focus in it; a list or a slider with the focus keeps its arrows and its space.
+  window.addEventListener("keydown", (event) => {
+    const at = event.composedPath()[0];
+    const inside = at instanceof HTMLCanvasElement && grid.contains(at);
+    if (event.ctrlKey || event.metaKey || event.altKey || !(inside || cursor)) return;
+    // Who types elsewhere while the mouse rests here goes on typing.
+    if (!el.contains(at) && at.closest?.("input:not([type=range]), textarea, select, [contenteditable=true], .cm-editor")) return;
+    if (el.contains(at) && !inside && (event.key === " " || event.key.startsWith("Arrow"))) return;
+    const [zoom, top, left] = get("zoom");
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (step) look(zoom, top + (0.1 * step[0] * H) / zoom, left + (0.1 * step[1] * W) / zoom);
+    else if (event.key === "+" || event.key === "=") zoomBy(1.5);
+    else if (event.key === "-") zoomBy(1 / 1.5);
+    else if (event.key === "0") look(1, 0, 0);
+    else if (event.key === "m" || event.key === "M") set("magnifier", !get("magnifier"));
+    else if (event.key === " " && get("mode") === "blink") { phase = 1 - phase; paint(); }
+    else return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }, { capture: true, signal: off.signal });
   const nearDivider = (event, canvas) => {
     const box = canvas.getBoundingClientRect();
     return Math.abs(event.clientX - box.left - get("divider") * box.width) < 24;
@@ -505,7 +545,7 @@ function render({ model, el }) {
     const best = Object.fromEntries(scores.map((name) => [name, Math.min(...entries().map((one) => one.scores?.[name] ?? Infinity))]));
     const rows = entries().map((one) => make("tr", {}, make("th", { scope: "row", textContent: one.title }),
       ...scores.map((name) => make("td", { textContent: digits(one.scores?.[name]), className: one.scores?.[name] === best[name] ? "mk-best" : "" })),
-      ...(timed ? [make("td", { textContent: one.error ? "failed" : digits(one.seconds) })] : [])));
+      ...(timed ? [make("td", { textContent: one.error ? "failed" : one.seconds?.toFixed(2) ?? "–" })] : [])));
     table.replaceChildren(make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col", textContent: text })))),
       make("tbody", {}, ...rows));
   }
@@ -592,7 +632,7 @@ function render({ model, el }) {
   const watch = { "change:alphas": load, "change:entries": load, "change:foregrounds": colours, "change:zoom": paint, "change:picture": load,
     "change:divider": () => { wipe.value = Math.round(get("divider") * 1000); paint(); }, "change:interval": clock };
   for (const name of ["mode", "view", "background", "reference", "first", "second", "blinking", "only_unknown", "magnifier"]) watch[`change:${name}`] = arrange;
-  watch["change:chosen"] = watch["change:usable"] = mark;
+  watch["change:chosen"] = watch["change:usable"] = watch["change:problem"] = mark;
   watch["change:color"] = () => { color.value = get("color"); paint(); };
   for (const [name, handler] of Object.entries(watch)) model.on(name, handler);
   const observer = new ResizeObserver(() => resize());

@@ -234,10 +234,13 @@ function render({ model, el, host }) {
   }
   async function save(what, options) {
     try {
-      const { name: title, blob } = await want(what, options);
+      const { name: title, blob, note } = await want(what, options);
       download(title, blob);
-      say(`Saved ${title}.`);
-    } catch (error) { say(error.message, true); }
+      say([`Saved ${title}.`, note].filter(Boolean).join(" "));
+    } catch (error) {
+      say(error.message, true);
+      if (error.anyway) wrong.append(h("button", { type: "button", onclick: () => save(what, { ...options, strict: false }) }, "Crop anyway"));
+    }
   }
   async function copy() {
     try {
@@ -247,9 +250,13 @@ function render({ model, el, host }) {
     } catch (error) { say(`It could not be copied; save it instead. ${error.message ?? error}`, true); }
   }
   function say(text, failed = false) {
-    (failed ? wrong : said).textContent = text;
-    wrong.hidden = !wrong.textContent || !failed && text !== "";
-    if (!failed) wrong.textContent = "";
+    said.textContent = failed ? get("working") || get("notice") : text;
+    complain(failed ? text : "");
+  }
+  function complain(text) {
+    wrong.textContent = text;
+    wrong.hidden = !text;
+    said.hidden = !!text;
   }
 
   // Where the subject is: a box or points, drawn over the photograph; or a colour picked from it --------------------------------
@@ -329,8 +336,7 @@ function render({ model, el, host }) {
     name.textContent = there ? `${get("name")}  ${W} × ${H}` : "";
     said.textContent = get("working") || get("notice");
     said.classList.toggle("mk-busy", !!get("working"));
-    wrong.textContent = get("alert");
-    wrong.hidden = !get("alert");
+    complain(get("alert"));
     root.classList.toggle("mk-without", !there);
   }
   function ground() {
@@ -363,7 +369,8 @@ function render({ model, el, host }) {
     sliders.replaceChildren(...get("sliders").map((each) => slider(each, given[each.name] ?? each.default)));
   }
   function slider(each, value) {
-    const word = each.name.replaceAll("_", " ");
+    // Parameters are spelt as in the libraries they come from, the page as everything else here.
+    const word = each.name.replaceAll("_", " ").replace("neighbor", "neighbour");
     const set = (next) => {
       const rest = { ...get("parameters") };
       if (next === each.default) delete rest[each.name]; else rest[each.name] = next;
@@ -418,8 +425,8 @@ function render({ model, el, host }) {
     } else if (content.part === "file") {
       const waiting = answers.get(content.id);
       answers.delete(content.id);
-      if (content.error) waiting?.reject(new Error(content.error));
-      else waiting?.resolve({ name: content.name, blob: new Blob(buffers, { type: content.name.endsWith(".json") ? "application/json" : "image/png" }) });
+      if (content.error) waiting?.reject(Object.assign(new Error(content.error), { anyway: content.anyway }));
+      else waiting?.resolve({ name: content.name, note: content.note, blob: new Blob(buffers, { type: content.name.endsWith(".json") ? "application/json" : "image/png" }) });
     }
   }
 
