@@ -136,6 +136,7 @@ class Studio(anywidget.AnyWidget):
         autosave: bool = True,
         truth: npt.ArrayLike | None = None,
     ) -> None:
+        """Prepare the page, and the pad where there is a photo already; the guess begins when it is shown."""
         self._ink, self._guess_first, self._autosave = ink, guess, autosave
         self._jobs: set[str] = set()
         self._pieces: list[bytes] = []

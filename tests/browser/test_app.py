@@ -122,6 +122,8 @@ def test_from_a_photo_to_files(page: Any, photo: Path, tmp_path: Path) -> None:
     blue = saved(page, "With background", tmp_path)
     assert np.allclose(mk.load_image(blue)[110, 10], np.array([0x43, 0x8E, 0xDB]) / 255, atol=0.02)
     assert set(np.unique(mk.load_trimap(saved(page, "Trimap", tmp_path)))) <= {0.0, 0.5, 1.0}
+    saved(page, "Save ID photo", tmp_path)
+    page.locator(".mk-said", has_text=re.compile(r"Saved disc_35x45mm.png. It is enlarged \d\.\d×")).wait_for()
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_role("button", name="Copy cut-out").click()
     page.get_by_text("in the clipboard").wait_for()
@@ -187,6 +189,12 @@ def test_methods_are_compared_and_one_is_used(page: Any) -> None:
     page.locator(".mk-chip", has_text="Geodesic").get_by_role("button", name="In use").wait_for()
     page.locator(".mk-view .mk-compare[data-loaded='2']").wait_for()
     until(lambda: 'method="geodesic"' in page.locator("pre").first.inner_text(), "the code")
+    # The comparison's own look holds in here: a pressed button is read with the mouse still on it.
+    wipe = page.locator(".mk-view").get_by_role("button", name="Wipe", exact=True)
+    wipe.click()
+    colours = "node => [getComputedStyle(node).color, getComputedStyle(node).backgroundColor]"
+    until(lambda: wipe.evaluate(colours) == ["rgb(255, 255, 255)", "rgb(0, 114, 178)"], "white on blue")
+    assert page.locator(".mk-view .mk-side").get_by_role("button", name="In use").count() == 1
 
 
 def drop(page: Any, path: Path, on: Any) -> None:

@@ -159,9 +159,9 @@ def test_a_replay_and_what_the_last_stroke_changed(pad: LivePad) -> None:
     page.mouse.move(*pad.canvas.place(0.05, 0.2))
     pad.says("trimap 0 ")
     page.keyboard.press("d")
-    pad.says("blue is kept more, orange less")
-    orange = (213, 94, 0)
-    until(lambda: np.abs(np.subtract(pad.answer.pixel(0.5, 0.8), orange)).max() < 6, "orange where less is kept now")
+    pad.says("red is kept more, blue less")
+    blue = (0, 0, 255)
+    until(lambda: np.abs(np.subtract(pad.answer.pixel(0.5, 0.8), blue)).max() < 6, "blue where less is kept now")
     page.keyboard.press("d")
     pad.answers(0.5, 0.8, 0)
     # Mark by mark, and beside it what was answered then: to the first one, nothing.

@@ -176,6 +176,7 @@ class Scribbler(anywidget.AnyWidget):
         width: int | None = None,
         autosave: bool | str | os.PathLike[str] = True,
     ) -> None:
+        """Check the picture and prepare the drawing and its answers; the class's own text says what each means."""
         if ink not in ("auto", "canvas", "page"):
             raise ValueError(f"ink is 'auto', 'canvas' or 'page'; got {ink!r}.")
         self.drawing = Drawing(image, trimap, strokes)

@@ -424,7 +424,7 @@ function render({ model, el }) {
     const tint = (name, how, mask, strength) => {
       const layer = h("canvas", { width: canvas.width, height: canvas.height });
       const hue = layer.getContext("2d");
-      hue.fillStyle = get("hues")[name];
+      hue.fillStyle = get("hues")[name] ?? name;
       hue.fillRect(0, 0, canvas.width, canvas.height);
       hue.globalCompositeOperation = how;
       fit(hue);
@@ -437,7 +437,8 @@ function render({ model, el }) {
     if (watching && !playing) {
       paint(context, pictures.photo);
       cover("rgb(255 255 255 / 62%)");
-      if (changes) { tint("foreground", "destination-in", changes.more, 1); tint("background", "destination-in", changes.less, 1); }
+      // Red is more and blue is less, as in every picture of a difference.
+      if (changes) { tint("#f00", "destination-in", changes.more, 1); tint("#00f", "destination-in", changes.less, 1); }
       return;
     }
     if (shown === "overlay") {
@@ -1025,7 +1026,7 @@ function render({ model, el }) {
     said.textContent = playing ? `Mark ${Math.min(playing.whole + 1, marks.length)} of ${marks.length}` : get("notice");
     note.hidden = !watching;
     told.textContent = !changes ? "Draw a stroke to see what it changes." : changes.most < 0.02 ? "The last stroke changed nothing."
-      : "Since the last stroke: blue is kept more, orange less.";
+      : "Since the last stroke: red is kept more, blue less.";
     const alert = get("alert");
     banner(photo, "alert", alert, icon("close", "Dismiss", () => put({ alert: "" })));
     const own = gone || !rescued.length ? "" : `${rescued.length} stroke${rescued.length === 1 ? "" : "s"} drawn here before the program stopped`;

@@ -336,7 +336,8 @@ function render({ model, el, host }) {
     name.textContent = there ? `${get("name")}  ${W} × ${H}` : "";
     said.textContent = get("working") || get("notice");
     said.classList.toggle("mk-busy", !!get("working"));
-    complain(get("alert"));
+    // What goes on is newer than what went wrong before.
+    complain(get("working") ? "" : get("alert"));
     root.classList.toggle("mk-without", !there);
   }
   function ground() {
