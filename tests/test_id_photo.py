@@ -89,6 +89,8 @@ def test_what_is_no_portrait_is_refused():
     photo = crop_id_photo(np.full((158, 240, 3), 0.5), alpha[:158], "35x45mm", strict=False)
     assert photo[-1, :, 3].max() > 0.5
     assert photo[round(0.15 * len(photo)), :, 3].max() > 0.9
+    # Where the picture cuts the crown as well, no strip of background lies above the cut.
+    assert id_box(alpha[80:158], "35x45mm", strict=False)[::2] == (0, 78)
     with pytest.raises(ValueError, match="no ID photo size 'a4'"):
         id_box(alpha, "a4")
 

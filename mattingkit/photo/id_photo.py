@@ -171,12 +171,17 @@ def id_box(alpha: npt.ArrayLike, size: str, *, strict: bool = True) -> Box:
     head = find_head(matte)
     height = (head.chin - head.top) / standard.head
     height = min(height, (matte.shape[0] - head.top) / (1 - standard.margin))
-    if strict and head.chin - head.top > _LARGEST_HEAD * height:
+    margin = standard.margin * height
+    too_large = head.chin - head.top > _LARGEST_HEAD * height
+    if too_large and strict:
         raise HeadTooLargeError(
             "The picture ends too close below the head for an ID photo; take one that shows the shoulders."
         )
+    if too_large and head.top == 0:
+        # The picture's own border cuts the head; a margin would show where.
+        height, margin = float(matte.shape[0]), 0.0
     width = height * standard.width / standard.height
-    return Box(head.top - standard.margin * height, head.center - width / 2, height, width)
+    return Box(head.top - margin, head.center - width / 2, height, width)
 
 
 def crop_box(picture: npt.ArrayLike, box: Box, shape: tuple[int, int], *, extend: bool = True) -> FloatArray:
