@@ -37,7 +37,7 @@ ORDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("how it is shown", ("figures",)),
     ("the methods", ("methods",)),
     ("colours of the layers", ("foreground",)),
-    ("what any view needs", ("widgets.display", "widgets.screen_pictures")),
+    ("what any view needs", ("widgets.display", "widgets.messages", "widgets.screen_pictures")),
     ("pictures to learn on", ("samples",)),
     ("from a photograph to files", ("photo",)),
     ("a view of several alphas", ("widgets.comparison",)),
