@@ -32,7 +32,7 @@ CELLS = [
     "sample, scene = mk.samples.portrait(), mk.samples.render('hair', shape=(300, 400), seed=7)\n"
     "names = ['closed_form', 'knn', 'geodesic', 'bayesian']\n"
     "both = [mk.compare(scene.image, scene.trimap, names, ground_truth=scene.alpha) for _ in range(2)]\n"
-    "pad = mk.widgets.Scribbler(sample.image, strokes=sample.scribbles, autosave=False)\n"
+    "pad = mk.widgets.Scribbler(sample.image, strokes=sample.strokes, autosave=False)\n"
     "pad.shown = '#438edb'\n"
     "studio = mk.widgets.Studio(sample.image, guess=True, autosave=False, truth=sample.matte)\n"
     "studio.name, studio.background = 'portrait.png', '#438edb'\n"

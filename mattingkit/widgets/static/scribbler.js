@@ -816,6 +816,7 @@ function render({ model, el }) {
       else if (playing) endReplay();
       else if (watching) watchChanges(false);
       else if (get("busy")) tell({ do: "cancel" });
+      else return false;
     } else if (event.key.startsWith("Arrow")) {
       const [zoom, top, left] = get("view");
       const [down, right] = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
