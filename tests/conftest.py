@@ -52,12 +52,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are processors: whoever waits for a browser or a server leaves one idle."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return count + 1
-
-
 class LessonsOnce:
     """Lessons that a browser test runs from end to end, errors and warnings refused, are not executed a second time.
 
