@@ -164,7 +164,7 @@ def stroke(book: Any, index: int, row: float, events: int) -> tuple[list[float],
 
 def main() -> None:
     """Measure and print."""
-    from browser.conftest import Notebook, Server, free_port, isolated_environment
+    from browser.conftest import Notebook, start_lab
     from conftest import ARGUMENTS, CHROMIUM
     from playwright.sync_api import sync_playwright
 
@@ -175,15 +175,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=3, help="photographs of 12 MP opened in the app")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
-    environment = isolated_environment(folder)
-    (folder / "work").mkdir()
-    port = free_port()
-    command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
-        "--IdentityProvider.token=", "--allow-root", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=",
-        f"--ServerApp.root_dir={folder / 'work'}",
-    ]  # fmt: skip
-    server = Server(command, folder, environment, f"http://127.0.0.1:{port}", "/api")
+    server = start_lab(folder)
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

@@ -142,7 +142,7 @@ class GuessLayer:
                 alike = mask & (ndimage.gaussian_filter(share, sigma) > 0.5 * weight)
                 # Where nearly all of a side looks alike, its colours tell nothing.
                 if alike.sum() < _TELLING * mask.sum():
-                    here |= (_distance(alike & (close > 0)) <= _AROUND_ALIKE * reach * close) & (close > 0)
+                    here |= _distance(alike & (close > 0)) <= _AROUND_ALIKE * reach * close
             reopened[side] |= mask & here
             for one, (whole, within, _) in cells.sides.items():
                 width = (_WITHDRAW if one == side else _WITHDRAW_OTHER) * reach * close

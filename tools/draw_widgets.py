@@ -68,7 +68,7 @@ def keep(name: str, picture: bytes) -> None:
 
 def pictures() -> None:
     """The pictures of the how-tos, from a notebook."""
-    from browser.conftest import Canvas, Notebook, Server, free_port, isolated_environment, until
+    from browser.conftest import Canvas, Notebook, start_lab, until
 
     folder = Path(tempfile.mkdtemp())
     (folder / "work").mkdir()
@@ -77,13 +77,7 @@ def pictures() -> None:
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     content = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     (folder / "work" / "n.ipynb").write_text(json.dumps(content))
-    port = free_port()
-    command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
-        "--IdentityProvider.token=", "--allow-root", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=",
-        f"--ServerApp.root_dir={folder / 'work'}",
-    ]  # fmt: skip
-    server = Server(command, folder, isolated_environment(folder), f"http://127.0.0.1:{port}", "/api")
+    server = start_lab(folder)
     try:
         with browser() as chromium:
             context = chromium.new_context(viewport={"width": 1560, "height": 1200}, device_scale_factor=2)

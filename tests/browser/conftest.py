@@ -110,13 +110,13 @@ class Server:
             self.process.wait()
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[Server]:
-    """A JupyterLab whose application object the tests can reach from the page."""
-    pytest.importorskip("jupyterlab")
-    folder = tmp_path_factory.mktemp("lab")
+def start_lab(folder: Path) -> Server:
+    """Start a JupyterLab with folders of its own, whose application object a script can reach from the page.
+
+    Notebooks lie in ``folder / "work"``.
+    """
     environment = isolated_environment(folder)
-    (folder / "work").mkdir()
+    (folder / "work").mkdir(exist_ok=True)
     # The news dialog would ask its question over the first notebook.
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
@@ -128,7 +128,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[Ser
         "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder / 'work'}",
         "--LabApp.news_url=", "--ServerApp.disable_check_xsrf=True",
     ]  # fmt: skip
-    server = Server(command, folder, environment, f"http://127.0.0.1:{port}", "/api")
+    return Server(command, folder, environment, f"http://127.0.0.1:{port}", "/api")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[Server]:
+    """A JupyterLab for all tests here."""
+    pytest.importorskip("jupyterlab")
+    server = start_lab(tmp_path_factory.mktemp("lab"))
     yield server
     server.stop()
 
