@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, Header, Query, Request, Response, UploadFile
@@ -325,6 +325,14 @@ def _hints(box: Box = None, include: Include = None, exclude: Exclude = None) ->
 Hints = Annotated[dict[str, Any], Depends(_hints)]
 
 
+def _refuse_hints(hints: dict[str, Any], why: str) -> NoReturn:
+    raise Problem(
+        422,
+        f"box, include and exclude correct a guess at the trimap, and {why}: leave them out.",
+        field=next(iter(hints)),
+    )
+
+
 def _numbers(text: str, count: int, field: str, wanted: str) -> list[int]:
     if not re.fullmatch(rf"\s*\d{{1,6}}\s*(,\s*\d{{1,6}}\s*){{{count - 1}}}", text, re.ASCII):
         raise Problem(422, f"{field} is {wanted}; got {text[:80]!r}.", field=field)
@@ -352,12 +360,7 @@ async def _task(
     if (trimap or strokes) and not method["takes_trimap"]:
         raise Problem(422, f"{recipe['method']} takes no trimap: it finds the subject by itself.", field="trimap")
     if hints and (trimap is not None or not method["takes_trimap"]):
-        why = "there is a trimap" if trimap is not None else f"{recipe['method']} makes none"
-        raise Problem(
-            422,
-            f"box, include and exclude correct a guess at the trimap, and {why}: leave them out.",
-            field=next(iter(hints)),
-        )
+        _refuse_hints(hints, "there is a trimap" if trimap is not None else f"{recipe['method']} makes none")
     blobs = {"picture": await _picture(picture, "picture")}
     if trimap is not None:
         blobs["trimap"] = await _picture(trimap, "trimap")
@@ -505,12 +508,15 @@ def _router() -> APIRouter:
         },
         openapi_extra=_curl(
             "-F picture=@photo.jpg -F trimap=@trimap.png -F methods=closed_form,geodesic "
-            "http://localhost:7000/v1/compare -o scores.json"
+            "http://localhost:7000/v1/compare -o scores.json",
+            "-F picture=@photo.jpg -F box=10,20,80,110 -F methods=closed_form,u2net "
+            "http://localhost:7000/v1/compare -o scores.json",
         ),
     )
     async def compare(
         request: Request,
         server: ServerDependency,
+        hints: Hints,
         picture: Picture,
         methods: Annotated[str, Form(description="Names, separated by commas.", examples=["closed_form,geodesic"])],
         trimap: Trimap = None,
@@ -531,8 +537,15 @@ def _router() -> APIRouter:
         if not names:
             raise Problem(422, "methods: name at least one; GET /v1/methods lists them.", field="methods")
         for name in names:
-            if catalogue.method(name, "methods")["needs_trimap"] and trimap is None and strokes is None:
-                raise Problem(422, f"{name} needs a trimap: send one, or strokes.", field="trimap")
+            needs = catalogue.method(name, "methods")["needs_trimap"]
+            if needs and trimap is None and strokes is None and not hints:
+                raise Problem(
+                    422,
+                    f"{name} needs a trimap: send one, or strokes, or a box or points that a guess keeps to.",
+                    field="trimap",
+                )
+        if hints and trimap is not None:
+            _refuse_hints(hints, "there is a trimap")
         given = {}
         if parameters:
             try:
@@ -558,6 +571,7 @@ def _router() -> APIRouter:
             "methods": names,
             "parameters": given,
             "zip": format == "zip",
+            "hints": hints,
         }
         return await server.work(request, Task("compare", settings, blobs), prefer)
 

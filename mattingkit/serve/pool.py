@@ -36,6 +36,9 @@ _LOOK = 0.1
 #: A request whose worker died is begun at most this often.
 _ATTEMPTS = 2
 
+#: A worker is replaced after so many requests: what its libraries hold on to, bit by bit, goes with it.
+_REQUESTS = 1000
+
 #: Seconds a first worker may take to be ready: everything may still have to be compiled.
 _PATIENCE = 300.0
 
@@ -85,6 +88,7 @@ class _Worker:
         try:
             if not self.connection.poll(_PATIENCE):
                 raise _WorkerDiedError("it did not start")
+            self.requests = 0
             self.megabytes: float = unpack(self.connection.recv_bytes())[0]["megabytes"]
         except (EOFError, OSError):
             raise _WorkerDiedError(f"exit code {self.process.exitcode}") from None
@@ -103,7 +107,7 @@ class Pool:
     ----------
     settings : Settings
     on_replaced : callable, optional
-        Told why, whenever a worker is replaced: "died", "memory", "seconds", "unwanted" or "grown".
+        Told why, whenever a worker is replaced: "died", "memory", "seconds", "unwanted", "grown" or "used".
     """
 
     def __init__(self, settings: Settings, on_replaced: Callable[[str], None] = lambda reason: None) -> None:
@@ -196,7 +200,8 @@ class Pool:
         with self._lock:
             worker = self._workers.pop(number, None)
         if worker is not None and not self._closed:
-            _log.warning("Worker %s is replaced: %s", worker.process.pid, reason)
+            level = logging.INFO if reason == "used" else logging.WARNING
+            _log.log(level, "Worker %s is replaced: %s", worker.process.pid, reason)
             self.on_replaced(reason)
             worker.end()
 
@@ -243,6 +248,9 @@ class Pool:
         # What it holds beyond half of what a request may take would be missing to the next one.
         if header["megabytes"] - worker.megabytes > settings.megabytes / 2:
             self._replace(number, "grown")
+        worker.requests += 1
+        if worker.requests >= _REQUESTS:
+            self._replace(number, "used")
         if header["kind"] == "failed":
             raise Problem(int(header["status"]), str(header["detail"]))
         return Done(blobs["body"], str(header["media_type"]), header["notes"], list(header["warnings"]))

@@ -90,6 +90,7 @@ def warm() -> None:
     import_module("mattingkit.serve.work")
     gc.collect()
     _give_back()
+    _forget_code()
     gc.freeze()  # what is here stays, and is not to be copied because a collector has looked at it
 
 
@@ -227,3 +228,23 @@ def _give_back() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # musl has no malloc_trim
             ctypes.CDLL(None).malloc_trim(0)
+
+
+def _forget_code() -> None:
+    """Let go of the libraries' code that was read to make ready, the compiler's above all: a hundred megabytes.
+
+    What is called again comes back from the system's cache of files. Code with changed pages is left alone; they are
+    in no file.
+    """
+    if sys.platform != "linux":
+        return
+    dont_need, libc = 4, ctypes.CDLL(None)  # MADV_DONTNEED of madvise(2)
+    code: tuple[int, int] | None = None
+    with contextlib.suppress(OSError, AttributeError), open("/proc/self/smaps") as file:
+        for line in file.readlines():
+            words = line.split()
+            if not words[0].endswith(":"):  # a mapping's head: addresses, rights, offset, device, inode, file
+                start, end = (int(address, 16) for address in words[0].split("-"))
+                code = (start, end) if words[1] == "r-xp" and words[4] != "0" else None
+            elif code and words[:2] == ["Anonymous:", "0"]:
+                libc.madvise(ctypes.c_void_p(code[0]), ctypes.c_size_t(code[1] - code[0]), dont_need)

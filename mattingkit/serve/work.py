@@ -86,11 +86,11 @@ def _trimap(photo: Photo, blobs: Blobs, base: FloatArray | None = None) -> Float
     return known
 
 
-def _known(photo: Photo, blobs: Blobs, recipe: Recipe, hints: Mapping[str, Any]) -> FloatArray | Guess | None:
+def _known(photo: Photo, blobs: Blobs, hints: Mapping[str, Any], **how: Any) -> FloatArray | Guess | None:
     """What is known before the method starts: a trimap, a guess that points and a box correct, or nothing."""
     if not hints:
         return _trimap(photo, blobs)
-    guess = guess_trimap(photo.image, weights=recipe.weights, erode=recipe.erode, **hints)
+    guess = guess_trimap(photo.image, **how, **hints)
     return _trimap(photo, blobs, guess.trimap) if "strokes" in blobs else guess
 
 
@@ -109,7 +109,7 @@ def cutout(settings: Mapping[str, Any], blobs: Blobs, on_progress: ProgressCallb
     hints = settings.get("hints", {})
     recipe.check(guesses=bool(hints) or not {"trimap", "strokes"} & set(blobs))
     clock.lap("decode")
-    known = _known(photo, blobs, recipe, hints)
+    known = _known(photo, blobs, hints, weights=recipe.weights, erode=recipe.erode)
     parts = recipe.separate(photo, known, on_progress=on_progress)
     clock.lap("alpha")
     if behind is None:
@@ -137,7 +137,8 @@ def compare(settings: Mapping[str, Any], blobs: Blobs, on_progress: ProgressCall
     if "ground_truth" in blobs:
         size = photo.image.shape[0] * photo.image.shape[1] / 1e6
         truth = as_image(read_array(_named(blobs, "ground_truth"), max_megapixels=size))[..., 0]
-    trimap = _trimap(photo, blobs)
+    known = _known(photo, blobs, settings.get("hints", {}))
+    trimap = known.trimap if isinstance(known, Guess) else known
     result = run(
         photo.image,
         trimap,

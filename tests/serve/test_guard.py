@@ -129,20 +129,20 @@ def test_who_can_be_reached_from_elsewhere_wants_a_token(
     assert token not in capsys.readouterr().err
 
 
-def test_a_worker_that_has_grown_is_replaced_once_it_has_answered() -> None:
-    replaced: list[str] = []
-    pool = Pool(Settings(workers=1, megabytes=100), replaced.append)
-    for held, reasons in ((40.0, []), (51.0, ["grown"])):
+def test_a_worker_that_has_grown_or_done_much_is_replaced_once_it_has_answered() -> None:
+    for held, done, reasons in ((40.0, 0, []), (51.0, 0, ["grown"]), (0.0, 998, []), (0.0, 999, ["used"])):
+        replaced: list[str] = []
+        pool = Pool(Settings(workers=1, megabytes=100), replaced.append)
         ours, theirs = multiprocessing.Pipe()
         process = SimpleNamespace(pid=os.getpid(), kill=lambda: None, join=lambda: None)
-        worker: Any = SimpleNamespace(connection=ours, process=process, megabytes=1e9, end=ours.close)
+        worker: Any = SimpleNamespace(connection=ours, process=process, megabytes=1e9, requests=done, end=ours.close)
         pool._workers[0] = worker
         told = {"kind": "done", "media_type": "image/png", "notes": {}, "warnings": [], "megabytes": 1e9 + held}
         theirs.send_bytes(pack(told, {"body": b"picture"}))
         assert pool._ask(0, worker, Task("cutout", {}, {})).body == b"picture"
         assert replaced == reasons
+        assert bool(pool._workers) == (not reasons)
         theirs.close()
-    assert not pool._workers
 
 
 def test_bodies() -> None:

@@ -138,6 +138,12 @@ def test_alpha_and_comparison(client: Client, photo: Any, png: bytes, trimap_png
     names = {"result.json", "table.csv", "trimap.png", "closed_form_alpha.png", "geodesic_alpha.png"}
     assert set(archive.namelist()) == names
     assert archive.testzip() is None
+    # A box stands in for a trimap: the guess within it is what all methods get.
+    boxed = {"picture": png, "box": "5,8,88,115", "methods": "closed_form", "format": "zip"}
+    archive = zipfile.ZipFile(io.BytesIO(client.post("/v1/compare", boxed).body))
+    guess = guess_trimap(np.rint(photo.image * 255).astype(np.uint8), box=(5, 8, 88, 115)).trimap
+    assert np.abs(mk.load_trimap(io.BytesIO(archive.read("trimap.png"))) - guess).max() < 0.003
+    assert is_problem(client.post("/v1/compare", parts | {"box": "5,8,88,115"}), 422, "there is a trimap")
 
 
 def test_methods_are_those_of_the_registry(client: Client) -> None:

@@ -501,20 +501,38 @@ function render({ model, el }) {
     });
   }
   function seenFrom() { moved = true; present(); zoomText.textContent = `${Math.round(100 * get("view")[0])} %`; }
-  function compose() {
+  // The whole, or only the part [x, y, width, height] in which something has changed: beside a solver, every pixel counts.
+  function compose(part = null) {
+    const [x, y, width, height] = part ?? [0, 0, photo.canvas.width, photo.canvas.height];
+    if (width <= 0 || height <= 0) return;
     for (const pane of panes) {
       if (pane.figure.hidden) continue;
-      const context = wipe(pane.canvas);
-      context.drawImage(pane.base, 0, 0);
+      const context = pane.canvas.getContext("2d");
+      const lay = (canvas) => context.drawImage(canvas, x, y, width, height, x, y, width, height);
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.clearRect(x, y, width, height);
       if (!bare) {
+        lay(pane.base);
         context.globalAlpha = get("opacity");
         if (pane === photo && kernelInk && !playing) context.drawImage(kernelInk.canvas, 0, 0, pane.canvas.width, pane.canvas.height);
-        context.drawImage(pane.ink, 0, 0);
+        lay(pane.ink);
         context.globalAlpha = 1;
-      }
-      if (bare && pane === result) { wipe(pane.canvas); fit(context); paint(context, pictures.photo); }
+      } else if (pane === photo) lay(pane.base);
+      else { fit(context); paint(context, pictures.photo); }
       pointer(pane);
     }
+  }
+  // The part of the panes that a brush covers on its way.
+  function swept(points, radius) {
+    const [, top, left] = get("view");
+    const reach = radius * scale() + 2;
+    const span = (of, from, size) => {
+      const at = points.map((point) => (point[of] + 0.5 - from) * scale());
+      const low = clamp(Math.floor(Math.min(...at) - reach), 0, size);
+      return [low, clamp(Math.ceil(Math.max(...at) + reach), 0, size) - low];
+    };
+    const [[y, height], [x, width]] = [span(0, top, photo.canvas.height), span(1, left, photo.canvas.width)];
+    return [x, y, width, height];
   }
 
   function pointer(pane) {
@@ -673,6 +691,8 @@ function render({ model, el }) {
     }
     const events = event.getCoalescedEvents?.() ?? [];
     const fresh = [];
+    const way = stroke?.marks ? [stroke.marks.at(-1).points.at(-1)] : [];
+    let thickest = 0;
     for (const one of events.length ? events : [event]) {
       const point = rounded(toImage(one, pane.canvas));
       cursor = point;
@@ -687,13 +707,17 @@ function render({ model, el }) {
       }
       mark.points.push(point);
       fresh.push(point);
+      way.push(point);
+      thickest = Math.max(thickest, mark.radius);
       lay(mark, mark.points.length - 1);
     }
     if (fresh.length) pen(fresh, false, stroke.marks.at(-1));
     // Ink goes onto the canvas within the event itself: the very next frame shows it.
-    if (stroke?.marks) compose();
+    if (stroke?.marks && !kernelInk) compose(swept(way, thickest));
+    else if (stroke?.marks) compose();
     else present();
-    explainPlace();
+    // Beside ink the status line rests: new text has the browser arrange and paint the page anew in every frame.
+    if (!stroke) explainPlace();
   }
 
   function end(event) {
