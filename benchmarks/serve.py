@@ -134,12 +134,12 @@ def megabytes(parent: int) -> float:
 
 
 def processor_seconds(parent: int) -> float:
-    """Seconds of processor that a process and its living descendants have used."""
+    """Seconds of processor that a process and its descendants have used, those that have ended included."""
     ticks = 0
     for process in family(parent):
         try:
             ticks += sum(
-                map(int, (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[11:13])
+                map(int, (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[11:15])
             )
         except OSError:
             continue

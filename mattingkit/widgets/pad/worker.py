@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Worker"]
 
 #: Seconds to wait for another stroke before work starts, and for more work before the thread ends.
-_DEBOUNCE, _IDLE = 0.03, 10.0
+_DEBOUNCE, _IDLE = 0.01, 10.0
 
 
 class Worker:
