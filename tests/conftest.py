@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -17,6 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -133,3 +136,39 @@ def within(condition: Callable[[], Any], what: str, seconds: float = 60) -> None
     while not condition():
         assert time.monotonic() < end, f"{what}: not within {seconds} s"
         time.sleep(0.01)
+
+
+def command(
+    *arguments: object,
+    cwd: Path | None = None,
+    stdin: bytes | None = None,
+    env: dict[str, str] | None = None,
+    text: bool = True,
+) -> subprocess.CompletedProcess[Any]:
+    """Run ``mattingkit …`` in this process, as its script does once Python has started and imported everything.
+
+    For the many tests of what a command does; that the script is installed, reads pipes, hears signals and exits with
+    the code that ``main`` returns is tested with processes.
+    """
+    from mattingkit.cli import main
+
+    read = io.TextIOWrapper(io.BytesIO(stdin or b""), encoding="utf-8")
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), "utf-8", errors, write_through=True) for errors in ("strict", "backslashreplace")
+    )
+    words = [str(word) for word in arguments]
+    with (
+        contextlib.chdir(cwd or "."),
+        mock.patch.dict(os.environ, env or {}),
+        mock.patch.object(sys, "stdin", read),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            code = main(words)
+        except SystemExit as end:  # as for completion, which the parser answers itself
+            code = int(end.code or 0)
+    written: list[Any] = [stream.buffer.getvalue() for stream in (out, err)]  # type: ignore[attr-defined]
+    if text:
+        written = [part.decode() for part in written]
+    return subprocess.CompletedProcess(words, code, *written)
