@@ -486,7 +486,7 @@ def server(tmp_path, monkeypatch):
     """A published file served on loopback, and a cache of its own."""
     handler = type("H", (Handler,), {"content": np.random.default_rng(0).bytes(300_000), "ranges": []})
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("MATTINGKIT_HOME", str(tmp_path))
     url = f"http://127.0.0.1:{running.server_address[1]}/u2netp.onnx"
     digest = hashlib.md5(handler.content, usedforsecurity=False).hexdigest()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 import mattingkit as mk
+from mattingkit.batches.workers import Answer, attempt
 
 COMMAND = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
 
@@ -44,6 +47,32 @@ def photos(tmp_path_factory):
     outcomes = list(mk.batch(folder / "in", folder / "undisturbed", trimaps=folder / "trimaps", method="rw"))
     assert [outcome.status for outcome in outcomes] == ["done"] * 12
     return folder
+
+
+@pytest.fixture
+def no_processes(monkeypatch):
+    """Let batches do their jobs in this process, as a worker does them: for what is decided before and after the work.
+
+    Starting workers is most of a small batch's time; ``test_workers``, ``test_resuming`` and whole runs have real ones.
+    """
+
+    def here(function, jobs, *, stop, **_):
+        for job in jobs:
+            if stop is not None and stop():
+                return
+            answer = attempt(function, json.loads(json.dumps(job)))
+            yield Answer(job, **json.loads(json.dumps(answer)))
+
+    monkeypatch.setattr(sys.modules["mattingkit.batches.batch"], "run_local", here)
+
+
+@pytest.fixture
+def own_weights(tmp_path):
+    """Weights of 0.1.0, which carry no checksum: today's are refused where they have changed."""
+    packed = Path(__file__).parents[1] / "files_of_0_1_0" / "weights.safetensors.gz"
+    path = tmp_path / "own.safetensors"
+    path.write_bytes(gzip.decompress(packed.read_bytes()))
+    return path
 
 
 def results(folder):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import command
 from PIL import Image
 
 import mattingkit as mk
@@ -86,7 +87,7 @@ def test_a_batch_knows_its_length_and_can_be_left_early(photos, tmp_path):
     assert results(tmp_path) == results(photos / "undisturbed")
 
 
-def test_strokes_serve_as_trimaps(photos, tmp_path):
+def test_strokes_serve_as_trimaps(photos, no_processes, tmp_path):
     strokes = [mk.Stroke([(30, 40)], 1, 6), mk.Stroke([(0, 0), (0, 79), (59, 79), (59, 0), (0, 0)], 0, 4)]
     save_strokes(tmp_path / "trimaps" / "000.json", strokes, (60, 80))
     save_strokes(tmp_path / "trimaps" / "001.json", strokes, (61, 80))
@@ -100,12 +101,12 @@ def test_strokes_serve_as_trimaps(photos, tmp_path):
     assert "must have the same size; got (60, 80) and (61, 80)" in outcomes["001"].reason
 
 
-def test_trimaps_beside_their_photographs_are_no_photographs(tmp_path):
+def test_trimaps_beside_their_photographs_are_no_photographs(no_processes, tmp_path):
     image, trimap = scene(1)
     mk.save_image(tmp_path / "in" / "a.png", image)
     mk.save_trimap(tmp_path / "in" / "a_trimap.png", trimap)
     mk.save_image(tmp_path / "in" / "lonely.png", image)
-    outcomes = list(mk.batch(tmp_path / "in", tmp_path / "out", trimaps=tmp_path / "in", method="rw", workers=1))
+    outcomes = list(mk.batch(tmp_path / "in", tmp_path / "out", trimaps=tmp_path / "in", method="rw"))
     assert {outcome.source.name: outcome.status for outcome in outcomes} == {"a.png": "done", "lonely.png": "failed"}
     assert "no trimap named lonely.png" in next(o.reason for o in outcomes if o.status == "failed")
 
@@ -154,7 +155,7 @@ def save_odd_files(folder):
 
 
 def test_broken_files_are_reported_and_good_ones_are_done(tmp_path):
-    fill(tmp_path, 30)
+    fill(tmp_path, 9)
     bad = save_odd_files(tmp_path / "in")
     trimap = scene(99)[1]
     for path in (tmp_path / "in").rglob("*"):
@@ -169,14 +170,14 @@ def test_broken_files_are_reported_and_good_ones_are_done(tmp_path):
     assert outcome.returncode == 1
     assert "Traceback" not in outcome.stderr + outcome.stdout
     rows = {Path(row["source"]).name: row for row in report(tmp_path / "out")}
-    assert len(rows) == 51
+    assert len(rows) == 30
     assert {name for name, row in rows.items() if row["status"] == "failed"} == bad
     assert all(row["reason"] for row in rows.values() if row["status"] == "failed")
-    assert sum(row["status"] == "done" and Path(row["source"]).stem.isdigit() for row in rows.values()) == 30
+    assert sum(row["status"] == "done" and Path(row["source"]).stem.isdigit() for row in rows.values()) == 9
     assert "9000 = 99 megapixels, more than the limit of 64. Scale it down" in rows["large.png"]["reason"]
     assert "claims more pixels than Pillow opens" in rows["huge.png"]["reason"]
     assert "1 other files left alone" in outcome.stderr
-    assert len(results(tmp_path / "out")) == 51 - len(bad)
+    assert len(results(tmp_path / "out")) == 30 - len(bad)
 
 
 def test_by_default_memory_limits_how_large_a_picture_may_be(tmp_path):
@@ -193,7 +194,7 @@ def test_by_default_memory_limits_how_large_a_picture_may_be(tmp_path):
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
+def desk(no_processes, tmp_path, monkeypatch):
     """Three photographs and their trimaps, in the folder that commands run in."""
     monkeypatch.chdir(tmp_path)
     return fill(tmp_path, 3)
@@ -254,7 +255,7 @@ def test_an_edited_result_is_kept_and_the_others_are_made(desk):
         assert {status for status, _ in outcomes.values()} == {"done" if settings else "skipped"}
         assert (desk / "out" / "001.png").read_bytes() == retouched
     assert kept[1] in {row["reason"] for row in report(desk / "out")}
-    said = run("batch", "in", "out", "-t", "trimaps", "-m", "rw")
+    said = command("batch", "in", "out", "-t", "trimaps", "-m", "rw")
     assert said.returncode == 0
     assert "out/001.png kept: it was edited" in said.stderr
     assert work(overwrite=True)["001"] == ("done", "")
@@ -309,8 +310,8 @@ def test_names_that_are_no_utf8_are_reported_and_resumed(desk):
     odd = os.fsdecode(b"caf\xe9.jpg")
     (desk / "in" / "000.jpg").rename(desk / "in" / odd)
     (desk / "trimaps" / "000.png").rename(desk / "trimaps" / Path(odd).with_suffix(".png"))
-    for status in ("done", "skipped", "skipped"):
-        said = run("batch", "in", "out", "-t", "trimaps", "-m", "rw", "--json")
+    for status, how in (("done", run), ("skipped", command), ("skipped", command)):
+        said = how("batch", "in", "out", "-t", "trimaps", "-m", "rw", "--json")
         assert said.returncode == 0, said.stderr
         lines = [json.loads(line) for line in said.stdout.splitlines()]
         assert {line["status"] for line in lines} == {status}
@@ -335,8 +336,8 @@ def test_pipes_are_reported_and_do_not_stop_a_batch(desk):
     os.mkfifo(desk / "trimaps" / "003.png")
     shutil.copy(desk / "in" / "000.jpg", desk / "in" / "003.jpg")
     mk.save_trimap(desk / "trimaps" / "pipe.png", scene(0)[1])
-    for status in ("done", "skipped"):
-        said = run("batch", "in", "out", "-t", "trimaps", "-m", "rw", "--json", timeout=60)
+    for status, how in (("done", run), ("skipped", command)):
+        said = how("batch", "in", "out", "-t", "trimaps", "-m", "rw", "--json")
         assert said.returncode == 1
         outcomes = {Path(line["source"]).stem: line for line in map(json.loads, said.stdout.splitlines())}
         assert {name for name, line in outcomes.items() if line["status"] == "failed"} == {"pipe", "003"}

@@ -25,7 +25,7 @@ MADE = 1767323045
 
 
 @pytest.fixture
-def old(tmp_path):
+def old(no_processes, tmp_path):
     """A folder of photographs and their results, made by mattingkit 0.1.0."""
     folder = Path(shutil.copytree(OF_0_1_0, tmp_path / "old"))
     for path in [*(folder / "photos").iterdir(), *(folder / "trimaps").iterdir()]:
@@ -35,7 +35,7 @@ def old(tmp_path):
 
 def run(folder, **settings):
     """Outcomes of a run over the folder of 0.1.0, by the photograph's name."""
-    settings = {"method": "closed_form", "trimaps": folder / "trimaps", "epsilon": 1e-6, "workers": 1, **settings}
+    settings = {"method": "closed_form", "trimaps": folder / "trimaps", "epsilon": 1e-6, **settings}
     return {o.source.stem: o for o in mk.batch(folder / "photos", folder / "results", **settings)}
 
 
@@ -124,23 +124,22 @@ def test_two_pictures_of_one_size_that_change_places_are_made_again(old):
     assert results(old / "results")["apple.png"] != before["apple.png"]
 
 
-def test_named_weights_are_part_of_what_a_result_is_made_from(tmp_path, monkeypatch):
-    own = Path(shutil.copy2(weights.weights_path("embedded"), tmp_path / "own.safetensors"))
-    # What the batch asks for; its workers go on using the weights in the package.
-    monkeypatch.setattr(weights, "weights_path", lambda name: own)
+def test_named_weights_are_part_of_what_a_result_is_made_from(own_weights, no_processes, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "weights_path", lambda name: own_weights)
+    monkeypatch.setattr(weights, "verify_weights", lambda name: True)  # which refuses others than the published
+    mk.save_image(tmp_path / "cat.png", mk.samples.cat().image[::4, ::4])
 
-    def status(**settings):
-        settings = {"method": "u2net", "workers": 1, **settings}
-        (outcome,) = mk.batch(mk.samples.data_path("cat.png"), tmp_path / "out", **settings)
+    def status():
+        (outcome,) = mk.batch(tmp_path / "cat.png", tmp_path / "out", method="u2net")
         return outcome.status
 
     assert status() == "done"
     assert status() == "skipped"
-    change(own)
+    change(own_weights)
     assert status() == "done"
 
 
-def test_another_network_s_weights_are_part_of_what_a_result_is_made_from(photos, tmp_path):
+def test_another_network_s_weights_are_part_of_what_a_result_is_made_from(photos, no_processes, tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     own = write_network(tmp_path / "own.onnx")
@@ -148,7 +147,7 @@ def test_another_network_s_weights_are_part_of_what_a_result_is_made_from(photos
     recipe.check()
 
     def status():
-        work = run_recipe(recipe, photos / "in" / "000.jpg", tmp_path / "out", Settings(workers=1))
+        work = run_recipe(recipe, photos / "in" / "000.jpg", tmp_path / "out", Settings())
         return [(outcome.status, outcome.reason) for outcome in work]
 
     assert status() == [("done", "")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import random
@@ -13,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import command
 
 import mattingkit as mk
-from batch.conftest import COMMAND, change, fill, report, results, run, start
+from batch.conftest import COMMAND, change, fill, report, results, start
 
 
-def test_a_second_run_skips_what_is_finished_and_whole(photos, tmp_path):
+def test_a_second_run_skips_what_is_finished_and_whole(photos, no_processes, tmp_path):
     shutil.copytree(photos, tmp_path / "copy", copy_function=shutil.copy2)
     folder = tmp_path / "copy"
     out = folder / "undisturbed"
@@ -31,9 +31,7 @@ def test_a_second_run_skips_what_is_finished_and_whole(photos, tmp_path):
     (out / ".007.png.abcd1234.part").write_bytes(b"half")
 
     def again(**settings):
-        outcomes = mk.batch(
-            folder / "in", out, trimaps=folder / "trimaps", **{"method": "rw", "workers": 2, **settings}
-        )
+        outcomes = mk.batch(folder / "in", out, trimaps=folder / "trimaps", **{"method": "rw", **settings})
         return {outcome.source.stem for outcome in outcomes if outcome.status == "done"}
 
     assert again() == {"003", "004", "005", "006"}
@@ -44,21 +42,19 @@ def test_a_second_run_skips_what_is_finished_and_whole(photos, tmp_path):
     assert len(again(sigma=0.05, resume=False)) == 12
 
 
-def test_other_weights_or_another_background_make_new_results(tmp_path):
-    weights, background = tmp_path / "own.safetensors", tmp_path / "wall.png"
-    # Weights of 0.1.0, which carry no checksum: today's are refused where they have changed.
-    packed = Path(__file__).parents[1] / "files_of_0_1_0" / "weights.safetensors.gz"
-    weights.write_bytes(gzip.decompress(packed.read_bytes()))
+def test_other_weights_or_another_background_make_new_results(own_weights, no_processes, tmp_path):
+    background = tmp_path / "wall.png"
+    mk.save_image(tmp_path / "cat.png", mk.samples.cat().image[::4, ::4])
     mk.save_image(background, np.full((4, 4, 3), 0.5))
 
     def status():
-        settings = {"method": "u2net", "weights": str(weights), "background": background, "workers": 1}
-        (outcome,) = mk.batch(mk.samples.data_path("cat.png"), tmp_path / "out", **settings)
+        settings = {"method": "u2net", "weights": str(own_weights), "background": background}
+        (outcome,) = mk.batch(tmp_path / "cat.png", tmp_path / "out", **settings)
         return outcome.status
 
     assert status() == "done"
     assert status() == "skipped"
-    change(weights)
+    change(own_weights)
     assert status() == "done"
     change(background)
     assert status() == "done"
@@ -90,10 +86,10 @@ def test_kill_9_at_any_moment_then_resume_gives_the_same_results(photos, tmp_pat
     expected = results(photos / "undisturbed")
     moments = random.Random(5)
     out, counts = tmp_path / "out", set()
-    for _ in range(6):
+    for rest in (0, 1, 3, 0):
         process = start(batch_command(photos, out, "--json", "--quiet", "-j", "1"), tmp_path / "log")
         # Some outcomes, then a moment more: the clock alone would kill a slow machine's run before it has begun.
-        for _ in range(len(results(out)) + moments.randrange(0, 4)):
+        for _ in range(len(results(out)) + rest):
             process.stdout.readline()
         time.sleep(moments.uniform(0, 0.2))
         workers = children(process.pid)
@@ -109,7 +105,7 @@ def test_kill_9_at_any_moment_then_resume_gives_the_same_results(photos, tmp_pat
         if present.keys() == expected.keys():
             shutil.rmtree(out)  # all done: the next kill hits a new run
     assert len(counts) > 2, "the kills did not come at different moments"
-    final = run(*batch_command(photos, out)[1:])
+    final = command(*batch_command(photos, out)[1:])
     assert final.returncode == 0, final.stderr
     assert results(out) == expected
     assert not list(out.glob(".*.part"))
@@ -117,9 +113,9 @@ def test_kill_9_at_any_moment_then_resume_gives_the_same_results(photos, tmp_pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_finishes_what_is_begun_and_resumes(tmp_path, number):
+def test_ctrl_c_finishes_what_is_begun_and_resumes(no_processes, tmp_path, number):
     # Large enough that the signal comes in the middle, however late this process gets to send it.
-    photos, out = fill(tmp_path / "photos", 14, height=240, width=320), tmp_path / "out"
+    photos, out = fill(tmp_path / "photos", 8, height=240, width=320), tmp_path / "out"
     process = start(batch_command(photos, out, "--json", "-j", "1"), tmp_path / "log")
     first = process.stdout.readline()  # the first outcome
     assert json.loads(first)["status"] == "done"
@@ -131,14 +127,14 @@ def test_ctrl_c_finishes_what_is_begun_and_resumes(tmp_path, number):
     assert "Traceback" not in errors
     assert "run the same command again" in errors
     outcomes = [json.loads(line) for line in lines]
-    assert 1 <= len(outcomes) < 14
+    assert 1 <= len(outcomes) < 8
     before = results(out)
     assert {Path(o["output"]).name for o in outcomes} == set(before)
     assert len(report(out)) == len(outcomes)
-    again = run(*batch_command(photos, out, "--json")[1:])
+    again = command(*batch_command(photos, out, "--json")[1:])
     assert again.returncode == 0
     statuses = [json.loads(line)["status"] for line in again.stdout.splitlines()]
     assert statuses.count("skipped") == len(outcomes)
     after = results(out)
-    assert len(after) == 14
+    assert len(after) == 8
     assert {name: after[name] for name in before} == before
