@@ -133,6 +133,7 @@ def test_a_visitor(app: App) -> None:
     assert "default-src 'self' data: blob:;" in policy
     assert not re.search("https?:|\\*", policy)
     assert "application/vnd.jupyter.widget-view+json" in page
+    assert "'The studio opens …'" in page, "in place of Executing 1 of 1"
     assert "Traceback" not in page
     (kernel,) = app.kernels()
     rollup = Path(f"/proc/{kernel}/smaps_rollup").read_text()
@@ -162,6 +163,10 @@ def test_a_visitor(app: App) -> None:
     start = time.monotonic()
     assert app.get("/", **app.cookie)[0] == 200
     assert time.monotonic() - start < 5
+    # The terminal says what the command says, and not how other programs are ended or that nobody has signed the page.
+    printed = (app.folder / "log").read_text()
+    assert printed.startswith(f"Serving http://127.0.0.1:{app.port}/?token=")
+    assert not re.search("Ctrl-C will not|without encryption|not trusted|is running at|--existing|ping_timeout", printed)
     within(lambda: app.kernels() == [], "the kernel of a visitor who has gone is ended", 90)
 
 

@@ -52,6 +52,7 @@ def test_opens_a_file_in_pieces(ramp: Any, tmp_path: Path) -> None:
     within(lambda: made.pad is not None, "the pad")
     assert made.pad.image.shape == ramp[0].shape
     assert (made.name, made.size) == ("me.png", [24, 32])
+    assert made.pad.shown == "checkerboard", "a cut-out is what one has come for"
     assert 'mk.load_image("me.png")' in made.code
 
 
@@ -92,18 +93,24 @@ def test_every_file_is_what_its_code_makes(solved: Any, tmp_path: Path, monkeypa
 
 
 def test_one_background_drives_result_code_and_files(solved: Any) -> None:
-    for background, word, level in (("#0000ff", "0000ff", 255), ("white", "white", 255), ("#d9001b", "d9001b", 27)):
+    for background, word, level in (("#0000ff", "0000ff", 255), ("white", "white", 255), ("#d9001b", "red", 27)):
         solved.background = background
         assert solved.pad.shown == background
         assert f'"{background}"' in solved.code
         name, content = solved.file("composite")
         assert name == f"me_{word}.png"
         assert round(255 * read((name, content))[0, 0, 2]) == level
+    name, content = solved.file("composite", suffix=".jpg")
+    assert (name, Image.open(io.BytesIO(content)).format) == ("me_red.jpg", "JPEG")
+    assert np.abs(read((name, content))[0, 0] - np.array([0xD9, 0, 0x1B]) / 255).max() < 0.05
     # The pad's own choice of what the result stands on is no other.
     solved.pad.shown = "black"
     assert solved.background == "black"
     solved.pad.shown = "alpha"
     assert solved.background == "black"
+    # Who chooses a background wants to see it, the one that is chosen already, too.
+    solved._told({"do": "ground"}, [])
+    assert solved.pad.shown == "black"
     picture = io.BytesIO()
     Image.fromarray(np.full((10, 10, 3), 51, np.uint8)).save(picture, "PNG")
     send(solved, picture.getvalue(), "wall.png", "background")
@@ -202,6 +209,8 @@ def test_parameters_go_to_the_pad_and_into_the_code() -> None:
     made.method = "knn"
     assert made.parameters == {}
     assert made.pad._worker.method == "knn"
+    assert made.pad.answered_by == "KNN"
+    assert all(one["hint"] for one in made.methods), "each method in plain words"
 
 
 def test_two_studios_share_nothing() -> None:
@@ -231,6 +240,10 @@ def test_a_guess_goes_beneath_what_was_drawn(monkeypatch: pytest.MonkeyPatch, tm
     assert asked == [{"include": [(3, 3)], "box": (1, 1, 19, 19)}]
     assert made.pad.trimap[15, 1] == 0
     assert made.pad.trimap[2, 1] == 1
+    # What is said about a guess is read by the first stroke.
+    assert "between the dashed lines" in made.notice
+    made.pad.add_stroke([(9, 9)], "background", radius=1)
+    assert made.notice == ""
     # A guess can be made again, so it is nothing to recover.
     assert made.pad.recovery._timer is None
 

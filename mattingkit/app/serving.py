@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import webbrowser
@@ -38,6 +39,11 @@ class _Guarded(Voila):  # type: ignore[misc]
     address: str
     show = False
 
+    def setup_template_dirs(self) -> None:
+        """Put the words that are shown while the page opens before Voilà's own, which are for notebooks."""
+        super().setup_template_dirs()
+        self.template_paths.insert(0, str(Path(__file__).with_name("page")))
+
     def init_handlers(self) -> list[Any]:
         """List the handlers, with the guarded connection in place of Voilà's own."""
         handlers = super().init_handlers()
@@ -54,6 +60,11 @@ class _Guarded(Voila):  # type: ignore[misc]
         if self.show:
             webbrowser.open(self.address)
         super().listen()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of the log is worth showing: not that nobody has signed our own page, or what tornado sets right."""
+    return not any(known in record.getMessage() for known in ("is not trusted", "websocket_ping_timeout"))
 
 
 def serve(
@@ -92,6 +103,8 @@ def serve(
         False,
     )
     config.VoilaConfiguration.show_tracebacks = False
+    # The terminal shows what the command itself says, the address with its token, and what goes wrong.
+    config.Voila.log_level = logging.WARNING
     # Whatever is connected stays; what is not is ended soon.
     config.MappingKernelManager.cull_idle_timeout = _IDLE
     config.MappingKernelManager.cull_interval = _LOOK
@@ -104,6 +117,8 @@ def serve(
         application.doors = Doors(token, hosts, visitors)
         application.address = f"http://127.0.0.1:{port}/" + (f"?{urlencode({'token': token})}" if token else "")
         application.show = browser
+        for log in (application.log, logging.getLogger("tornado.general")):
+            log.addFilter(_is_news)
         application.initialize([str(page), *extra])
         application.start()
     finally:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gc
 import traceback
+import warnings
+
+# When the server and all its kernels end together, the fork server may hear of a child that it no longer knows.
+warnings.filterwarnings("ignore", "forkserver: waitpid returned", UserWarning)
 
 try:
     import ipykernel.kernelapp

@@ -41,10 +41,31 @@ from mattingkit.widgets.screen_pictures import photo_file, reduced
 
 __all__ = ["Studio"]
 
+#: What the colours of the swatches are called, in the names of files too.
+_COLOURS = {"#438edb": "blue", "#d9001b": "red", "#2e7d32": "green"}
+#: What a method does, for who chooses one by its result.
+_IN_WORDS = {
+    "closed_form": "Colours blend smoothly along the edge; good for hair.",
+    "bayesian": "Compares each pixel with the colours that lie near it on either side.",
+    "bayesian_laplacian": "Two of the others joined: colours found nearby, then a smooth edge.",
+    "u2net": "A network finds the subject by itself; what you paint does not count.",
+    "geodesic": "Each pixel belongs to the nearest stroke, along a path of like colours.",
+    "knn": "Pixels that look alike get the same answer, wherever they are.",
+    "lbdm": "Learns in each small window how colours and edge go together.",
+    "lkm": "As closed form, over larger windows.",
+    "rw": "Asks where a walk of chance from each pixel would end first.",
+    "sm": "Takes the best pair of colours found nearby.",
+}
+
 _STATIC = Path(__file__).parent / "static"
 
 #: Pixels up to which a photograph is worked on as it is, and those that a first guess is made of: it knows no more.
 _LARGEST, _GUESSED = 12_000_000, 800_000
+#: Said once there is a guess, until the first stroke: whoever paints has understood.
+_FOUND = (
+    "The subject is found; between the dashed lines the program decides by colour. Where it is wrong, paint Keep or "
+    "Remove, on fuzzy edges Hair."
+)
 #: Bytes of the largest file that can be opened.
 _LIMIT = 80_000_000
 #: Seconds that Save waits for an answer that is still on its way.
@@ -59,7 +80,7 @@ class Studio(anywidget.AnyWidget):
     image : array_like, shape (H, W, 3), optional
         To begin with; without one, a place to drop a photo on and samples to try.
     ink : {"auto", "canvas", "page"}, default "auto"
-        As for :class:`Scribbler`.
+        As for :class:`mattingkit.widgets.Scribbler`.
     guess : bool, default True
         Let U²-Net make the first trimap of a photo as soon as it is opened.
     autosave : bool, default True
@@ -145,7 +166,10 @@ class Studio(anywidget.AnyWidget):
         self._sample = ""
         self._unlink: Callable[[], None] = lambda: None
         super().__init__(
-            methods=[{"name": name, "title": one.title, "strokes": one.needs_trimap} for name, one in METHODS.items()],
+            methods=[
+                {"name": name, "title": one.title, "hint": _IN_WORDS.get(name, ""), "strokes": one.needs_trimap}
+                for name, one in METHODS.items()
+            ],
             samples=[{"name": name, "title": name.capitalize()} for name in samples.names()],
             sizes={name: one.title for name, one in ID_SIZES.items()},
             papers={name: one.title for name, one in PAPERS.items()},
@@ -213,8 +237,9 @@ class Studio(anywidget.AnyWidget):
         pad.finish_with(self._finish(), self.decontaminate)
         if self.background == "picture":
             self.background = "checkerboard"
-        pad.shown = "alpha" if self.background == "checkerboard" else self.background
+        pad.shown = self.background
         pad.observe(lambda change: self._follow_shown(change["new"]), "shown")
+        pad.observe(lambda change: self._follow_count(change["old"], change["new"]), "count")
         with self.hold_sync():
             self._forget_comparison()
             self.pad = pad
@@ -258,7 +283,7 @@ class Studio(anywidget.AnyWidget):
             if self.pad is pad:
                 pad.change(pad.drawing.set_guess, trimap)
                 pad.solve()
-                self.notice = "Found by U²-Net. Paint Keep or Remove where it is wrong; Hair for fuzzy edges."
+                self.notice = _FOUND
 
         # Another photo may have been opened while the last one's guess was still on its way.
         self._in_thread(f"guess {id(pad)}", work)
@@ -273,6 +298,7 @@ class Studio(anywidget.AnyWidget):
         if self.background == "picture":
             self._follow_background()
         self.background = "picture"
+        self._show_ground()
 
     def _follow_background(self) -> None:
         if self.background not in ("checkerboard", "picture"):
@@ -290,6 +316,17 @@ class Studio(anywidget.AnyWidget):
         """The pad's own choice of what its result stands on is the same background."""
         if shown not in ("alpha", "overlay"):
             self.background = shown
+
+    def _follow_count(self, before: int, now: int) -> None:
+        """What was said before a stroke is read by then."""
+        if now > before:
+            self.notice = ""
+
+    def _show_ground(self) -> None:
+        """Who has chosen a background wants to see it, whatever the result's pane shows, and where that is hidden."""
+        if self.pad is not None:
+            self.pad.shown = self.background
+            self.pad.show_result()
 
     def _finish(self) -> Callable[[FloatArray], FloatArray] | None:
         if not (self.shift or self.feather):
@@ -377,7 +414,13 @@ class Studio(anywidget.AnyWidget):
     # Saving ----------------------------------------------------------------------------------------------------------
 
     def file(
-        self, what: str, id_size: str = "35x45mm", paper: str = "10x15cm", *, strict: bool = True
+        self,
+        what: str,
+        id_size: str = "35x45mm",
+        paper: str = "10x15cm",
+        *,
+        strict: bool = True,
+        suffix: Literal[".png", ".jpg"] = ".png",
     ) -> tuple[str, bytes]:
         """Make a file of what is shown now: its name, and its content.
 
@@ -391,6 +434,8 @@ class Studio(anywidget.AnyWidget):
         strict : bool, default True
             Refuse an ID photo of a picture that ends too close below the head, as
             :func:`mattingkit.photo.id_photo.crop_id_photo` does.
+        suffix : {".png", ".jpg"}, default ".png"
+            For what has no transparency: "composite", "id" and "sheet".
 
         Raises
         ------
@@ -418,14 +463,16 @@ class Studio(anywidget.AnyWidget):
         behind: Any = "white" if self.background == "checkerboard" else self.background
         if what == "composite":
             behind = self._backdrop if behind == "picture" else behind
-            return f"{stem}_{_word(self.background)}.png", png_bytes(composite(foreground, behind, alpha))
+            flat = composite(foreground, behind, alpha)
+            made = png_bytes(flat) if suffix == ".png" else photo_bytes(suffix, flat)
+            return f"{stem}_{_word(self.background)}{suffix}", made
         if what not in ("id", "sheet"):
             raise ValueError(f"There is no file {what!r} to save.")
         photo = crop_id_photo(foreground, alpha, id_size, strict=strict)
         flat = composite(photo[..., :3], "white" if behind == "picture" else behind, photo[..., 3])
         if what == "id":
-            return f"{stem}_{id_size}.png", photo_bytes(".png", flat, dpi=(DPI, DPI))
-        return f"{stem}_{id_size}_{paper}.png", photo_bytes(".png", print_sheet(flat, paper), dpi=(DPI, DPI))
+            return f"{stem}_{id_size}{suffix}", photo_bytes(suffix, flat, dpi=(DPI, DPI))
+        return f"{stem}_{id_size}_{paper}{suffix}", photo_bytes(suffix, print_sheet(flat, paper), dpi=(DPI, DPI))
 
     def _alpha(self, pad: Scribbler) -> FloatArray:
         """The alpha as it is shown, once what is on its way has arrived."""
@@ -473,6 +520,8 @@ class Studio(anywidget.AnyWidget):
     # What the page tells ---------------------------------------------------------------------------------------------
 
     def _told(self, content: Mapping[str, Any], buffers: list[Any]) -> None:
+        # So that the page knows at once whether anybody listens; what was asked for may take a while.
+        self.send({"part": "heard"})
         what = content["do"]
         if what == "open":
             # In pieces: one message has a size limit.
@@ -497,6 +546,9 @@ class Studio(anywidget.AnyWidget):
             row, col = (int(value) for value in content["point"])
             color = np.rint(255 * self.pad.image[row, col]).astype(int)
             self.background = "#" + "".join(f"{value:02x}" for value in color)
+            self._show_ground()
+        elif what == "ground":
+            self._show_ground()
         elif what == "compare":
             self.compare(content["names"])
         elif what == "use":
@@ -510,7 +562,7 @@ class Studio(anywidget.AnyWidget):
                 )
 
     def _send_file(self, content: Mapping[str, Any]) -> None:
-        options = {key: content[key] for key in ("id_size", "paper", "strict") if key in content}
+        options = {key: content[key] for key in ("id_size", "paper", "strict", "suffix") if key in content}
         try:
             name, made = self.file(content["what"], **options)
             note = self._note(content["id_size"]) if content["what"] in ("id", "sheet") else ""
@@ -612,7 +664,8 @@ def _quoted(text: str) -> str:
 
 
 def _word(background: str) -> str:
-    return {"checkerboard": "white", "picture": "background"}.get(background, background.lstrip("#"))
+    """What a file on this background is called after."""
+    return {"checkerboard": "white", "picture": "background", **_COLOURS}.get(background, background.lstrip("#"))
 
 
 def _sliders(method: str) -> list[dict[str, Any]]:

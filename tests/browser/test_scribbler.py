@@ -418,6 +418,8 @@ def test_opened_again_without_a_kernel_there_is_a_picture_of_the_last_state(book
     assert len(pictures.nth(1).get_attribute("src")) < 150_000
     page = book.page
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.evaluate("path => window.mk.kernel(path).restart()", book.path)
+    until(lambda: page.get_by_text("run the cell again to go on").count() == 2, "pads of a kernel restarted say so")
     page.evaluate("path => window.mk.kernel(path).shutdown()", book.path)
     page.goto("about:blank")
     page.goto(f"{book.server.url}/lab/tree/{book.path}?reset&kernel=none", wait_until="domcontentloaded")

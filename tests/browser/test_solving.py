@@ -303,7 +303,10 @@ def test_a_dead_kernel_loses_no_stroke(book: Any) -> None:
     dialog = book.page.locator(".jp-Dialog button")
     if dialog.count():
         dialog.last.click()
+    gone = book.page.get_by_text("run the cell again to go on. Your strokes are kept.")
+    until(lambda: gone.count() == 2, "both pads say that their kernel is gone")
     book.run_all()
+    assert not gone.count()
     for ink in ("canvas", "page"):
         book.execute(f"pad = pads[{ink!r}]")
         pad = LivePad(book, ink)

@@ -28,6 +28,7 @@ import traitlets
 from mattingkit.drawing import LABELS, Base, Drawing, Fill, Lasso, Mark, label_value, read_mark
 from mattingkit.files import png_bytes
 from mattingkit.images import FloatArray
+from mattingkit.methods import find_method
 from mattingkit.progress import Progress
 from mattingkit.threads import Latest, Ticket
 from mattingkit.trimap import BACKGROUND, FOREGROUND, UNKNOWN, Stroke, trimap_from_alpha
@@ -150,6 +151,8 @@ class Scribbler(anywidget.AnyWidget):
     busy = traitlets.Bool(False).tag(sync=True)
     progress = traitlets.Float(0.0).tag(sync=True)
     compiles = traitlets.Bool(False).tag(sync=True)
+    #: What the method that answers is called.
+    answered_by = traitlets.Unicode().tag(sync=True)
     seconds = traitlets.Float(0.0).tag(sync=True)
     #: The model of the ipycanvas that the kernel draws on; empty where the page draws.
     canvas = traitlets.Unicode().tag(sync=True)
@@ -206,6 +209,7 @@ class Scribbler(anywidget.AnyWidget):
         super().__init__(
             shape=list(self.drawing.shape),
             live=live is not None,
+            answered_by="" if live is None else find_method(live).title,
             width=width or 0,
             radius=float(np.clip(round(max(self.drawing.shape) / 64), 1, 200)),
         )
@@ -341,6 +345,10 @@ class Scribbler(anywidget.AnyWidget):
         height, width = self.drawing.shape
         corner = np.clip((top, left), 0, (height - height / zoom, width - width / zoom))
         self.view = [zoom, *corner.tolist()]
+
+    def show_result(self) -> None:
+        """Where the page has room for one picture at a time, turn from the photograph to the result."""
+        self.send({"part": "turn"})
 
     def guarded(self, action: Any, *arguments: Any) -> None:
         """Call; what goes wrong is shown in the pad, and the strokes stay."""
@@ -515,6 +523,7 @@ class Scribbler(anywidget.AnyWidget):
             self.live = True
         else:
             self._worker.set_method(method, parameters)
+        self.answered_by = find_method(method).title
         if self._answering:
             self.solve()
 

@@ -258,10 +258,11 @@ function render({ model, el }) {
     root.classList.toggle("mk-tiny", available < 540);
     root.classList.toggle("mk-one", !wide);
     root.classList.toggle("mk-touch", touch);
-    // Where the toolbar would need a second row, first the digits go, then the words.
-    for (const [tight, narrow] of [[false, false], [true, false], [true, true]]) {
-      root.classList.toggle("mk-tight", tight);
-      root.classList.toggle("mk-narrow", narrow || available < 700);
+    // Where the toolbar would need a second row, first the digits go, then the words, the buttons of the zoom last.
+    for (const [tight, narrow, few] of [[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]]) {
+      root.classList.toggle("mk-tight", !!tight);
+      root.classList.toggle("mk-narrow", !!narrow || available < 620);
+      root.classList.toggle("mk-few", !!few);
       if (bar.offsetHeight < 1.8 * labels.erase.offsetHeight) break;
     }
     const one = stage.dataset.one;
@@ -273,6 +274,9 @@ function render({ model, el }) {
     const room = (available - 4 - (columns - 1) * 10) / columns - 2;
     const share = Number(getComputedStyle(el).getPropertyValue("--mk-pad-share")) || 0.7;
     const tall = full ? window.innerHeight - bar.offsetHeight - status.offsetHeight - photo.figure.firstChild.offsetHeight - 56 : share * window.innerHeight;
+    // What lies below stays where it is when the next photograph has another shape.
+    const keeps = wide && getComputedStyle(el).getPropertyValue("--mk-pad-keep");
+    for (const pane of panes) pane.area.style.minHeight = keeps ? `${Math.round(tall)}px` : "";
     const highest = Math.max(160, tall) / (!wide && one === "Both" ? 2 : 1);
     const limit = (!full && get("width")) || Infinity;
     const width = Math.max(80, Math.floor(Math.min(room, limit, (highest * W) / H)));
@@ -928,7 +932,7 @@ function render({ model, el }) {
     band.oninput = look_at;
     const bandRow = h("div", { class: "mk-row", title: "Begin anew: the result's border becomes hair, the rest is as the result says" },
       h("span", {}, "Border band"), band, h("span", { class: "mk-unit" }, "px"), make);
-    const small = root.classList.contains("mk-tight") ? [item("Zoom in", () => zoomBy(1.5), { key: "+" }), item("Zoom out", () => zoomBy(1 / 1.5), { key: "−" }),
+    const small = !bar.querySelector(".mk-zoom .mk-icon").offsetParent ? [item("Zoom in", () => zoomBy(1.5), { key: "+" }), item("Zoom out", () => zoomBy(1 / 1.5), { key: "−" }),
       item("Show the whole picture", () => look(1, 0, 0), { key: "0" }), line()] : [];
     open(more, ...small,
       h("div", { class: "mk-row" }, h("span", {}, "Ink opacity"), tint),
@@ -1040,8 +1044,8 @@ function render({ model, el }) {
     result.figure.classList.toggle("mk-stale", get("stale") && !!pictures.alpha);
     busy.classList.toggle("mk-on", working);
     const share = get("progress");
-    const task = get("compiles") ? "Compiling (once on this machine)" : !pictures.alpha ? "Working" : get("level") === "preview" && !get("stale") ? "Refining" : "Updating";
-    busyText.textContent = `${task}…${share > 0.05 ? ` ${Math.round(100 * share)} %` : ""}`;
+    const task = get("compiles") ? "compiling (once on this computer)" : get("level") === "preview" && !get("stale") ? "refining" : "solving";
+    busyText.textContent = `${get("answered_by")}: ${task}…${share > 0.05 ? ` ${Math.round(100 * share)} %` : ""}`;
     const count = get("count");
     hint.textContent = pictures.alpha || working || playing ? "" : get("notice") || (count ? "" :
       "Paint over some of what to keep, then some of what to remove. The result appears here.");
@@ -1060,7 +1064,7 @@ function render({ model, el }) {
       h("button", { type: "button", class: "mk-plain-button", onclick: settle(false) }, "Dismiss"));
     const offer = gone ? 0 : get("offer");
     banner(photo, "offer", offer ? `${offer} stroke${offer === 1 ? "" : "s"} drawn here before` : "", act("Restore", { do: "restore" }), act("Dismiss", { do: "dismiss" }));
-    banner(photo, "gone", stopped ? "The program has stopped. Start it again and open its new address in this tab: your strokes are kept in it." : gone ? "The kernel was restarted or has ended: run the cell again to go on. Your strokes are kept." : "");
+    banner(photo, "gone", stopped ? "The program has stopped. Start it again and open its new address in this tab: your strokes are kept in it." : gone ? `The kernel was restarted or has ended: run the cell again to go on.${get("keeps") ? " Your strokes are kept." : ""}` : "");
     root.classList.toggle("mk-gone", gone);
     explainPlace();
   }
@@ -1121,6 +1125,9 @@ function render({ model, el }) {
       changes = watching && more && less ? { more, less, most: content.most } : null;
       redraw();
       words();
+    } else if (content.part === "turn") {
+      if (stage.dataset.one === "Photo") stage.dataset.one = "Result";
+      arrange();
     } else if (content.part === "file") {
       const link = h("a", { href: URL.createObjectURL(new Blob([buffers[0]])), download: content.name });
       link.click();
@@ -1142,10 +1149,10 @@ function render({ model, el }) {
     else following = following.then(() => hear(content, buffers)).catch(console.error);
   };
 
-  const watch = { "msg:custom": heard, "change:view": seenFrom, "change:opacity": present,
+  const watch = { "msg:custom": heard, comm_live_update: () => lose(), "change:view": seenFrom, "change:opacity": present,
     "change:shown": () => { redraw(); words(); }, "change:live": () => { arrange(); words(); }, "change:width": arrange };
   for (const name of ["label", "radius", "tool", "tolerance"]) watch[`change:${name}`] = () => { present(); words(); };
-  for (const name of ["can_undo", "can_redo", "count", "offer", "notice", "alert", "busy", "progress", "compiles", "seconds", "level", "stale"]) watch[`change:${name}`] = words;
+  for (const name of ["can_undo", "can_redo", "count", "offer", "notice", "alert", "busy", "progress", "compiles", "answered_by", "seconds", "level", "stale"]) watch[`change:${name}`] = words;
   for (const [name, handler] of Object.entries(watch)) model.on(name, handler);
 
   // The kernel's own ink is an ipycanvas's picture, laid over the photograph. Where the page cannot have it, it draws.
@@ -1207,20 +1214,24 @@ function render({ model, el }) {
     words();
   }
   const pulse = page.kernelId ? setInterval(feelPulse, 4000) : 0;
-  // A kernel that is gone shows: ipywidgets marks the views of lost models.
-  const lost = new MutationObserver(() => {
-    const now = stopped || !!el.closest(".jupyter-widgets-disconnected");
-    if (now === gone) return;
-    gone = now;
+  // A kernel that is gone takes this pad's model with it; what is started in its place knows nothing of it. The model is
+  // told of a restart; of a kernel that died, or was shut down, JupyterLab's session tells.
+  function lose() {
+    if (gone) return;
+    gone = true;
     give_up();
     words();
-  });
+  }
+  const session = model.widget_manager?.context?.sessionContext;
+  const look_after = (_, state) => { if (["restarting", "autorestarting", "terminating", "dead"].includes(state)) lose(); };
+  session?.statusChanged?.connect(look_after);
+  const changed = (_, kernels) => { if (kernels.oldValue) lose(); };
+  session?.kernelChanged?.connect(changed);
   const sizer = new ResizeObserver(() => requestAnimationFrame(arrange));
   sizer.observe(el);
   const watcher = new IntersectionObserver((entries) => { if (entries.some((one) => one.isIntersecting)) arrange(); });
   watcher.observe(el);
   window.addEventListener("resize", arrange, on);
-  requestAnimationFrame(() => { for (let at = el; at && at !== document.body; at = at.parentElement) if (at === el || at.matches(".jupyter-widgets")) lost.observe(at, { attributes: true, attributeFilter: ["class"] }); });
   // Until the kernel answers, or where there is none, the last state as a picture.
   const still = get("still");
   if (still?.byteLength) {
@@ -1235,7 +1246,8 @@ function render({ model, el }) {
     off.abort();
     sizer.disconnect();
     watcher.disconnect();
-    lost.disconnect();
+    session?.statusChanged?.disconnect(look_after);
+    session?.kernelChanged?.disconnect(changed);
     clearTimeout(sending);
     clearInterval(pulse);
     if (hovered === root) hovered = null;

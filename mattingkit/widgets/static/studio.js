@@ -1,12 +1,24 @@
 // The Studio's page: header, stage, strip and footer around the pad, which draws itself. What is chosen here is a trait
 // in Python; files come from there when they are asked for, of what is shown then.
 const PIECE = 1 << 20;
+const KINDS = { png: "image/png", jpg: "image/jpeg", json: "application/json" };
 const SWATCHES = { checkerboard: "Transparent", white: "White", "#438edb": "Blue #438EDB", "#d9001b": "Red #D9001B" };
+const NAMED = { ...SWATCHES, "#438edb": "Blue", "#d9001b": "Red", "#2e7d32": "Green", black: "Black", picture: "Picture" };
+const HERE = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+const STAYS = HERE ? "It stays on this computer." : "It goes to the computer that runs this page, and to no other.";
+const STEPS = [["Open a photo.", "The program finds the subject by itself."], ["Wrong somewhere?", "Paint Keep or Remove there, roughly; Hair on fuzzy edges."],
+  ["Choose a background", "or none, and save."]];
+//: Seconds until a page that hears nothing says so; and what it says.
+const PATIENCE = 4;
+const SILENT = "The program does not answer: it is busy, or it has stopped. Nothing is lost: this tab keeps your strokes.";
+const STOPPED = `Not saved, since the program is gone. Nothing is lost: your strokes are kept. ${document.body.dataset.voila === undefined ? "Run the cell again to go on."
+  : "Start it again, and open the address that it prints in this tab."}`;
 const ICONS = {
   open: '<path d="M3 15V5a1 1 0 0 1 1-1h4l2 2h6a1 1 0 0 1 1 1v8a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1z"/>',
   find: '<path d="M3 7V4h3M14 4h3v3M17 13v3h-3M6 16H3v-3"/><circle cx="10" cy="8.5" r="2"/><path d="M6.5 14c.6-2 2-3 3.500-3s2.900 1 3.500 3"/>',
   save: '<path d="M10 3v9M6.500 9l3.500 3.500L13.500 9M4 16h12"/>',
   pick: '<path d="M12 5l3 3M4 16l1-3 7-7 2 2-7 7-3 1zM12.500 5.500L14 4a1.400 1.400 0 0 1 2 2l-1.500 1.500"/>',
+  help: '<circle cx="10" cy="10" r="7"/><path d="M8 8a2 2 0 1 1 2.800 1.800c-.5.300-.8.600-.8 1.400M10 13.600v.1"/>',
   picture: '<rect x="3" y="4" width="14" height="12" rx="1"/><path d="M4 14l4-4 3 3 2-2 3 3"/><circle cx="13" cy="8" r="1"/>',
   down: '<path d="M6 8l4 4 4-4"/>',
 };
@@ -35,7 +47,18 @@ function render({ model, el, host }) {
   const on = { signal: off.signal };
   const get = (name) => model.get(name);
   const put = (values) => { for (const [name, value] of Object.entries(values)) model.set(name, value); model.save_changes(); };
-  const tell = (content, buffers) => model.send(content, undefined, buffers);
+  // Whatever is asked for is answered at once, if only by word that it was heard; where nothing comes, nobody is there.
+  let silence = 0;
+  let silent = false;
+  const tell = (content, buffers) => {
+    model.send(content, undefined, buffers);
+    if (!silence && content.do !== "hello") silence = setTimeout(() => { silent = true; words(); }, PATIENCE * 1000);
+  };
+  function answered() {
+    clearTimeout(silence);
+    silence = 0;
+    if (silent) { silent = false; words(); }
+  }
   let asked = 0;
   const answers = new Map();
 
@@ -67,6 +90,11 @@ function render({ model, el, host }) {
   const item = (word, hint, act) => h("button", { type: "button", class: "mk-item", onclick: () => { close(); act(); } },
     h("span", {}, word), h("small", {}, hint));
 
+  // A file in either of two formats.
+  const pair = (word, hint, what, options) => h("div", { class: "mk-pairs" }, item(word, hint, () => save(what, options())),
+    h("button", { type: "button", class: "mk-item", "aria-label": `${word}, JPEG`, title: "Smaller, for e-mail and forms", onclick: () => { close(); save(what, { ...options(), suffix: ".jpg" }); } },
+      h("span", {}, "JPEG"), h("small", {}, "smaller")));
+
   // Header ----------------------------------------------------------------------------------------------------------------
   const input = h("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "Photo" });
   const behindInput = h("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "Background picture" });
@@ -76,35 +104,42 @@ function render({ model, el, host }) {
   const openButton = h("button", { type: "button", class: "mk-main", title: "Open a photo; or paste it, or drop it anywhere here", onclick: () => input.click() },
     svg("open"), h("span", {}, "Open photo"));
   const name = h("span", { class: "mk-name" });
-  const find = dropdown("find", "Find subject", "Let U²-Net find the subject", "",
-    item("Find the whole subject", "U²-Net looks at the picture, then at the subject", () => tell({ do: "find" })),
+  const find = dropdown("find", "Find subject", "Let the program find the subject by itself", "",
+    item("Find the whole subject", "As when the photo was opened", () => tell({ do: "find" })),
     item("Find it in a box", "Draw a box around the subject", () => aim("box")),
     item("Find what I click on", "Alt and a click: not this", () => aim("points")));
   const size = h("select", { "aria-label": "Size of the ID photo" });
   const paper = h("select", { "aria-label": "Paper" });
   const files = dropdown("save", "Save", "Save what is shown now", "mk-primary",
     item("Cut-out", "PNG, transparent", () => save("cutout")),
-    item("With background", "PNG, on what is chosen below", () => save("composite")),
-    item("Alpha", "PNG, gray", () => save("alpha")),
+    pair("With background", "PNG, on what is chosen below", "composite", () => ({})),
     item("Copy cut-out", "To the clipboard", () => copy()),
     h("hr"),
     h("label", { class: "mk-field" }, "ID photo", size),
-    item("Save ID photo", "PNG, 300 dots per inch", () => save("id", { id_size: size.value })),
+    pair("Save ID photo", "PNG, 300 dots per inch", "id", () => ({ id_size: size.value })),
     h("label", { class: "mk-field" }, "Paper", paper),
     item("Save print sheet", "With marks to cut along", () => save("sheet", { id_size: size.value, paper: paper.value })),
     h("hr"),
-    item("Trimap", "PNG: what is known", () => save("trimap")),
-    item("Strokes", "JSON, to load again", () => save("strokes")));
-  const header = h("header", { class: "mk-head" }, openButton, name, h("span", { class: "mk-grow" }), find.node, files.node);
+    item("Strokes", "To go on another day: ⋯, Open strokes", () => save("strokes")),
+    item("Alpha", "PNG: white is kept, black removed", () => save("alpha")),
+    item("Trimap", "PNG: kept, removed, and what the program decides", () => save("trimap")));
+  const help = dropdown("help", "Help", "How it is done", "mk-help-button", h("div", { class: "mk-help-text", tabindex: -1 },
+    ...STEPS.map(([first, then], k) => h("p", {}, h("strong", {}, `${k + 1} ${first} `), then)),
+    h("p", {}, h("strong", {}, "The dashed lines: "), "what lies between them is not settled; there the program decides by colour, pixel by pixel. A stroke settles it."),
+    h("p", {}, h("strong", {}, "On a slip: "), "undo with Z, or take strokes away with Erase. The mouse wheel zooms with Ctrl held, the right button removes."),
+    h("p", {}, h("strong", {}, "All keys: "), "press ?, or “? keys” below the pictures.")));
+  const header = h("header", { class: "mk-head" }, openButton, name, h("span", { class: "mk-grow" }), help.node, find.node, files.node);
   const said = h("div", { class: "mk-said", role: "status" });
   const wrong = h("div", { class: "mk-wrong", role: "alert", hidden: true });
 
   // Stage -----------------------------------------------------------------------------------------------------------------
   const thumbs = h("div", { class: "mk-thumbs" });
-  const empty = h("div", { class: "mk-empty" },
-    h("button", { type: "button", class: "mk-zone", onclick: () => input.click() }, svg("picture"),
-      h("strong", {}, "Open a photo"), h("span", {}, "or drop it here, or paste it. It stays on the machine that runs Python.")),
-    h("p", {}, "Or try one of these:"), thumbs);
+  const empty = h("div", { class: "mk-empty" }, h("h2", {}, "mattingkit Studio"),
+    h("p", { class: "mk-what" }, "Cut people, animals and things out of a photo, hair and all, and put them on another background."),
+    h("button", { type: "button", class: "mk-zone", "aria-label": "Open a photo: choose a file, or drop or paste one here", onclick: () => input.click() }, svg("picture"),
+      h("strong", {}, "Open a photo"), h("span", {}, `or drop it here, or paste it. ${STAYS}`)),
+    h("ol", { class: "mk-steps" }, ...STEPS.map(([first, then]) => h("li", {}, h("strong", {}, first), " ", then))),
+    h("p", {}, "No photo at hand? Try one of these:"), thumbs);
   const place = h("div", { class: "mk-place-of-pad" });
   const aimer = h("div", { class: "mk-aim", hidden: true, tabindex: 0, role: "application", "aria-label": "Show where the subject is" });
   const stage = h("div", { class: "mk-stage" }, empty, place, aimer);
@@ -112,9 +147,19 @@ function render({ model, el, host }) {
   // Strip -----------------------------------------------------------------------------------------------------------------
   const swatches = Object.fromEntries(Object.entries(SWATCHES).map(([value, title]) => [value, h("button", { type: "button",
     class: `mk-swatch ${value === "checkerboard" ? "mk-none" : ""}`, title, "aria-label": title, style: value === "checkerboard" ? "" : `--own: ${value}`,
-    onclick: () => put({ background: value }) })]));
-  const color = h("input", { type: "color", value: "#2e7d32", title: "Any colour", "aria-label": "Any colour" });
-  color.addEventListener("change", () => put({ background: color.value }), on);
+    onclick: () => choose(value) })]));
+  // One that is chosen already, too, is to be seen.
+  const choose = (background) => { put({ background }); tell({ do: "ground" }); };
+  const color = h("input", { type: "color", value: "#7048e8", title: "Any colour", "aria-label": "Any colour" });
+  let own = false;
+  let mixing = 0;
+  color.addEventListener("input", () => {
+    own = true;
+    clearTimeout(mixing);
+    mixing = setTimeout(() => choose(color.value), 60);
+  }, on);
+  // The colour of one's own that was left for another is back with the click; the picker would not tell of it.
+  color.addEventListener("click", () => { if (own && get("background") !== color.value) choose(color.value); }, on);
   const pick = h("button", { type: "button", class: "mk-tool", title: "Pick a colour from the photo", "aria-label": "Pick a colour from the photo", onclick: () => aim("pick") }, svg("pick"));
   const behind = h("button", { type: "button", class: "mk-tool", title: "A picture as background", "aria-label": "A picture as background", onclick: () => behindInput.click() }, svg("picture"));
   const shownOn = h("span", { class: "mk-soft mk-on" });
@@ -131,22 +176,23 @@ function render({ model, el, host }) {
       waiting = setTimeout(() => { waiting = null; put({ [trait]: wanted }); }, 60);
     }, on);
     node.addEventListener("dblclick", () => put({ [trait]: 0 }), on);
-    return { node: h("label", { class: "mk-slide" }, h("span", {}, word), node, number), show };
+    return { node: h("label", { class: "mk-slide", title }, h("span", {}, word), node, number), show };
   };
-  const shift = range("shift", "Shift", "Move the edge inwards or outwards", -0.5, 0.5, 0.01, (value) => `${value > 0 ? "+" : ""}${Math.round(100 * value)} %`);
-  const feather = range("feather", "Feather", "Soften the edge", 0, 10, 0.1, (value) => `${value.toFixed(1)} px`);
+  const shift = range("shift", "Smaller – larger", "Move the edge: to the left the subject gets smaller, to the right larger; a double click puts it back", -0.5, 0.5, 0.01,
+    (value) => { const moved = Math.round(100 * value); return moved ? `${Math.abs(moved)} % ${moved < 0 ? "in" : "out"}` : "as found"; });
+  const feather = range("feather", "Softer", "Soften the edge; a double click puts it back", 0, 10, 0.1, (value) => (value ? `${value.toFixed(1)} px` : "as found"));
   const clean = h("input", { type: "checkbox" });
   clean.addEventListener("change", () => put({ decontaminate: clean.checked }), on);
   const strip = h("div", { class: "mk-strip" },
     h("div", { class: "mk-set", role: "group", "aria-label": "Background" }, h("span", { class: "mk-label" }, "Background"),
       ...Object.values(swatches), color, pick, behind, shownOn),
     h("div", { class: "mk-set", role: "group", "aria-label": "Edge" }, h("span", { class: "mk-label" }, "Edge"), shift.node, feather.node,
-      h("label", { class: "mk-check", title: "Free the subject of the old background's colours" }, clean, "Clean colours")));
+      h("label", { class: "mk-check", title: "Take the old background's colours off the edge of the subject" }, clean, "No colour fringe")));
 
   // Footer ----------------------------------------------------------------------------------------------------------------
   const method = h("select", { "aria-label": "Method" });
   method.addEventListener("change", () => put({ method: method.value }), on);
-  const ignores = h("span", { class: "mk-soft" });
+  const hint = h("span", { class: "mk-soft" });
   const sliders = h("div", { class: "mk-sliders" });
   const reset = h("button", { type: "button", onclick: () => put({ parameters: {} }) }, "Defaults");
   const boxes = h("div", { class: "mk-boxes", role: "group", "aria-label": "Methods to compare" });
@@ -165,9 +211,9 @@ function render({ model, el, host }) {
     const node = h("details", {}, h("summary", {}, word, " ", soft), h("div", { class: "mk-inside" }, ...children));
     return { node, soft };
   };
-  const one = folded("Method", "", h("div", { class: "mk-row" }, method, reset, ignores), sliders);
+  const one = folded("Method", "", h("div", { class: "mk-row" }, method, reset, hint), sliders);
   const many = folded("Compare", "several methods on this photo", boxes, h("div", { class: "mk-row" }, run, running), chips, view);
-  const python = folded("Python", "the same in a few lines", copied, code);
+  const python = folded("Python", "for programmers: the same in a few lines", copied, code);
   const foot = h("footer", { class: "mk-foot" }, one.node, many.node, python.node);
 
   const root = h("div", { class: "mk-studio", "data-lm-suppress-shortcuts": "true" }, header, wrong, said, stage, strip, foot, input, behindInput);
@@ -228,7 +274,10 @@ function render({ model, el, host }) {
     const id = ++asked;
     say("Saving…");
     return new Promise((resolve, reject) => {
-      answers.set(id, { resolve, reject });
+      // The pad feels whether the program is there still.
+      const watching = setInterval(() => { if (place.querySelector(".mk-gone")) done(reject)(new Error(STOPPED)); }, 500);
+      const done = (act) => (result) => { clearInterval(watching); answers.delete(id); act(result); };
+      answers.set(id, { resolve: done(resolve), reject: done(reject) });
       tell({ do: "save", id, what, ...options });
     });
   }
@@ -337,22 +386,24 @@ function render({ model, el, host }) {
     said.textContent = get("working") || get("notice");
     said.classList.toggle("mk-busy", !!get("working"));
     // What goes on is newer than what went wrong before.
-    complain(get("working") ? "" : get("alert"));
+    complain(silent ? SILENT : get("working") ? "" : get("alert"));
+    header.hidden = !there;
     root.classList.toggle("mk-without", !there);
   }
   function ground() {
     const now = get("background");
     for (const [value, node] of Object.entries(swatches)) node.setAttribute("aria-pressed", String(value === now));
-    const own = now.startsWith("#") && !(now in SWATCHES);
-    if (/^#[0-9a-f]{6}$/i.test(now)) color.value = now;
-    color.classList.toggle("mk-chosen", own);
+    const mine = now.startsWith("#") && !(now in SWATCHES);
+    if (mine && /^#[0-9a-f]{6}$/i.test(now)) color.value = now;
+    own ||= mine;
+    color.classList.toggle("mk-chosen", mine);
     behind.setAttribute("aria-pressed", String(now === "picture"));
-    shownOn.textContent = SWATCHES[now] ?? (now === "picture" ? "Picture" : now);
+    shownOn.textContent = NAMED[now] ?? now;
   }
   function edge() { shift.show(); feather.show(); clean.checked = get("decontaminate"); }
   function choices() {
     method.replaceChildren(...get("methods").map((each) => h("option", { value: each.name }, each.title)));
-    boxes.replaceChildren(...get("methods").map((each) => h("label", { class: "mk-check" },
+    boxes.replaceChildren(...get("methods").map((each) => h("label", { class: "mk-check", title: each.hint },
       h("input", { type: "checkbox", value: each.name, checked: ["closed_form", "knn", "bayesian"].includes(each.name) }), each.title)));
     for (const [node, trait] of [[size, "sizes"], [paper, "papers"]]) {
       node.replaceChildren(...Object.entries(get(trait)).map(([value, text]) => h("option", { value }, text)));
@@ -363,8 +414,8 @@ function render({ model, el, host }) {
   function chosen() {
     const now = get("methods").find((each) => each.name === get("method"));
     method.value = get("method");
-    one.soft.textContent = now?.title ?? "";
-    ignores.textContent = now?.strokes ? "" : "finds the subject by itself; strokes do not count";
+    one.soft.textContent = `how the edge is found: ${now?.title ?? ""}`;
+    hint.textContent = now?.hint || (now?.strokes ? "" : "Finds the subject by itself; strokes do not count.");
     const given = get("parameters");
     reset.disabled = !Object.keys(given).length;
     sliders.replaceChildren(...get("sliders").map((each) => slider(each, given[each.name] ?? each.default)));
@@ -408,16 +459,20 @@ function render({ model, el, host }) {
     const stop = new AbortController();
     inside[trait] = { reference, stop };
     off.signal.addEventListener("abort", () => stop.abort());
+    // What lies below it stays where it is while one pad takes the place of another.
+    into.style.minHeight = `${into.offsetHeight}px`;
     into.replaceChildren();
-    if (!reference) return;
+    const settled = () => requestAnimationFrame(() => requestAnimationFrame(() => { if (!stop.signal.aborted) into.style.minHeight = ""; }));
+    if (!reference) { settled(); return; }
     const box = h("div", {});
     into.append(box);
     try {
       const child = await host.getWidget(reference);
       if (!stop.signal.aborted) await child.render({ el: box, signal: stop.signal });
-    } catch (error) { if (!stop.signal.aborted) say(String(error.message ?? error), true); }
+    } catch (error) { if (!stop.signal.aborted) say(String(error.message ?? error), true); } finally { settled(); }
   }
   function heard(content, buffers) {
+    answered();
     if (content.part === "sample") {
       if (thumbs.querySelector(`[data-name="${content.name}"]`)) return;
       const title = get("samples").find((each) => each.name === content.name)?.title ?? content.name;
@@ -425,9 +480,8 @@ function render({ model, el, host }) {
         h("img", { alt: "", src: URL.createObjectURL(new Blob(buffers)) }), h("span", {}, title)));
     } else if (content.part === "file") {
       const waiting = answers.get(content.id);
-      answers.delete(content.id);
       if (content.error) waiting?.reject(Object.assign(new Error(content.error), { anyway: content.anyway }));
-      else waiting?.resolve({ name: content.name, note: content.note, blob: new Blob(buffers, { type: content.name.endsWith(".json") ? "application/json" : "image/png" }) });
+      else waiting?.resolve({ name: content.name, note: content.note, blob: new Blob(buffers, { type: KINDS[content.name.split(".").pop()] }) });
     }
   }
 
@@ -438,7 +492,7 @@ function render({ model, el, host }) {
   for (const trait of ["method", "parameters", "sliders"]) watch[`change:${trait}`] = chosen;
   for (const trait of ["chips", "running"]) watch[`change:${trait}`] = compared;
   for (const [event, act] of Object.entries(watch)) model.on(event, act);
-  const sizer = new ResizeObserver(() => { root.classList.toggle("mk-narrow", el.clientWidth < 720); settle(); });
+  const sizer = new ResizeObserver(() => { root.classList.toggle("mk-narrow", el.clientWidth < 720); root.classList.toggle("mk-close", el.clientWidth < 960); settle(); });
   sizer.observe(el);
   sizer.observe(stage);
   choices();
@@ -452,6 +506,7 @@ function render({ model, el, host }) {
   tell({ do: "hello" });
   return () => {
     off.abort();
+    clearTimeout(silence);
     sizer.disconnect();
     for (const [event, act] of Object.entries(watch)) model.off(event, act);
   };
