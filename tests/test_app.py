@@ -166,7 +166,8 @@ def test_a_visitor(app: App) -> None:
     # The terminal says what the command says, and not how other programs are ended or that nobody has signed the page.
     printed = (app.folder / "log").read_text()
     assert printed.startswith(f"Serving http://127.0.0.1:{app.port}/?token=")
-    assert not re.search("Ctrl-C will not|without encryption|not trusted|is running at|--existing|ping_timeout", printed)
+    noise = "Ctrl-C will not|without encryption|not trusted|is running at|--existing|ping_timeout"
+    assert not re.search(noise, printed)
     within(lambda: app.kernels() == [], "the kernel of a visitor who has gone is ended", 90)
 
 

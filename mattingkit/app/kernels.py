@@ -82,8 +82,8 @@ def run_kernel(connection_file: str, environment: dict[str, str], folder: str | 
     config: Any = numba.config
     config.NUMBA_NUM_THREADS = os.cpu_count() or 1
     application: Any = IPKernelApp.instance()
-    # It speaks to this machine alone, in signed messages, and ends with the page: what it would print to the terminal is
-    # for kernels started by hand, a way to stop them among it that is not ours.
+    # It speaks to this machine alone, in signed messages, and ends with the page: what it would print to the terminal
+    # is for kernels started by hand, and tells how to stop those.
     application.parent_handle = 1
     application.initialize(["-f", connection_file, "--IPKernelApp.log_level=ERROR"])
     # What ipywidgets does when a kernel imports it; here that was done before there was a kernel. Without it the page

@@ -63,7 +63,7 @@ class _Guarded(Voila):  # type: ignore[misc]
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a line of the log is worth showing: not that nobody has signed our own page, or what tornado sets right."""
+    """Whether a line of the log is worth showing: not that our own page is unsigned, or what tornado sets right."""
     return not any(known in record.getMessage() for known in ("is not trusted", "websocket_ping_timeout"))
 
 
