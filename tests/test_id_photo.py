@@ -91,6 +91,11 @@ def test_what_is_no_portrait_is_refused():
     assert photo[round(0.15 * len(photo)), :, 3].max() > 0.9
     # Where the picture cuts the crown as well, no strip of background lies above the cut.
     assert id_box(alpha[80:158], "35x45mm", strict=False)[::2] == (0, 78)
+    # A side of the picture cuts the head: its middle lies as far from its other side as heads are wide.
+    cut = np.arange(400) < np.linspace(300, 200, 230)[:, np.newaxis]
+    for mask, middle in ((cut, 150), (cut[:, ::-1], 250)):
+        box = id_box(mask, "35x45mm", strict=False)
+        assert box.left + box.width / 2 == pytest.approx(middle, abs=1)
     with pytest.raises(ValueError, match="no ID photo size 'a4'"):
         id_box(alpha, "a4")
 
@@ -98,6 +103,9 @@ def test_what_is_no_portrait_is_refused():
 def test_a_crop_is_exact_where_it_only_shifts():
     picture = np.random.default_rng(1).random((20, 30, 3))
     np.testing.assert_allclose(crop_box(picture, Box(4, 7, 10, 12), (10, 12)), picture[4:14, 7:19], atol=1e-6)
+    # Enlarged to the picture's own border, the last row is as opaque as the one above it.
+    enlarged = crop_box(np.ones((40, 40, 1)), Box(20, 10, 20, 20), (90, 90), extend=False)
+    np.testing.assert_allclose(enlarged, 1, atol=1e-6)
     beyond = crop_box(picture, Box(-5, 25, 10, 10), (10, 10), extend=False)
     np.testing.assert_allclose(beyond[5:, :5], picture[:5, 25:], atol=1e-6)
     assert np.abs(beyond[:5]).max() < 1e-6

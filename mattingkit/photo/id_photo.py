@@ -42,6 +42,8 @@ ID_SIZES: dict[str, IdSize] = {
     "2x2in": IdSize(600, 600, 0.60, 0.08, "US passport, 2 × 2 in"),
 }
 
+#: A head with its hair is between so many times as high as wide.
+_LEAST_HEAD, _MOST_HEAD = 1.15, 1.6
 #: A head larger than this share of the height is refused: the picture ends too close below the chin.
 _LARGEST_HEAD = 0.88
 
@@ -142,8 +144,8 @@ def _head_height(profile: FloatArray) -> float:
             narrowest, neck = width, row
         elif narrowing and width > 1.33 * narrowest:
             # Wider again by a third: the shoulders. A collar can hide the chin and a long neck lower the narrowest
-            # row, but a head with its hair is always between 1.15 and 1.6 times as high as wide.
-            return float(np.clip(0.97 * neck, 1.15 * widest, 1.6 * widest))
+            # row, but not the proportions of a head.
+            return float(np.clip(0.97 * neck, _LEAST_HEAD * widest, _MOST_HEAD * widest))
     if narrowest < 0.88 * widest:
         return float(len(profile))  # narrowing to the end: the picture shows a head and no shoulders
     # No neck to see (long hair, a scarf): the shoulders are about twice as wide as a head is high.
@@ -181,13 +183,31 @@ def id_box(alpha: npt.ArrayLike, size: str, *, strict: bool = True) -> Box:
         # The picture's own border cuts the head; a margin would show where.
         height, margin = float(matte.shape[0]), 0.0
     width = height * standard.width / standard.height
-    return Box(head.top - margin, head.center - width / 2, height, width)
+    center = _center_of_cut_head(matte, head) if too_large else head.center
+    return Box(head.top - margin, center - width / 2, height, width)
+
+
+def _center_of_cut_head(matte: FloatArray, head: Head) -> float:
+    """Return the middle of a head that fills the picture: where one side cuts it, it is as far from its other as wide.
+
+    The mean of what is seen would lie too near the side that cuts it, and the photo show half a face.
+    """
+    mask = largest_part(matte >= 0.5)
+    left, right = mask[:, 0].mean(), mask[:, -1].mean()
+    half = 0.5 * (head.chin - head.top) / _LEAST_HEAD
+    seen = mask[mask.any(axis=1)]
+    if left > 0.25 and right < 0.05:
+        return max(head.center, float(np.median(mask.shape[1] - seen[:, ::-1].argmax(axis=1))) - half)
+    if right > 0.25 and left < 0.05:
+        return min(head.center, float(np.median(seen.argmax(axis=1))) + half)
+    return head.center
 
 
 def crop_box(picture: npt.ArrayLike, box: Box, shape: tuple[int, int], *, extend: bool = True) -> FloatArray:
     """Cut a box out of a picture of floats, shape (H, W, C), and scale it to ``shape``, the height and width wanted.
 
-    Beyond the picture's border it continues the border's own colours, or zeros where ``extend`` is False.
+    Beyond the picture's border it continues the border's own colours; with ``extend=False`` what the box shows of the
+    outside is zero.
     """
     from PIL import Image
 
@@ -197,7 +217,16 @@ def crop_box(picture: npt.ArrayLike, box: Box, shape: tuple[int, int], *, extend
     start, size = np.array([box.top, box.left]), np.array([box.height, box.width])
     before = np.maximum(0, np.ceil(room - start)).astype(int)
     after = np.maximum(0, np.ceil(start + size + room - array.shape[:2])).astype(int)
-    padded = np.pad(array, [*zip(before, after, strict=True), (0, 0)], mode="edge" if extend else "constant")
+    padded = np.pad(array, [*zip(before, after, strict=True), (0, 0)], mode="edge")
+    if not extend:
+        # Only where the box reaches beyond (by more than rounding): one that ends at the border would have its last row
+        # mixed with zeros that it does not show.
+        over_before, over_after = start < -0.5, start + size > np.array(array.shape[:2]) + 0.5
+        (top, left), (bottom, right) = before, before + array.shape[:2]
+        padded[: top * over_before[0]] = 0
+        padded[:, : left * over_before[1]] = 0
+        padded[bottom if over_after[0] else len(padded) :] = 0
+        padded[:, right if over_after[1] else padded.shape[1] :] = 0
     top, left = start + before
     region = (left, top, left + box.width, top + box.height)
     channels = [

@@ -598,6 +598,9 @@ function render({ model, el }) {
       const most = Math.max(1, Math.min(panes.length, Math.floor((available + gap) / (least + gap))));
       const high = (n) => Math.ceil(panes.length / n) * ((((available - gap * (n - 1)) / n) * H) / W + 56);
       while (columns < most && (available < 560 || high(columns) > window.innerHeight * 0.8)) columns += 1;
+      // One more, where that leaves fewer places of the last row empty.
+      const left = (n) => n * Math.ceil(panes.length / n) - panes.length;
+      if (columns > 1 && columns < most && left(columns + 1) < left(columns)) columns += 1;
     }
     let width = Math.floor((available - gap * (columns - 1)) / columns) - 2;
     width = Math.max(120, Math.min(width, Math.round((tallest * W) / H)));
