@@ -241,7 +241,7 @@ def test_a_guess_goes_beneath_what_was_drawn(monkeypatch: pytest.MonkeyPatch, tm
     assert made.pad.trimap[15, 1] == 0
     assert made.pad.trimap[2, 1] == 1
     # What is said about a guess is read by the first stroke.
-    assert "between the dashed lines" in made.notice
+    assert "Between the dashed lines" in made.notice
     made.pad.add_stroke([(9, 9)], "background", radius=1)
     assert made.notice == ""
     # A guess can be made again, so it is nothing to recover.

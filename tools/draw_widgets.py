@@ -129,7 +129,7 @@ def looks(folder: Path) -> None:
 
                     take("empty")
                     page.locator(".mk-thumbs button").first.click()
-                    page.get_by_text("subject is found").first.wait_for()
+                    page.get_by_text("Found. Between").first.wait_for()
                     page.locator(".mk-scribbler[data-level='full']").wait_for()
                     page.get_by_role("button", name="Blue #438EDB").click()
                     pad = Canvas(page, page.locator("canvas[aria-roledescription='drawing pad']"))

@@ -11,7 +11,7 @@ from mattingkit.images import FloatArray, as_image
 
 __all__ = ["DPI", "PAPERS", "Paper", "print_sheet"]
 
-#: Dots per inch of every sheet, and of the sizes in :data:`mattingkit.photo.id_photo.ID_SIZES`.
+#: Dots per inch of every sheet, and of the sizes in ``mattingkit.photo.id_photo.ID_SIZES``.
 DPI = 300
 
 
@@ -37,9 +37,9 @@ def print_sheet(photo: npt.ArrayLike, paper: str = "10x15cm") -> FloatArray:
     Parameters
     ----------
     photo : array_like, shape (h, w, 3)
-        At 300 dots per inch, as :func:`mattingkit.photo.id_photo.crop_id_photo` makes them, over a colour.
+        At 300 dots per inch, as ``mattingkit.photo.id_photo.crop_id_photo`` makes them, over a colour.
     paper : str, default "10x15cm"
-        A name in :data:`PAPERS`.
+        A name in ``PAPERS``.
 
     Returns
     -------

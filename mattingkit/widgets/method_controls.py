@@ -21,7 +21,7 @@ __all__ = ["Controls", "controls"]
 
 
 class Controls(ipywidgets.VBox):  # type: ignore[misc]
-    """The sliders of one function; :attr:`values` is what they stand at.
+    """The sliders of one function; ``values`` is what they stand at.
 
     Attributes
     ----------

@@ -62,10 +62,7 @@ _STATIC = Path(__file__).parent / "static"
 #: Pixels up to which a photograph is worked on as it is, and those that a first guess is made of: it knows no more.
 _LARGEST, _GUESSED = 12_000_000, 800_000
 #: Said once there is a guess, until the first stroke: whoever paints has understood.
-_FOUND = (
-    "The subject is found; between the dashed lines the program decides by colour. Where it is wrong, paint Keep or "
-    "Remove, on fuzzy edges Hair."
-)
+_FOUND = "Found. Between the dashed lines the program decides by colour. Wrong somewhere? Paint Keep, Remove or Hair."
 #: Bytes of the largest file that can be opened.
 _LIMIT = 80_000_000
 #: Seconds that Save waits for an answer that is still on its way.
@@ -93,7 +90,7 @@ class Studio(anywidget.AnyWidget):
     pad : Scribbler, or None while no photo is open
     background : str
         What the cut-out is shown and saved on: "checkerboard" (nothing), a colour, or "picture" for the one opened as
-        background. The swatches, the result, :attr:`code` and Save have no other; a trait, as are those that follow.
+        background. The swatches, the result, ``code`` and Save have no other; a trait, as are those that follow.
     shift, feather : float
         The edge, as :func:`mattingkit.photo.edges.adjust_edge` takes them.
     decontaminate : bool, default True
@@ -214,7 +211,7 @@ class Studio(anywidget.AnyWidget):
             self.notice = f"{name} is worked on at 1/{step} of its size, so that drawing stays smooth."
 
     def open_sample(self, name: str) -> None:
-        """Begin with one of :mod:`mattingkit.samples`, whose true alpha is known."""
+        """Begin with one of ``mattingkit.samples``, whose true alpha is known."""
         sample = samples.load(name)
         self.open_image(sample.image, name, truth=sample.matte)
         self._sample = name
@@ -427,13 +424,13 @@ class Studio(anywidget.AnyWidget):
         Parameters
         ----------
         what : {"cutout", "composite", "alpha", "trimap", "strokes", "id", "sheet"}
-            "composite" and the ID photo stand on :attr:`background`; where that is nothing, on white.
+            "composite" and the ID photo stand on ``background``; where that is nothing, on white.
         id_size, paper : str
-            For "id" and "sheet": names in :data:`mattingkit.photo.id_photo.ID_SIZES` and
-            :data:`mattingkit.photo.print_sheet.PAPERS`.
+            For "id" and "sheet": names in ``mattingkit.photo.id_photo.ID_SIZES`` and
+            ``mattingkit.photo.print_sheet.PAPERS``.
         strict : bool, default True
             Refuse an ID photo of a picture that ends too close below the head, as
-            :func:`mattingkit.photo.id_photo.crop_id_photo` does.
+            ``mattingkit.photo.id_photo.crop_id_photo`` does.
         suffix : {".png", ".jpg"}, default ".png"
             For what has no transparency: "composite", "id" and "sheet".
 

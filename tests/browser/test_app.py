@@ -64,7 +64,7 @@ def page(visit: Callable[..., Any]) -> Any:
     return visit()
 
 
-FOUND = re.compile("U²-Net's weights|subject is found")
+FOUND = re.compile("U²-Net's weights|Found. Between")
 
 
 def pad_of(page: Any) -> Canvas:

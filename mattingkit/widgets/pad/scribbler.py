@@ -91,17 +91,17 @@ class Scribbler(anywidget.AnyWidget):
         Exactly 0, 0.5 and 1; a trait that changes with every stroke.
     alpha : ndarray of float64, shape (H, W), or None
         The live answer; a trait. It is never written to again. At rest it is what :func:`mattingkit.estimate_alpha`
-        answers for :attr:`trimap` with the pad's method and parameters, bit for bit.
+        answers for ``trimap`` with the pad's method and parameters, bit for bit.
     level : {"", "preview", "full"}
-        What kind of answer :attr:`alpha` is; a trait.
+        What kind of answer ``alpha`` is; a trait.
     stale : bool
         Whether the alpha is older than the strokes; a trait.
     label, radius, tool, opacity, tolerance, view, shown
         The brush's label and size (image pixels), the tool, the ink's opacity, the colour difference a fill crosses,
         (zoom, top, left), and what the result's pane shows: "alpha", "overlay", "checkerboard", any colour, or
-        "picture" for :attr:`backdrop`; traits.
+        "picture" for ``backdrop``; traits.
     backdrop : ndarray, shape (H, W, 3), or None
-        The picture behind the cut-out where :attr:`shown` is "picture"; a trait.
+        The picture behind the cut-out where ``shown`` is "picture"; a trait.
 
     Raises
     ------
@@ -260,7 +260,7 @@ class Scribbler(anywidget.AnyWidget):
         self.change(self.drawing.add, Lasso(points, label_value(self.label if label is None else label)))
 
     def fill(self, row: int, col: int, label: str | float | None = None, tolerance: float = 1.0) -> None:
-        """Give the connected area around a pixel a label; see :class:`mattingkit.drawing.Fill`."""
+        """Give the connected area around a pixel a label; see ``mattingkit.drawing.Fill``."""
         value = label_value(self.label if label is None else label)
         self.change(self.drawing.add, Fill((row, col), value, tolerance))
 
@@ -311,7 +311,7 @@ class Scribbler(anywidget.AnyWidget):
         self.change(self.drawing.load_bytes, content, name)
 
     def change(self, action: Callable[..., Any], *arguments: Any, by_hand: bool = False) -> None:
-        """Call a method of :attr:`drawing`, and show, save and answer the strokes as they are afterwards.
+        """Call a method of ``drawing``, and show, save and answer the strokes as they are afterwards.
 
         What a person did by hand is saved for recovery, and answered even where nothing was before.
         """
@@ -530,7 +530,7 @@ class Scribbler(anywidget.AnyWidget):
     def finish_with(self, finish: Callable[[FloatArray], FloatArray] | None, own_colours: bool = True) -> None:
         """Show what a function makes of the alpha, such as :func:`mattingkit.photo.edges.adjust_edge`.
 
-        :attr:`alpha` stays the method's own. ``own_colours`` shows cut-outs in the subject's own colours, estimated,
+        ``alpha`` stays the method's own. ``own_colours`` shows cut-outs in the subject's own colours, estimated,
         instead of the photograph's.
         """
         with self._latest.lock:
@@ -620,7 +620,7 @@ class Scribbler(anywidget.AnyWidget):
         Returns
         -------
         ndarray of float64, shape (H, W), or None
-            :attr:`alpha` less the one before, from -1 (kept before, removed now) to 1; None where either is missing.
+            ``alpha`` less the one before, from -1 (kept before, removed now) to 1; None where either is missing.
         """
         with self._latest.lock:
             before, now = self._before, self.alpha

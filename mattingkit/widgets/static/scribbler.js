@@ -276,7 +276,7 @@ function render({ model, el }) {
     const tall = full ? window.innerHeight - bar.offsetHeight - status.offsetHeight - photo.figure.firstChild.offsetHeight - 56 : share * window.innerHeight;
     // What lies below stays where it is when the next photograph has another shape.
     const keeps = wide && getComputedStyle(el).getPropertyValue("--mk-pad-keep");
-    for (const pane of panes) pane.area.style.minHeight = keeps ? `${Math.round(tall)}px` : "";
+    for (const pane of panes) pane.area.style.minHeight = keeps ? `${Math.round(Math.min(tall, (4 / 3) * room))}px` : "";
     const highest = Math.max(160, tall) / (!wide && one === "Both" ? 2 : 1);
     const limit = (!full && get("width")) || Infinity;
     const width = Math.max(80, Math.floor(Math.min(room, limit, (highest * W) / H)));

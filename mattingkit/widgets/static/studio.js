@@ -72,7 +72,7 @@ function render({ model, el, host }) {
     opened = null;
   }
   function dropdown(icon, word, title, kind, ...children) {
-    const button = h("button", { type: "button", class: `mk-main ${kind}`, title, "aria-haspopup": "true", "aria-expanded": "false" },
+    const button = h("button", { type: "button", class: `mk-main ${kind}`, title, "aria-label": word, "aria-haspopup": "true", "aria-expanded": "false" },
       svg(icon), h("span", {}, word), svg("down"));
     const menu = h("div", { class: "mk-pop", role: "group", "aria-label": word, hidden: true }, ...children);
     button.addEventListener("click", () => {
