@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def no_processes(monkeypatch):
             answer = attempt(function, json.loads(json.dumps(job)))
             yield Answer(job, **json.loads(json.dumps(answer)))
 
-    monkeypatch.setattr(sys.modules["mattingkit.batches.batch"], "run_local", here)
+    monkeypatch.setattr(import_module("mattingkit.batches.batch"), "run_local", here)
 
 
 @pytest.fixture
