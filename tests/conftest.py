@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from importlib.util import find_spec
 
 # Before NumPy and torch are loaded: OpenBLAS's and OpenMP's threads spin while they wait, which slows everything
@@ -41,6 +43,7 @@ GROUPS = {
     "browser": "browser",
     "test_site.py": "site",
     "test_compiled.py": "compiled",
+    "test_u2net_train.py": "train",
     "test_cluster.py": "cluster",
     "serve": "serve",
 }
@@ -117,6 +120,26 @@ def digests_by_threads() -> Callable[..., set[str]]:
         }
 
     return run
+
+
+@pytest.fixture
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let batches and benchmarks do their jobs in this process, as a worker does them.
+
+    For what is decided before and after the work: starting workers is most of the time of a small batch.
+    ``batch/test_workers.py``, ``batch/test_resuming.py`` and whole runs have real ones.
+    """
+    from mattingkit.batches.workers import Answer, attempt
+
+    def here(function: str, jobs: Iterable[Any], *, stop: Any = None, **_: Any) -> Iterator[Answer]:
+        for job in jobs:
+            if stop is not None and stop():
+                return
+            answer = attempt(function, json.loads(json.dumps(job)))
+            yield Answer(job, **json.loads(json.dumps(answer)))
+
+    for module in ("batch", "benchmark"):
+        monkeypatch.setattr(import_module(f"mattingkit.batches.{module}"), "run_local", here)
 
 
 @pytest.fixture

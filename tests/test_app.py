@@ -65,7 +65,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         port = probe.getsockname()[1]
     (folder / "tmp").mkdir()
     options = ["--no-browser", f"--port={port}", "--token-file=token", "--visitors=1"]
-    culling = ["--", "--MappingKernelManager.cull_interval=1", "--MappingKernelManager.cull_idle_timeout=15"]
+    culling = ["--", "--MappingKernelManager.cull_interval=1", "--MappingKernelManager.cull_idle_timeout=6"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mattingkit.cli", "app", *options, *culling],

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import http.server
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import command
 
 import mattingkit as mk
 from mattingkit.batches.benchmark import Benchmark, Score, run_benchmark
@@ -36,10 +36,7 @@ LAYOUTS = {
 
 
 def run(*arguments, cwd=None, env=None):
-    line = [COMMAND, "benchmark", *map(str, arguments)]
-    outcome = subprocess.run(
-        line, cwd=cwd, capture_output=True, text=True, timeout=180, env={**os.environ, **(env or {})}
-    )
+    outcome = command("benchmark", *arguments, cwd=cwd, env=env)
     assert "Traceback" not in outcome.stderr
     return outcome
 
@@ -96,7 +93,7 @@ def test_what_is_missing_is_named(tmp_path, remove, error, words):
         find_pictures(folder)
 
 
-def test_scores_are_the_metrics_over_each_trimap(tmp_path):
+def test_scores_are_the_metrics_over_each_trimap(no_processes, tmp_path):
     folder = lay_out(tmp_path / "set", "published")
     result = run_benchmark(folder, ["rw", "knn"], tmp_path / "out", workers=2)
     assert len(result.scores) == 8
@@ -113,7 +110,7 @@ def test_scores_are_the_metrics_over_each_trimap(tmp_path):
     assert (tmp_path / "out" / "ranks.png").stat().st_size > 5000
 
 
-def test_a_second_run_does_what_is_missing_and_no_more(tmp_path):
+def test_a_second_run_does_what_is_missing_and_no_more(no_processes, tmp_path):
     folder = lay_out(tmp_path / "set", "plain")
     line = [folder, "-o", tmp_path / "out", "-j", "2", "--json", "-q"]
     first = run(*line, "-m", "rw")
@@ -130,7 +127,7 @@ def test_a_second_run_does_what_is_missing_and_no_more(tmp_path):
     assert sorted(errors(again), key=str) == sorted(errors(first), key=str)
 
 
-def test_files_that_no_benchmark_made_are_refused_and_edited_ones_kept(tmp_path):
+def test_files_that_no_benchmark_made_are_refused_and_edited_ones_kept(no_processes, tmp_path):
     folder, out = lay_out(tmp_path / "set", "plain"), tmp_path / "out"
     for name in ("table.csv", "alphas/rw/trimap1/GT01.png"):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +165,8 @@ def test_ranks_count_wins_and_failures_come_last():
 def test_the_command_prints_a_table_and_reports_failures(tmp_path):
     folder = lay_out(tmp_path / "set", "plain")
     mk.save_trimap(folder / "trimap1" / "GT01.png", np.full((48, 64), 0.5))  # no method can use it
-    outcome = run(folder, "-m", "rw,knn", "-j", "2", cwd=tmp_path)
+    line = [COMMAND, "benchmark", folder, "-m", "rw,knn", "-j", "2"]
+    outcome = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=180)
     assert outcome.returncode == 1
     assert outcome.stderr.count("mattingkit: ") == 2
     assert "trimap1/GT01" in outcome.stderr

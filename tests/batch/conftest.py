@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 import os
 import shutil
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import mattingkit as mk
-from mattingkit.batches.workers import Answer, attempt
 
 COMMAND = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
 
@@ -48,23 +45,6 @@ def photos(tmp_path_factory):
     outcomes = list(mk.batch(folder / "in", folder / "undisturbed", trimaps=folder / "trimaps", method="rw"))
     assert [outcome.status for outcome in outcomes] == ["done"] * 12
     return folder
-
-
-@pytest.fixture
-def no_processes(monkeypatch):
-    """Let batches do their jobs in this process, as a worker does them: for what is decided before and after the work.
-
-    Starting workers is most of a small batch's time; ``test_workers``, ``test_resuming`` and whole runs have real ones.
-    """
-
-    def here(function, jobs, *, stop, **_):
-        for job in jobs:
-            if stop is not None and stop():
-                return
-            answer = attempt(function, json.loads(json.dumps(job)))
-            yield Answer(job, **json.loads(json.dumps(answer)))
-
-    monkeypatch.setattr(import_module("mattingkit.batches.batch"), "run_local", here)
 
 
 @pytest.fixture
