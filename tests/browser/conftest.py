@@ -152,10 +152,28 @@ class Notebook:
         self.page.wait_for_function("() => window.jupyterapp", timeout=TIMEOUT * 1000)
         self.page.evaluate("() => window.jupyterapp.started.then(() => true)")
         self.page.evaluate(_HELPERS)
+        return self._ready()
+
+    def open_after(self, before: Notebook) -> Notebook:
+        """Open it in the JupyterLab of another one, whose kernel ends: loading the page takes seconds."""
+        before.close()
+        self.page.evaluate(
+            "async (path) => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }", self.path
+        )
+        return self._ready()
+
+    def _ready(self) -> Notebook:
         self.page.wait_for_function(
             "path => window.mk.kernel(path)?.status === 'idle'", arg=self.path, timeout=TIMEOUT * 1000
         )
         return self
+
+    def close(self) -> None:
+        """End its kernel, and take it off the page as it is."""
+        self.page.evaluate(
+            "async (path) => { await window.mk.kernel(path)?.shutdown(); window.mk.panel(path)?.dispose(); }",
+            self.path,
+        )
 
     def run_all(self, timeout: float = TIMEOUT) -> None:
         """Run every cell and wait; raises with the text of a cell that failed."""
@@ -290,13 +308,13 @@ class Canvas:
 
 @pytest.fixture(scope="module")
 def notebook(lab: Server, chromium: Any) -> Iterator[Callable[..., Notebook]]:
-    """``notebook(*cells)`` opens a new notebook of these cells; ``notebook(path=…)`` a copy of one."""
-    contexts = []
+    """``notebook(*cells)`` opens a new notebook of these cells; ``notebook(path=…)`` a copy of one.
+
+    A new one takes the place of the last.
+    """
     opened: list[Notebook] = []
 
-    def make(
-        *cells: str, path: Path | None = None, width: int = 1280, height: int = 900, dark: bool = False
-    ) -> Notebook:
+    def make(*cells: str, path: Path | None = None, width: int = 1280, height: int = 900) -> Notebook:
         name = f"{uuid.uuid4().hex[:8]}.ipynb"
         target = lab.folder / "work" / name
         if path is not None:
@@ -316,24 +334,21 @@ def notebook(lab: Server, chromium: Any) -> Iterator[Callable[..., Notebook]]:
             kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
             document = {"cells": content, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
             target.write_text(json.dumps(document))
-        context = chromium.new_context(viewport={"width": width, "height": height})
-        context.set_default_timeout(TIMEOUT * 1000)
-        contexts.append(context)
-        page = context.new_page()
-        made = Notebook(page, lab, name).open()
-        if dark:
-            page.evaluate(
-                "() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
-            )
-            page.wait_for_function("() => document.body.dataset.jpThemeLight === 'false'")
+        if opened:
+            last = opened.pop()
+            last.page.set_viewport_size({"width": width, "height": height})
+            made = Notebook(last.page, lab, name).open_after(last)
+        else:
+            page = chromium.new_page(viewport={"width": width, "height": height})
+            page.set_default_timeout(TIMEOUT * 1000)
+            made = Notebook(page, lab, name).open()
         opened.append(made)
         return made
 
     yield make
     for one in opened:
-        one.page.evaluate("path => window.mk.kernel(path)?.shutdown()", one.path)
-    for context in contexts:
-        context.close()
+        one.close()
+        one.page.close()
 
 
 class PadOnPage:
