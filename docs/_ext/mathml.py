@@ -35,6 +35,10 @@ VARIANTS = {"double-struck": {"0": 0x1D7D8, "A": 0x1D538}, "script": {"A": 0x1D4
 #: Script capitals that Unicode had before it had an alphabet of them.
 SCRIPT = dict(zip("BEFHILMR", "\u212c\u2130\u2131\u210b\u2110\u2112\u2133\u211b", strict=True))
 
+#: Gives a page the font there and then, from its bytes.
+FONT = """document.fonts.add(new FontFace("Formulas", Uint8Array.from(atob("WOFF"), (sign) => sign.charCodeAt(0))));
+"""
+
 
 def mathml(tex: str, *, block: bool) -> str:
     """Convert one formula."""
@@ -87,7 +91,8 @@ def write_font(app: Any, error: Exception | None) -> None:
     """Write the formulas' font, with the signs that the pages use.
 
     Brackets grow with what they hold only in a font that has an OpenType MATH table, and many machines have none. It
-    goes into the style sheet itself: a file of its own would come late, and move what stands below a formula.
+    goes into a script that runs before the page's body is read: a browser fetches what a style sheet names, even where
+    the sheet itself holds it, only once it has laid out a formula, and then breaks lines anew around it.
     """
     if error is not None or app.builder.format != "html":
         return
@@ -104,13 +109,19 @@ def write_font(app: Any, error: Exception | None) -> None:
         font.flavor = "woff"
         held = io.BytesIO()
         font.save(held)
-    sheet = Path(app.outdir, "_static", "site.css")
-    data = f"data:font/woff;base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
-    sheet.write_text(sheet.read_text(encoding="utf-8").replace("formulas.woff", data), encoding="utf-8")
+    script = FONT.replace("WOFF", base64.b64encode(held.getvalue()).decode("ascii"))
+    Path(app.outdir, "_static", "formulas.js").write_text(script, encoding="utf-8")
+
+
+def ask_for_font(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Let the pages that have formulas, and no other, carry their font."""
+    if "<math" in context.get("body", ""):
+        app.add_js_file("formulas.js")
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Register the renderer."""
     app.add_html_math_renderer("mathml", (write_inline, None), (write_block, None))
+    app.connect("html-page-context", ask_for_font)
     app.connect("build-finished", write_font)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
