@@ -83,7 +83,7 @@ html_scaled_image_link = False  # a picture is shown as large as it was drawn
 html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "mattingkit"},
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 6,
     "navbar_align": "left",
     "navigation_with_keys": False,
     "pygments_light_style": "a11y-high-contrast-light",
@@ -107,6 +107,11 @@ html_theme_options = {
 html_sidebars = {
     page: []
     for page in ("index", "equations", "benchmarks", "changelog", "command", "capstones", "instructors", "timeline")
+}
+#: What the style sheet must know of a page before its end has come; it then stands at the beginning.
+MARKS = {
+    "equations": "wide-page",
+    **{page: "contents-come" for page in html_sidebars if page not in ("index", "equations")},
 }
 html_context = {"default_mode": "auto"}
 copyright = "The mattingkit authors, MIT licence"
@@ -206,6 +211,12 @@ def plain_signatures(app: Any, page: str, template: str, context: dict[str, Any]
         )
 
 
+def mark(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Write a page's mark, which the style sheet reads."""
+    if page in MARKS:
+        context["body"] = f'<div class="{MARKS[page]}"></div>{context["body"]}'
+
+
 def setup(app: Any) -> None:
     """Put all in place."""
     app.connect("autodoc-process-docstring", tell_of_constant)
@@ -213,5 +224,6 @@ def setup(app: Any) -> None:
     app.connect("doctree-read", keep_together)
     app.connect("missing-reference", by_its_public_name)
     app.connect("html-page-context", plain_signatures)
+    app.connect("html-page-context", mark)
     app.connect("autodoc-process-signature", own_signature)
     app.connect("autodoc-skip-member", without_fields)

@@ -120,7 +120,9 @@ class Visitor:
         if down:
             self.wrong += self.page.evaluate(DOWN)
         self.page.evaluate(STILL)
-        for one in self.axe.run(self.page, options={"preload": False, "resultTypes": ["violations"]}).response["violations"]:
+        for one in self.axe.run(self.page, options={"preload": False, "resultTypes": ["violations"]}).response[
+            "violations"
+        ]:
             if one["impact"] in ("serious", "critical"):
                 node = one["nodes"][0]
                 self.wrong.append(f"{one['id']}, {len(one['nodes'])} times: {node['html'][:160]}")

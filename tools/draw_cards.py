@@ -9,6 +9,7 @@ description for those who do not see it. No words stand in the pictures: the car
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from mattingkit.methods.u2net.predict import side_outputs
 CARDS = Path(__file__).resolve().parents[1] / "docs" / "lessons" / "cards"
 HEIGHT, WIDTH = 400, 640
 BLUE, INK = "#438edb", (24, 30, 38)
+#: Paper and ink of a drawing's twin for dark pages.
+DARK = (0x1F, 0x25, 0x2D), (0xCE, 0xD6, 0xDD)
 
 
 def fit(picture: np.ndarray, height: int = HEIGHT, width: int = WIDTH, *, top: float = 0.5) -> np.ndarray:
@@ -115,12 +118,13 @@ def lesson_02() -> np.ndarray:
     )
 
 
-def lesson_03() -> np.ndarray:
+def lesson_03(dark: bool = False) -> np.ndarray:
     """Two clouds of colours, and on the line between them the colour of one pixel."""
     rng = np.random.default_rng(0)
     middle, spread = np.array([[190, 250], [455, 130]]), np.array([[[52, 18], [-16, 26]], [[36, -14], [20, 30]]])
     clouds = [m + rng.normal(size=(260, 2)) @ s for m, s in zip(middle, spread, strict=True)]
-    ground = np.ones((HEIGHT, WIDTH, 3)) * np.array([250, 250, 252]) / 255
+    paper, ink = DARK if dark else ((250, 250, 252), INK)
+    ground = np.ones((HEIGHT, WIDTH, 3)) * np.array(paper) / 255
 
     def draw(pen: ImageDraw.ImageDraw, k: float) -> None:
         hues = ((178, 84, 38), (66, 120, 190))
@@ -132,19 +136,18 @@ def lesson_03() -> np.ndarray:
             for x, y in k * cloud:
                 shade = int(rng.integers(-28, 28))
                 pen.ellipse((x - 6, y - 6, x + 6, y + 6), fill=(r + shade, g + shade, b + shade, 190))
-        pen.line([*(k * middle[0]), *(k * middle[1])], fill=(*INK, 255), width=5)
+        pen.line([*(k * middle[0]), *(k * middle[1])], fill=(*ink, 255), width=5)
         for place, size in ((middle[0], 15), (middle[1], 15), (0.58 * middle[0] + 0.42 * middle[1], 19)):
             x, y = k * place
-            pen.ellipse(
-                (x - size, y - size, x + size, y + size), fill=(255, 255, 255, 255), outline=(*INK, 255), width=6
-            )
+            pen.ellipse((x - size, y - size, x + size, y + size), fill=(*paper, 255), outline=(*ink, 255), width=6)
 
     return sketch(draw, ground)
 
 
-def lesson_04() -> np.ndarray:
+def lesson_04(dark: bool = False) -> np.ndarray:
     """Nine pixels, large, and a straight line on which their alphas lie over their colour."""
-    ground = np.ones((HEIGHT, WIDTH, 3)) * np.array([250, 250, 252]) / 255
+    paper, ink = DARK if dark else ((250, 250, 252), INK)
+    ground = np.ones((HEIGHT, WIDTH, 3)) * np.array(paper) / 255
     alpha = np.array([0.04, 0.16, 0.42, 0.1, 0.36, 0.7, 0.28, 0.62, 0.94])
     front, back = np.array([214, 110, 44]), np.array([34, 74, 62])
 
@@ -153,8 +156,8 @@ def lesson_04() -> np.ndarray:
             x, y = k * (44 + 88 * (i % 3)), k * (68 + 88 * (i // 3))
             pen.rectangle((x, y, x + k * 84, y + k * 84), fill=(*(a * front + (1 - a) * back).astype(int), 255))
         left, right, bottom, top = 372 * k, 604 * k, 332 * k, 68 * k
-        pen.line((left, top, left, bottom, right, bottom), fill=(*INK, 160), width=4)
-        pen.line((left, bottom - 8, right, top + 8), fill=(31, 95, 168, 255), width=7)
+        pen.line((left, top, left, bottom, right, bottom), fill=(*ink, 160), width=4)
+        pen.line((left, bottom - 8, right, top + 8), fill=(90, 160, 230, 255) if dark else (31, 95, 168, 255), width=7)
         for a in alpha:
             x, y = left + a * (right - left), bottom - 8 - a * (bottom - top - 16)
             color = (*(a * front + (1 - a) * back).astype(int), 255)
@@ -274,8 +277,11 @@ def main() -> None:
     CARDS.mkdir(exist_ok=True)
     drawings = {name.removeprefix("lesson_"): found for name, found in globals().items() if name.startswith("lesson_")}
     for number in sys.argv[1:] or drawings:
-        path = CARDS / f"{number}.webp"
-        Image.fromarray(to_uint8(drawings[number]())).save(path, quality=80, method=6)
+        path, draw = CARDS / f"{number}.webp", drawings[number]
+        Image.fromarray(to_uint8(draw())).save(path, quality=80, method=6)
+        if inspect.signature(draw).parameters:
+            twin = Image.fromarray(to_uint8(draw(dark=True)))
+            twin.save(path.with_suffix(".dark.webp"), quality=80, method=6)
         print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
     said = {number: (drawing.__doc__ or "").strip() for number, drawing in drawings.items()}
     (CARDS / "seen.json").write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

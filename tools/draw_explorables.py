@@ -2,10 +2,10 @@
 
     python tools/draw_explorables.py data      # pictures, bands, side outputs: mattingkit/explorables/static/data
     python tools/draw_explorables.py stills    # what viewers without scripts show: mattingkit/explorables/static/stills
-    python tools/draw_explorables.py cards     # a piece of each still, for the site's cards: docs/play/cards
+    python tools/draw_explorables.py cards     # for the site's cards, light and dark: docs/play/cards
 
 All write small files that are kept with the sources. Run it again when the sample pictures, the methods or the
-network's weights change. Stills need Playwright and Chromium.
+network's weights change. Stills and cards need Playwright and Chromium.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import io
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,8 @@ from mattingkit.metrics import METRICS
 
 STILL_WIDTH = 860
 CARDS = Path(__file__).resolve().parents[1] / "docs" / "play" / "cards"
-#: Left, top and width of what a card shows of a still; it is eight wide and five high.
-CARD_WINDOWS = {
-    "scribble_here": (0, 49, 680), "unmix_pixel": (0, 20, 632), "color_window": (0, 105, 860),
-    "two_gaussians": (0, 72, 728), "which_band": (0, 48, 650), "side_outputs": (0, 50, 600),
-}  # fmt: skip
+#: Left, top and width of what a card shows of an explorable, where that is not all; it is eight wide and five high.
+CARD_WINDOWS = {"unmix_pixel": (18, 54, 384), "side_outputs": (0, 44, 590)}
 DATA = STATIC / "data"
 BAND_SCENES, BAND_SHAPE = ("hair", "motion_blur"), (240, 320)
 BAND_WIDTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 32)
@@ -128,39 +126,48 @@ def _rounded(value: Any, digits: int = 5) -> Any:
     return round(value, digits) if isinstance(value, float) else value
 
 
-def stills() -> None:
-    """Photograph each explorable in Chromium, in light colours."""
+def photographed(theme: str) -> Iterator[tuple[str, Image.Image]]:
+    """Photograph each explorable in Chromium."""
     from playwright.sync_api import sync_playwright
 
     from mattingkit.explorables.pages import names, page_html  # which need the data
 
-    folder = STATIC / "stills"
-    folder.mkdir(exist_ok=True)
     chromium = next(
         found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))
     )
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name in names():
-            page = browser.new_page(viewport={"width": STILL_WIDTH + 32, "height": 900}, color_scheme="light")
-            page.set_content(page_html(name, theme="light"))
+            page = browser.new_page(viewport={"width": STILL_WIDTH + 32, "height": 900}, color_scheme=theme)
+            page.set_content(page_html(name, theme=theme))
             page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
             page.wait_for_timeout(1500)
-            shot = Image.open(io.BytesIO(page.locator(".mk-x").screenshot())).convert("RGB")
-            path = folder / f"{name}.png"
-            shot.quantize(128, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
-            print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, {shot.width} × {shot.height}")
+            yield name, Image.open(io.BytesIO(page.locator(".mk-x").screenshot())).convert("RGB")
             page.close()
         browser.close()
 
 
+def stills() -> None:
+    """Write a still of each explorable, in light colours."""
+    folder = STATIC / "stills"
+    folder.mkdir(exist_ok=True)
+    for name, shot in photographed("light"):
+        path = folder / f"{name}.png"
+        shot.quantize(128, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+        print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, {shot.width} × {shot.height}")
+
+
 def cards() -> None:
-    """Cut the card of each explorable out of its still."""
+    """Write each explorable's card, for light pages and for dark ones: a window of it, or all of it on paper."""
     CARDS.mkdir(exist_ok=True)
-    for name, (left, top, width) in CARD_WINDOWS.items():
-        still = Image.open(STATIC / "stills" / f"{name}.png").convert("RGB")
-        piece = still.crop((left, top, left + width, top + width * 5 // 8)).resize((640, 400), Image.Resampling.LANCZOS)
-        piece.save(CARDS / f"{name}.webp", quality=84, method=6)
+    for theme, suffix in (("light", ".webp"), ("dark", ".dark.webp")):
+        for name, shot in photographed(theme):
+            left, top, width = CARD_WINDOWS.get(name, (0, 0, STILL_WIDTH))
+            height = width * 5 // 8
+            piece = shot.crop((left, top, left + width, min(top + height, shot.height)))
+            card = Image.new("RGB", (width, height), shot.getpixel((shot.width - 1, shot.height - 1)))
+            card.paste(piece, (0, (height - piece.height) // 2))
+            card.resize((640, 400), Image.Resampling.LANCZOS).save(CARDS / f"{name}{suffix}", quality=84, method=6)
 
 
 if __name__ == "__main__":

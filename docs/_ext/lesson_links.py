@@ -1,4 +1,5 @@
-"""Ways from page to page: from a lesson to where it runs, and from a name of the API to the lessons that use it."""
+"""Ways from page to page: from a lesson to where it runs, from a name of the API to the lessons that use it, and from
+an equation to its lesson and its code."""
 
 from __future__ import annotations
 
@@ -8,12 +9,18 @@ import re
 import shutil
 from functools import cache
 from pathlib import Path
+from pydoc import locate
+from types import ModuleType
 from typing import Any
 
 from lesson_cards import first_lines
 
 COLAB = "https://colab.research.google.com/github/mattingkit/mattingkit/blob/main/notebooks/{}.ipynb"
 BINDER = "https://mybinder.org/v2/gh/mattingkit/mattingkit/main?labpath=notebooks%2F{}.ipynb"
+
+#: In the table of equations: a cell of lessons, a lesson's number, and a name of the code.
+CELL, NUMBER = re.compile(r"<td><p>\d\d(?:, \d\d)*</p></td>"), re.compile(r"\d\d")
+HOME = re.compile(r'<code class="docutils literal notranslate"><span class="pre">(mattingkit\.[\w.]+)</span></code>')
 
 
 @cache
@@ -49,6 +56,33 @@ def write_links(app: Any, page: str, template: str, context: dict[str, Any], doc
         links = [f'<a href="../../lessons/{stem}.html">{html.escape(title)}</a>' for stem, title in found]
         if links:
             context["body"] += f'<p class="ways">In the lessons: {", ".join(links)}.</p>'
+    elif page == "equations":
+        numbered = {stem[:2]: stem for stem in lessons(folder)}
+        context["body"] = CELL.sub(
+            lambda found: NUMBER.sub(lambda one: to_lesson(one[0], numbered), found[0]), context["body"]
+        )
+        context["body"] = HOME.sub(lambda found: to_code(found[0], found[1], app), context["body"])
+
+
+def to_lesson(number: str, numbered: dict[str, str]) -> str:
+    """Make a link of a lesson's number."""
+    return f'<a href="lessons/{numbered[number]}.html">{number}</a>' if number in numbered else number
+
+
+def to_code(written: str, name: str, app: Any) -> str:
+    """Make a link of a name in the code: to its page, or else to its source; a long one breaks after its dots."""
+    for whole, known in app.env.get_domain("py").objects.items():
+        if whole.rpartition(".")[2] == name.rpartition(".")[2] and locate(whole) is locate(name):
+            address = f"{known.docname}.html#{known.node_id}"
+            break
+    else:
+        parts = name.split(".")
+        while len(parts) > 1 and not isinstance(locate(".".join(parts)), ModuleType):
+            parts.pop()
+        inside = name.removeprefix(f"{'.'.join(parts)}.")
+        address = app.config.linkcode_resolve("py", {"module": ".".join(parts), "fullname": inside})
+    shown = written.replace(name, name.replace(".", ".<wbr>"))
+    return f'<a href="{address}">{shown}</a>' if address else shown
 
 
 def copy_notebooks(app: Any, error: Exception | None) -> None:

@@ -2,7 +2,8 @@
 
 After the build every PNG becomes a WebP file, a fifth of its size at a quality that shows no difference, and every
 picture in a page says how large it is, so that the browser keeps its place free. Pictures below the first screen are
-fetched when they come near. A drawing gets a twin for dark pages: light ink on dark paper, its photographs as they are.
+fetched when they come near. A drawing gets a twin for dark pages: light ink on dark paper, its photographs as they are;
+or the one that lies beside it among the sources.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,10 @@ def finish(app: Any, error: Exception | None) -> None:
     with ThreadPoolExecutor() as pool:
         renamed = dict(pool.map(shrink, sorted((out / "_images").glob("*.png"))))
     names = re.compile("|".join(map(re.escape, renamed)) or r"(?!)")
+    for source, (_, name) in app.env.images.items():
+        drawn = Path(app.srcdir, source).with_suffix(TWIN)
+        if drawn.is_file():
+            shutil.copy(drawn, (out / "_images" / name).with_suffix(TWIN))
     sizes: dict[Path, tuple[int, int]] = {}
     for path in out.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
