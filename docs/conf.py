@@ -15,11 +15,14 @@ from sphinx import addnodes
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
+from traitlets import HasTraits
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
-
 import mattingkit
 from mattingkit.explorables import names
+
+# What reads notebooks compiles grammars for international addresses first, which takes a second and serves no notebook.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 project = "mattingkit"
 author = "The mattingkit authors"
@@ -109,10 +112,7 @@ html_sidebars = {
     for page in ("index", "equations", "benchmarks", "changelog", "command", "capstones", "instructors", "timeline")
 }
 #: What the style sheet must know of a page before its end has come; it then stands at the beginning.
-MARKS = {
-    "equations": "wide-page",
-    **{page: "contents-come" for page in html_sidebars if page not in ("index", "equations")},
-}
+MARKS = {page: "contents-come" for page in html_sidebars if page != "index"} | {"equations": "wide-page"}
 html_context = {"default_mode": "auto"}
 copyright = "The mattingkit authors, MIT licence"
 
@@ -138,15 +138,17 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
 def own_signature(app: Any, what: str, name: str, found: Any, *_: Any) -> tuple[str, None] | None:
     """What a class is called with, where its metaclass hides it, as that of traitlets does."""
     if what != "class" or "__init__" not in vars(found):
-        return None
+        return ("(**attributes)", None) if what == "class" and issubclass(found, HasTraits) else None
     made = inspect.signature(found.__init__)
     plain = [one.replace(annotation=inspect.Parameter.empty) for one in list(made.parameters.values())[1:]]
     return str(made.replace(parameters=plain, return_annotation=inspect.Signature.empty)), None
 
 
 def without_fields(app: Any, what: str, name: str, found: Any, *_: Any) -> bool | None:
-    """Leave out a named tuple's fields, which its docstring has described."""
-    return True if type(found).__name__ == "_tuplegetter" else None
+    """Leave out a named tuple's fields, which its docstring has described, and what an explorable is called."""
+    return (
+        True if type(found).__name__ == "_tuplegetter" or (name in ("name", "title") and type(found) is str) else None
+    )
 
 
 def want_docstrings(app: Any, doctree: nodes.document) -> None:
@@ -165,9 +167,9 @@ def tell_of_constant(app: Any, what: str, name: str, found: Any, options: Any, l
 
 def comment_above(name: str, found: Any) -> list[str]:
     """Find what stands, behind ``#:``, above a constant where it is made; elsewhere it is only handed on."""
-    for module in list(sys.modules.values()):
-        if module.__name__.startswith("mattingkit") and vars(module).get(name) is found:
-            comments = ModuleAnalyzer.for_module(module.__name__).find_attr_docs()
+    for place, module in list(sys.modules.items()):
+        if place.startswith("mattingkit") and vars(module).get(name) is found:
+            comments = ModuleAnalyzer.for_module(place).find_attr_docs()
             if ("", name) in comments:
                 return [*comments["", name], ""]
     return []
@@ -212,9 +214,13 @@ def plain_signatures(app: Any, page: str, template: str, context: dict[str, Any]
 
 
 def mark(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Write a page's mark, which the style sheet reads."""
+    """Write a page's mark, which the style sheet reads, and let a long name as a title break between its words."""
     if page in MARKS:
         context["body"] = f'<div class="{MARKS[page]}"></div>{context["body"]}'
+    if page.startswith("api/generated/"):
+        title = page.rpartition(".")[2]
+        shown = f'<h1 class="name">{title.replace("_", "_<wbr>")}'
+        context["body"] = context["body"].replace(f"<h1>{title}", shown, 1)
 
 
 def setup(app: Any) -> None:

@@ -8,19 +8,22 @@ import io
 import json
 import re
 import shutil
-import subprocess
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from browser.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
 import mattingkit as mk
 import mattingkit.explorables as mk_explorables
+import mattingkit.lessons.site
+from mattingkit.cli import main
 from mattingkit.lessons.site import build_site, find_lessons
 from mattingkit.methods import METHODS
 from mattingkit.progress import Progress
@@ -48,8 +51,11 @@ CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?P<line>[^$\n]+?)\$(?!\$)", re.DOTALL)
 
 
-def lesson(folder: Path, name: str, *cells: str, text: str = r"# Mix colours" + "\n\n" + r"$$\alpha F$$") -> None:
+def lesson(folder: Path, name: str, *cells: str, text: str = "# Mix colours") -> None:
+    """Write a lesson; one without code starts no kernel."""
     notebook = new_notebook(cells=[new_markdown_cell(text), *map(new_code_cell, cells)])
+    if not cells:
+        notebook.metadata["mystnb"] = {"execution_mode": "off"}
     nbformat.write(notebook, folder / f"{name}.ipynb")
 
 
@@ -62,18 +68,31 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
-    """A site of two small lessons, with everything else that belongs to it."""
+    """A site of two small lessons and one of the package's, with everything else that belongs to it."""
     folder = tmp_path_factory.mktemp("lessons")
     widgets = (PICKER, EXPLORER, FLIPBOOK, COMPARISON, EXPLORABLE)
     lesson(folder, "00_quickstart", PICTURE, *widgets, "print(6 * 7)", text=f"{PUZZLE}\n\n" + r"$$\alpha F$$")
     lesson(folder, "10_id_photo", "1", text="# Look on\n\nas in [the first](00_quickstart.ipynb), $x_i$")
-    # Pages link to lessons, so each is there, and short.
+    # Pages link to lessons, so each is there.
     for path in LESSONS:
-        if path.stem[:2] not in ("00", "10"):
-            lesson(folder, path.stem, "1")
+        if path.stem[:2] == "02":
+            shutil.copy(path, folder)
+        elif path.stem[:2] not in ("00", "10"):
+            lesson(folder, path.stem)
     seen: list[Progress] = []
     index = build_site(tmp_path_factory.mktemp("out") / "site", source=folder, on_progress=seen.append)
     return index.parent, seen
+
+
+@pytest.fixture
+def without_api(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sites be built without the pages of the API, which take most of the time."""
+    docs = tmp_path_factory.mktemp("checkout") / "docs"
+    shutil.copytree(REPOSITORY / "docs", docs)
+    (docs / "api" / "index.md").write_text("# API\n", encoding="utf-8")
+    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
+        shutil.copy(REPOSITORY / name, docs.parent)
+    monkeypatch.setattr(mattingkit.lessons.site, "packaged", lambda _: docs)
 
 
 def read(site: tuple[Path, object], name: str) -> str:
@@ -87,6 +106,10 @@ def test_a_lesson_is_executed(site) -> None:
     assert [(one.step, one.total) for one in site[1]][-1] == (len(LESSONS), len(LESSONS))
 
 
+def test_a_lesson_of_the_package_becomes_a_page(site) -> None:
+    assert read(site, "lessons/02_say_what_you_know").count("<img") >= 6
+
+
 def test_formulas_are_drawn_by_the_browser(site) -> None:
     assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in read(site, "lessons/00_quickstart")
     assert r"$$\alpha" not in read(site, "lessons/00_quickstart")
@@ -96,14 +119,21 @@ def test_formulas_are_drawn_by_the_browser(site) -> None:
 def test_the_formulas_font_has_brackets_that_grow(site) -> None:
     from fontTools.ttLib import TTFont
 
-    sheet = (site[0] / "_static" / "site.css").read_text(encoding="utf-8")
-    held = base64.b64decode(re.search(r"data:font/woff;base64,([\w+/=]+)", sheet)[1])
-    with TTFont(io.BytesIO(held)) as font:
+    script = (site[0] / "_static" / "formulas.js").read_text(encoding="utf-8")
+    with TTFont(io.BytesIO(base64.b64decode(re.search(r'atob\("([\w+/=]+)"', script)[1]))) as font:
         signs = font.getBestCmap()
         variants = font["MATH"].table.MathVariants
         tall = dict(zip(variants.VertGlyphCoverage.glyphs, variants.VertGlyphConstruction, strict=True))
     assert {ord("("), ord("Σ"), ord("𝐹")} <= set(signs)
     assert tall[signs[ord("(")]].GlyphAssembly, "a bracket that cannot grow"
+
+
+def test_what_the_layout_needs_comes_before_the_text(site) -> None:
+    page = read(site, "equations")
+    assert page.index("/formulas.js") < page.index("<body")
+    assert page.index("wide-page") < page.index("<h1>")
+    assert read(site, "changelog").index("contents-come") < read(site, "changelog").index("<h1>")
+    assert "formulas.js" not in read(site, "changelog")
 
 
 def test_no_page_asks_for_anything_from_elsewhere(site) -> None:
@@ -183,6 +213,19 @@ def test_links_lead_from_lesson_to_lesson_to_where_it_runs_and_from_the_api(site
     used = re.compile(r'In the lessons: <a href="../../lessons/00_quickstart.html">00 Mix colours</a>')
     assert used.search(read(site, "api/generated/mattingkit.widgets.PixelPicker"))
     assert not used.search(read(site, "api/generated/mattingkit.batch"))
+    assert not used.search(read(site, "api/generated/mattingkit.figures.crop"))  # an argument of that name is another
+
+
+def test_an_equation_leads_to_its_lesson_and_to_its_code(site) -> None:
+    page = read(site, "equations")
+    assert '<td><p><a href="lessons/00_quickstart.html">00</a>, <a href="lessons/01_' in page
+    assert '<a href="api/generated/mattingkit.composite.html#mattingkit.composite"><code' in page
+    assert re.search(r'<a href="https://\S+/methods/bayesian/march.py#L\d+-L\d+"><code', page)
+
+
+def test_cards_have_twins_for_dark_pages(site) -> None:
+    for page in ("play/index", "index"):
+        assert re.search(r'class="only-dark sd-card-img-top" src="\S*_images/unmix_pixel.dark.webp"', read(site, page))
 
 
 def test_pictures_to_play_with_are_in_their_pages(site) -> None:
@@ -215,22 +258,89 @@ VISITED = (
 @pytest.mark.browser
 def test_pages_in_a_browser(site, chromium) -> None:
     pytest.importorskip("axe_playwright_python")
-    visitor = import_module("check_site").Visitor(chromium)
+    check_site = import_module("check_site")
+    visitor = check_site.Visitor(chromium)
     wrong = []
-    for name in VISITED:
-        for scheme in ("light", "dark") if name in VISITED[:4] else ("light",):
-            wrong += [f"{name}, {scheme}: {one}" for one in visitor.visit(site[0].as_uri(), name, scheme)]
+    with check_site.serving(site[0]) as address:
+        for name in VISITED:
+            wrong += [f"{name}: {one}" for one in visitor.visit(address, name)]
+    for name in VISITED[:4]:
+        wrong += [f"{name}, dark: {one}" for one in visitor.visit(site[0].as_uri(), name, "dark")]
     assert wrong == []
-    # What the checks would find: a request, a picture that is not there, too little contrast, a table that sticks out.
+    # What the checks would find: a request, a picture that is not there, too little contrast, a table that sticks out,
+    # and what comes late and pushes all else down.
     bad = site[0] / "bad.html"
     added = '<p style="color: #aaa">pale</p><img src="http://127.0.0.1:9/none.png" alt="" width="9">'
-    added += '<div style="width: 900px">wide</div></article>'
+    added += '<div style="width: 900px">wide</div></article><script>setTimeout(() => document.querySelector("article")'
+    added += '.insertAdjacentHTML("afterbegin", "<div style=height:300px></div>"), 100)</script>'
     bad.write_text(read(site, "timeline").replace("</article>", added), encoding="utf-8")
     found = "\n".join(visitor.visit(site[0].as_uri(), "bad", down=True))
     bad.unlink()
     visitor.page.close()
-    for what in ("asks for http", "is not there", "says nothing", "color-contrast", "cut off on a phone"):
+    for what in (
+        "asks for http",
+        "moves while",
+        "is not there",
+        "says nothing",
+        "color-contrast",
+        "cut off on a phone",
+    ):
         assert what in found
+
+
+#: In each picture to play with a handle that hands drag, and the value that hears of it.
+HANDLES = {
+    "unmix_pixel": ("The pixel's colour C", "C"),
+    "color_window": ("Colour of pixel 3", "colors"),
+    "two_gaussians": ("Mean of the foreground", "F"),
+    "which_band": ("Width of the band", "index"),
+}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("place", ["disk", "server"])
+def test_every_hand_moves_every_picture_to_play_with(site, chromium, place: str) -> None:
+    serving = import_module("check_site").serving(site[0]) if place == "server" else nullcontext(site[0].as_uri())
+    wrong: list[str] = []
+    context = chromium.new_context(viewport={"width": 1200, "height": 1000}, has_touch=True)
+    page = context.new_page()
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda sent: sent.url.startswith((address, "data:", "blob:")) or wrong.append(sent.url))
+    with serving as address:
+        for name in mk_explorables.names():
+            page.goto(f"{address}/play/{name}.html")
+            page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
+            for how in ("mouse", "touch", "keys"):
+                move(Figure(page), name, how)
+    context.close()
+    assert wrong == []
+
+
+def move(seen: Figure, name: str, how: str) -> None:
+    """Do something in a picture to play with, and see that it heard."""
+    if name in HANDLES:
+        label, value = HANDLES[name]
+        before = seen.get(value)
+        if how == "keys":
+            seen.handle(label).focus()
+            seen.page.keyboard.press("ArrowLeft")
+        else:
+            seen.drag(label, 60 if how == "mouse" else -60, 12, how)
+        seen.until(lambda: seen.get(value) != before, f"{name} by {how}")
+    elif name == "side_outputs":
+        number = {"mouse": 6, "touch": 3, "keys": 5}[how]
+        look = seen.page.get_by_role("button", name=f"Look at side output {number}")
+        {"mouse": look.click, "touch": look.tap, "keys": lambda: look.press("Enter")}[how]()
+        assert seen.get("shown") == number
+    else:
+        pad, before = seen.page.locator(".mk-x-pad"), len(seen.get("marks"))
+        if how == "keys":
+            pad.focus()
+            for key in ("Space", "Shift+ArrowDown", "Space"):
+                seen.page.keyboard.press(key)
+        else:
+            seen.stroke([seen.point(pad, 0.3, 0.6), seen.point(pad, 0.4, 0.7)], how)
+        seen.until(lambda: len(seen.get("marks")) == before + 1, f"{name} by {how}")
 
 
 @pytest.mark.browser
@@ -270,6 +380,7 @@ def test_widgets_that_need_no_kernel_are_alive(site, chromium) -> None:
     assert wrong == []
 
 
+@pytest.mark.usefixtures("without_api")
 def test_what_is_wrong_is_said_and_the_old_site_stays(source: Path, tmp_path: Path, monkeypatch) -> None:
     out = tmp_path / "site"
     out.mkdir()
@@ -279,7 +390,7 @@ def test_what_is_wrong_is_said_and_the_old_site_stays(source: Path, tmp_path: Pa
     lesson(source, "02_warns", "import warnings\nwarnings.warn('mind the gap')", text="# A\n\n[b](99_none.ipynb)")
     (source / "bare.py").write_text("def function():\n    pass\n")
     monkeypatch.setenv("PYTHONPATH", str(source))
-    lesson(source, "03_is_silent", "1", text="# C\n\n```{eval-rst}\n.. autofunction:: bare.function\n```")
+    lesson(source, "03_is_silent", text="# C\n\n```{eval-rst}\n.. autofunction:: bare.function\n```")
     with pytest.raises(RuntimeError) as caught:
         build_site(out, source=source)
     for said in ("ZeroDivisionError", "stderr", "99_none.ipynb", "bare.function has no docstring"):
@@ -326,28 +437,26 @@ def test_a_folder_without_lessons_makes_no_site(tmp_path: Path) -> None:
     assert not (tmp_path / "site").exists()
 
 
-def test_the_command_builds_one_lesson(tmp_path: Path) -> None:
-    command = shutil.which("mattingkit", path=str(Path(sys.executable).parent)) or "mattingkit"
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([command, "docs", *words], capture_output=True, text=True, timeout=300, cwd=tmp_path)
-
-    done = run("02", "-o", "site")
-    assert done.returncode == 0, done.stderr
-    index = Path(done.stdout.strip())
+@pytest.mark.usefixtures("without_api")
+def test_the_command_builds_one_lesson(source: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    lesson(source, "02_say_what_you_know")
+    lesson(source, "03_bayesian", "1 / 0")
+    shutil.copy(REPOSITORY / "notebooks" / "EQUATIONS.md", source)
+    monkeypatch.setattr(mattingkit.lessons.site, "lessons_folder", lambda: source)
+    monkeypatch.chdir(tmp_path)
+    assert main(["docs", "02", "-o", "site"]) == 0
+    index = Path(capsys.readouterr().out.strip())
     assert index == tmp_path / "site" / "index.html"
     assert [path.stem for path in (index.parent / "lessons").glob("[0-9]*.html")] == ["02_say_what_you_know"]
-    page = (index.parent / "lessons" / "02_say_what_you_know.html").read_text(encoding="utf-8")
-    assert page.count("<img") >= 6
     for words, code, said in (
         (("nowhere", "-o", "other"), 2, "There is no lesson 'nowhere'"),
         (("02", "-o", str(index)), 1, "is a file; name a folder"),
         (("02", "-q", "-o", str(tmp_path)), 1, "holds files that are no earlier site"),
     ):
-        refused = run(*words)
-        assert refused.returncode == code, refused.stderr
-        assert said in refused.stderr
-        assert refused.stdout == ""
+        assert main(["docs", *words]) == code
+        heard = capsys.readouterr()
+        assert said in heard.err
+        assert heard.out == ""
     assert not (tmp_path / "other").exists()
 
 

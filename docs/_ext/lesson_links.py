@@ -34,9 +34,12 @@ def lessons(folder: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-def users(name: str, folder: Path) -> list[tuple[str, str]]:
-    """List the lessons whose code calls or names this, each with its title."""
-    named = re.compile(rf"(?<![\w\"']){re.escape(name)}(?![\w\"'])")
+def users(path: str, folder: Path) -> list[tuple[str, str]]:
+    """List the lessons whose code names this, as of its module or imported from the package, each with its title."""
+    module, _, name = path.rpartition(".")
+    said = rf"\b(?:mk|{module.rpartition('.')[2]})\.{name}\b"
+    imported = rf"from mattingkit[\w.]* import (?:\([^)]*|[^\n]*)\b{name}\b"
+    named = re.compile(f"{said}|{imported}")
     return [(stem, title) for stem, (title, code) in lessons(folder).items() if named.search(code)]
 
 
@@ -52,21 +55,22 @@ def write_links(app: Any, page: str, template: str, context: dict[str, Any], doc
         )
         context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
     elif page.startswith("api/generated/"):
-        found = users(page.rpartition(".")[2], folder)
+        found = users(page.removeprefix("api/generated/"), folder)
         links = [f'<a href="../../lessons/{stem}.html">{html.escape(title)}</a>' for stem, title in found]
         if links:
             context["body"] += f'<p class="ways">In the lessons: {", ".join(links)}.</p>'
     elif page == "equations":
         numbered = {stem[:2]: stem for stem in lessons(folder)}
-        context["body"] = CELL.sub(
-            lambda found: NUMBER.sub(lambda one: to_lesson(one[0], numbered), found[0]), context["body"]
-        )
+        context["body"] = CELL.sub(lambda found: to_lessons(found[0], numbered), context["body"])
         context["body"] = HOME.sub(lambda found: to_code(found[0], found[1], app), context["body"])
 
 
-def to_lesson(number: str, numbered: dict[str, str]) -> str:
-    """Make a link of a lesson's number."""
-    return f'<a href="lessons/{numbered[number]}.html">{number}</a>' if number in numbered else number
+def to_lessons(cell: str, numbered: dict[str, str]) -> str:
+    """Make links of the numbers of lessons that are there."""
+    for number in NUMBER.findall(cell):
+        if number in numbered:
+            cell = cell.replace(number, f'<a href="lessons/{numbered[number]}.html">{number}</a>')
+    return cell
 
 
 def to_code(written: str, name: str, app: Any) -> str:
