@@ -246,8 +246,26 @@ def test_files_are_dropped_anywhere(page: Any, tmp_path: Path) -> None:
     until(lambda: np.abs(np.subtract(result(page, 0.05, 0.95), (26, 153, 51))).max() < 12, "green is seen")
     stage = page.locator(".mk-studio > .mk-head")
     stage.scroll_into_view_if_needed()
+    height = "node => node.offsetTop"
+    before = strip.evaluate(height)
     drop(page, other, stage)
     until(lambda: "other.png  100 × 90" in page.locator(".mk-name").text_content(), "the other photo")
+    place = page.locator(".mk-place-of-pad")
+    until(
+        lambda: pad_of(page) and place.evaluate("node => node.style.minHeight") == "", "the other pad is in its place"
+    )
+    assert strip.evaluate(height) == before, "of another shape, and nothing below it moves"
+
+
+def test_the_tools_have_their_words_and_the_zoom_its_buttons_in_a_notebook_s_width(page: Any) -> None:
+    page.set_viewport_size({"width": 886, "height": 900})
+    bar = page.get_by_role("toolbar", name="Drawing tools")
+    until(lambda: bar.bounding_box()["width"] < 850, "the page is narrower")
+    for name in ("Zoom in", "Zoom out", "Fit"):
+        bar.get_by_role("button", name=name, exact=True).wait_for()
+    bar.get_by_text("Remove", exact=True).wait_for()
+    assert bar.bounding_box()["height"] < 60, "one row"
+    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_files_that_cannot_be_opened_get_a_message(page: Any, tmp_path: Path) -> None:

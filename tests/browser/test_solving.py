@@ -102,6 +102,7 @@ def test_strokes_during_a_solve_then_cancel(pad: LivePad) -> None:
     pad.book.execute(f"pad.set_method({SLOW!r})")
     pad.book.until("pad._worker._running")
     until(lambda: pad.marked_old() == 1, "the answer of the other method is marked as old")
+    pad.says("Random walk: ")
     pad.canvas.drag((0.2, 0.1), (0.2, 0.3))
     # Both at once: the stroke is there, and nobody waited for the answer.
     pad.book.until("len(pad.strokes) == 3 and pad._worker.busy and pad.stale")

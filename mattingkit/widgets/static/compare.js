@@ -598,8 +598,9 @@ function render({ model, el }) {
       const most = Math.max(1, Math.min(panes.length, Math.floor((available + gap) / (least + gap))));
       const high = (n) => Math.ceil(panes.length / n) * ((((available - gap * (n - 1)) / n) * H) / W + 56);
       while (columns < most && (available < 560 || high(columns) > window.innerHeight * 0.8)) columns += 1;
-      // One more, where that leaves fewer places of the last row empty.
+      // Rows as full as can be: fewer columns where that makes no row more, one more where fewer places stay empty.
       const left = (n) => n * Math.ceil(panes.length / n) - panes.length;
+      columns = Math.ceil(panes.length / Math.ceil(panes.length / columns));
       if (columns > 1 && columns < most && left(columns + 1) < left(columns)) columns += 1;
     }
     let width = Math.floor((available - gap * (columns - 1)) / columns) - 2;
