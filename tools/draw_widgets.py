@@ -88,6 +88,9 @@ def pictures() -> None:
             book.execute("pad.solve(); studio.pad.solve()")
             book.until("pad.level == 'full' and not pad.busy and studio.pad.level == 'full' and not studio.pad.busy")
             book.until("pad._foreground is not None and studio.pad._foreground is not None")
+            # As high as the square photograph: what a tall window leaves above and below it would be empty.
+            book.page.add_style_tag(content=".mk-studio.mk-studio { --mk-pad-share: 0.46; }")
+            book.page.evaluate("() => dispatchEvent(new Event('resize'))")
             book.page.mouse.move(2, 2)
             for name, selector in {"pad": ".mk-scribbler", "studio": ".mk-studio"}.items():
                 keep(name, book.page.locator(selector).first.screenshot())

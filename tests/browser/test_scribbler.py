@@ -424,4 +424,4 @@ def test_opened_again_without_a_kernel_there_is_a_picture_of_the_last_state(book
     page.goto("about:blank")
     page.goto(f"{book.server.url}/lab/tree/{book.path}?reset&kernel=none", wait_until="domcontentloaded")
     until(lambda: pictures.count() == 2 and pictures.nth(1).is_visible(), "the picture is seen")
-    page.evaluate("() => { window.mk = { kernel: () => null }; }")
+    page.evaluate("() => { window.mk = { kernel: () => null, panel: () => null }; }")
