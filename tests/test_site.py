@@ -72,7 +72,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]
     folder = tmp_path_factory.mktemp("lessons")
     widgets = (PICKER, EXPLORER, FLIPBOOK, COMPARISON, EXPLORABLE)
     lesson(folder, "00_quickstart", PICTURE, *widgets, "print(6 * 7)", text=f"{PUZZLE}\n\n" + r"$$\alpha F$$")
-    lesson(folder, "10_id_photo", "1", text="# Look on\n\nas in [the first](00_quickstart.ipynb), $x_i$")
+    lesson(folder, "10_id_photo", text="# Look on\n\nas in [the first](00_quickstart.ipynb), $x_i$")
     # Pages link to lessons, so each is there.
     for path in LESSONS:
         if path.stem[:2] == "02":
