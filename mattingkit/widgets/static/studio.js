@@ -11,8 +11,6 @@ const STEPS = [["Open a photo.", "The program finds the subject by itself."], ["
 //: Seconds until a page that hears nothing says so; and what it says.
 const PATIENCE = 4;
 const SILENT = "The program does not answer: it is busy, or it has stopped. Nothing is lost: this tab keeps your strokes.";
-const STOPPED = `Not saved, since the program is gone. Nothing is lost: your strokes are kept. ${document.body.dataset.voila === undefined ? "Run the cell again to go on."
-  : "Start it again, and open the address that it prints in this tab."}`;
 const ICONS = {
   open: '<path d="M3 15V5a1 1 0 0 1 1-1h4l2 2h6a1 1 0 0 1 1 1v8a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1z"/>',
   find: '<path d="M3 7V4h3M14 4h3v3M17 13v3h-3M6 16H3v-3"/><circle cx="10" cy="8.5" r="2"/><path d="M6.5 14c.6-2 2-3 3.500-3s2.900 1 3.500 3"/>',
@@ -270,12 +268,15 @@ function render({ model, el, host }) {
   el.addEventListener("contextmenu", (event) => event.stopPropagation(), on);
 
   // Files out -------------------------------------------------------------------------------------------------------------
-  function want(what, options = {}) {
+  async function want(what, options = {}) {
+    // The pad feels whether the program is there still.
+    const gone = () => place.querySelector(".mk-banner-gone");
+    const why = () => new Error(`Not saved; nothing is lost. ${gone().textContent}`);
+    if (gone()) throw why();
     const id = ++asked;
     say("Saving…");
     return new Promise((resolve, reject) => {
-      // The pad feels whether the program is there still.
-      const watching = setInterval(() => { if (place.querySelector(".mk-gone")) done(reject)(new Error(STOPPED)); }, 500);
+      const watching = setInterval(() => { if (gone()) done(reject)(why()); }, 500);
       const done = (act) => (result) => { clearInterval(watching); answers.delete(id); act(result); };
       answers.set(id, { resolve: done(resolve), reject: done(reject) });
       tell({ do: "save", id, what, ...options });
