@@ -271,7 +271,7 @@ function render({ model, el, host }) {
   async function want(what, options = {}) {
     // The pad feels whether the program is there still.
     const gone = () => place.querySelector(".mk-banner-gone");
-    const why = () => new Error(`Not saved; nothing is lost. ${gone().textContent}`);
+    const why = () => new Error(`Not saved. ${gone().textContent}`);
     if (gone()) throw why();
     const id = ++asked;
     say("Saving…");
