@@ -184,6 +184,7 @@ def test_compares_scores_and_goes_on_with_one(ramp: Any) -> None:
     assert [chip["chosen"] for chip in made.chips] == [True, False]
     assert all(chip["score"] >= 0 for chip in made.chips)
     view = made.comparison
+    assert (view.view, view.first, view.second) == ("cutout", "closed_form", "geodesic")
     view.zoom = [2.0, 4.0, 6.0]
     assert made.pad.view == [2.0, 4.0, 6.0]
     made.pad.look(1, 0, 0)

@@ -374,7 +374,12 @@ class Studio(anywidget.AnyWidget):
                 entries |= made.entries
                 self.chips = [self._chip(entry) for entry in entries.values()]
             view = Result(pad.image, trimap, entries, self._truth).widget()
-            view.chosen = self.method
+            # What somebody wants is judged as they will see it; beside the method in use, in the wipe too.
+            view.view, view.chosen = "cutout", self.method
+            shown = [name for name, entry in entries.items() if entry.alpha is not None]
+            if self.method in shown:
+                view.first = self.method
+                view.second = next((name for name in shown if name != self.method), self.method)
             view.on_use(lambda name, alpha: self._use(name))
             # One zoom for the pad and for what is compared below it.
             self._unlink = traitlets.link((pad, "view"), (view, "zoom")).unlink
@@ -406,7 +411,7 @@ class Studio(anywidget.AnyWidget):
 
     def _use(self, name: str) -> None:
         self.method = name
-        self.notice = f"The pad now answers with {find_method(name).title}."
+        self.notice = f"The result is now {find_method(name).title}'s."
 
     # Saving ----------------------------------------------------------------------------------------------------------
 

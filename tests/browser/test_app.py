@@ -207,13 +207,17 @@ def test_the_subject_is_what_one_clicks_on(page: Any) -> None:
 
 def test_methods_are_compared_and_one_is_used(page: Any) -> None:
     page.locator("summary", has_text="Compare").click()
-    for name in ("Bayesian", "KNN"):
-        page.get_by_label(name, exact=True).uncheck()
-    page.get_by_label("Geodesic").check()
+    for _ in range(2):
+        page.get_by_role("button", name="All or none").click()
+    assert page.locator(".mk-boxes input:checked").count() == 0
+    for name in ("Closed form", "Geodesic"):
+        page.get_by_label(name, exact=True).check()
     page.get_by_role("button", name="Run").click()
     page.locator(".mk-chip", has_text="Geodesic").get_by_role("button", name="Use this").click()
     page.locator(".mk-chip", has_text="Geodesic").get_by_role("button", name="In use").wait_for()
     page.locator(".mk-view .mk-compare[data-loaded='2']").wait_for()
+    said = page.locator(".mk-inside p[role=status]")
+    until(lambda: said.inner_text().startswith("The result above is Geodesic's. Which is best?"), "whose it is")
     until(lambda: 'method="geodesic"' in page.locator("pre").first.inner_text(), "the code")
     # The comparison's own look holds in here: a pressed button is read with the mouse still on it.
     wipe = page.locator(".mk-view").get_by_role("button", name="Wipe", exact=True)

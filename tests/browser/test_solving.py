@@ -96,6 +96,25 @@ def test_strokes_bring_a_preview_and_then_the_full_answer(pad: LivePad) -> None:
     pad.answers(0.4, 0.5, 0)
 
 
+def test_while_the_brush_is_down_ink_comes_first(pad: LivePad) -> None:
+    """An answer to what was drawn before is shown once the brush is lifted."""
+    pad.both_sides()
+    pad.rests()
+    until(lambda: pad.whole.get_attribute("data-level") == "full", "the first answer")
+    pad.choose("Keep")
+    shown = pad.whole.get_attribute("data-answers")
+    pad.canvas.drag((0.5, 0.7), (0.55, 0.7), release=False)
+    try:
+        pad.book.execute('pad.add_stroke([(20, 400), (20, 480)], "background", radius=8)')
+        pad.rests()
+        assert pad.book.page.evaluate("() => new Promise((go) => setTimeout(go, 300))") is None
+        assert pad.whole.get_attribute("data-answers") == shown
+    finally:
+        pad.book.page.mouse.up()
+    until(lambda: pad.whole.get_attribute("data-answers") != shown, "the answer, once the brush is up")
+    pad.rests()
+
+
 def test_strokes_during_a_solve_then_cancel(pad: LivePad) -> None:
     pad.both_sides()
     pad.rests()

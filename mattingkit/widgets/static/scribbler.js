@@ -128,6 +128,7 @@ function render({ model, el }) {
   let bare = false;
   let next = Date.now();
   const touches = new Map();
+  const resting = [];
 
   // The toolbar --------------------------------------------------------------------------------------------------------
   const icon = (name, title, action, attributes = {}) =>
@@ -736,12 +737,17 @@ function render({ model, el }) {
     else if (done.lasso.length > 2) keep([{ label: done.label, lasso: done.lasso }]);
     if (event.pointerType === "touch") cursor = null;
     redrawInk();
+    letGo();
   }
   function give_up() {
     if (stroke?.marks) pen([], false, stroke.marks[0]);
     stroke = null;
     redrawInk();
+    letGo();
   }
+  // Answers to earlier strokes wait while a brush is down: to decode and show one would take a frame or two from the ink.
+  function rest() { return stroke?.marks ? new Promise((go) => resting.push(go)) : Promise.resolve(); }
+  function letGo() { for (const go of resting.splice(0)) go(); }
   function keep(drawn) {
     const id = ++next;
     pending.push({ id, marks: drawn });
@@ -1074,7 +1080,10 @@ function render({ model, el }) {
   async function picture(name, buffer, { level = "", marks: number = 0 }) {
     // Decoding takes a while; a newer picture must not be overtaken by an older one.
     const turn = (order[name] = (order[name] ?? 0) + 1);
+    await rest();
+    if (turn !== order[name]) return;
     const levels = buffer ? await decoded(buffer) : null;
+    await rest();
     if (off.signal.aborted || turn !== order[name]) return;
     for (const old of pictures[name] ?? []) old.close();
     pictures[name] = levels;
@@ -1118,7 +1127,7 @@ function render({ model, el }) {
         const [height, width] = content.shape;
         outlines = { levels: new Uint8Array(await new Response(stream).arrayBuffer()), height, width };
       }
-      redraw();
+      if (stroke?.marks) rest().then(redraw); else redraw();
     } else if (content.part === "changes") {
       const [more, less] = await Promise.all((buffers ?? []).map(decoded));
       for (const old of [...(changes?.more ?? []), ...(changes?.less ?? [])]) old.close();

@@ -198,6 +198,7 @@ function render({ model, el, host }) {
   const chips = h("div", { class: "mk-chips" });
   const view = h("div", { class: "mk-view" });
   const running = h("span", { class: "mk-soft", role: "status" });
+  const verdict = h("p", { class: "mk-soft", role: "status" });
   const code = h("pre", { tabindex: 0 });
   const copied = h("button", { type: "button", onclick: async () => {
     const done = await copyText(get("code"));
@@ -210,7 +211,7 @@ function render({ model, el, host }) {
     return { node, soft };
   };
   const one = folded("Method", "", h("div", { class: "mk-row" }, method, reset, hint), sliders);
-  const many = folded("Compare", "several methods on this photo", boxes, h("div", { class: "mk-row" }, run, running), chips, view);
+  const many = folded("Compare", "several methods on this photo", boxes, h("div", { class: "mk-row" }, run, running), chips, verdict, view);
   const python = folded("Python", "for programmers: the same in a few lines", copied, code);
   const foot = h("footer", { class: "mk-foot" }, one.node, many.node, python.node);
 
@@ -404,8 +405,9 @@ function render({ model, el, host }) {
   function edge() { shift.show(); feather.show(); clean.checked = get("decontaminate"); }
   function choices() {
     method.replaceChildren(...get("methods").map((each) => h("option", { value: each.name }, each.title)));
-    boxes.replaceChildren(...get("methods").map((each) => h("label", { class: "mk-check", title: each.hint },
-      h("input", { type: "checkbox", value: each.name, checked: ["closed_form", "knn", "bayesian"].includes(each.name) }), each.title)));
+    const ticks = get("methods").map((each) => h("input", { type: "checkbox", value: each.name, checked: ["closed_form", "knn", "bayesian"].includes(each.name) }));
+    const all = h("button", { type: "button", onclick: () => { const on = ticks.some((tick) => !tick.checked); for (const tick of ticks) tick.checked = on; } }, "All or none");
+    boxes.replaceChildren(...get("methods").map((each, k) => h("label", { class: "mk-check", title: each.hint }, ticks[k], each.title)), all);
     for (const [node, trait] of [[size, "sizes"], [paper, "papers"]]) {
       node.replaceChildren(...Object.entries(get(trait)).map(([value, text]) => h("option", { value }, text)));
     }
@@ -448,6 +450,10 @@ function render({ model, el, host }) {
     chips.replaceChildren(...all.map((each) => h("div", { class: `mk-chip ${each.chosen ? "mk-chosen" : ""}` }, h("strong", {}, each.title),
       h("span", { class: "mk-soft" }, each.error ?? `${each.seconds.toFixed(2)} s${each.score == null ? "" : ` · SAD ${each.score.toPrecision(3)}${each.score === best && all.length > 1 ? " ★" : ""}`}`),
       each.error ? "" : h("button", { type: "button", "aria-pressed": String(each.chosen), onclick: () => tell({ do: "use", name: each.name }) }, each.chosen ? "In use" : "Use this"))));
+    const used = all.find((each) => each.chosen);
+    // Without the true alpha nobody can say which is best but the person who looks.
+    verdict.textContent = !all.length || get("running") ? "" : [used ? `The result above is ${used.title}'s.` : "",
+      all.some((each) => each.score != null) ? "★ is nearest to the true alpha." : "Which is best? Look at hair, at gaps and along the edge; seconds say nothing about that."].join(" ").trim();
     running.textContent = get("running");
     run.disabled = !!get("running");
   }
