@@ -129,7 +129,7 @@ def test_wipe_by_mouse_has_its_names_inside(view: Still) -> None:
     assert tags.all_inner_texts() == ["half", "white"]
     assert [view.saved("Save", k)[0] for k in (0, 1)] == ["half_alpha.png", "white_alpha.png"]
     view.set(view="difference", reference="half")
-    assert tags.all_inner_texts() == ["half: its alpha", "white − half"]
+    until(lambda: tags.all_inner_texts() == ["half: its alpha", "white − half"], "each difference is named")
     view.set(view="alpha")
     canvas.drag((0.5, 0.5), (0.2, 0.5))
     assert abs(view.get("divider") - 0.2) < 0.02
