@@ -513,17 +513,16 @@ function render({ model, el }) {
     for (const pane of panes) {
       if (pane.figure.hidden) continue;
       const context = pane.canvas.getContext("2d");
-      const lay = (canvas) => context.drawImage(canvas, x, y, width, height, x, y, width, height);
+      const copy = (canvas) => context.drawImage(canvas, x, y, width, height, x, y, width, height);
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.clearRect(x, y, width, height);
+      if (bare && pane === result) { fit(context); paint(context, pictures.photo); } else copy(pane.base);
       if (!bare) {
-        lay(pane.base);
         context.globalAlpha = get("opacity");
         if (pane === photo && kernelInk && !playing) context.drawImage(kernelInk.canvas, 0, 0, pane.canvas.width, pane.canvas.height);
-        lay(pane.ink);
+        copy(pane.ink);
         context.globalAlpha = 1;
-      } else if (pane === photo) lay(pane.base);
-      else { fit(context); paint(context, pictures.photo); }
+      }
       pointer(pane);
     }
   }
